@@ -1,0 +1,35 @@
+/*
+ * The client's end of the key channel, for applications (ksp.so, scepter-pkcs11.so). It connects when it is first
+ * needed, and again after the daemon was restarted or this process forked: a child speaks with its own credentials
+ * and is judged anew, and its keys are opened again by their id, so a program that loaded a certificate keeps the key
+ * that belongs to it (design: a handle is bound to a generation).
+ *
+ * Thread rule: any thread; one request at a time per client (a mutex), as the TPM is serial anyway.
+ * Waiting: a request ends after 120 s at the latest with ERR_TIMEOUT (a TPM command may take 90 s).
+ */
+#pragma once
+
+#include "channel/frame.h"
+
+struct channel_client;
+struct channel_key;
+
+/* No I/O yet. @path: the socket; copied. */
+MUST_CHECK enum err channel_client_new(const char *path, struct channel_client **ret, struct error *e);
+/* All its keys must be closed. Takes NULL. */
+void channel_client_free(struct channel_client *client);
+
+/* By certificate name or id (@label), else, where that is NULL, by key id. Worth handling: ERR_NOT_FOUND,
+ * ERR_NO_SERVICE. */
+MUST_CHECK enum err channel_key_open(struct channel_client *client, const char *label, const uint8_t *id,
+                                     struct channel_key **ret, struct error *e);
+void channel_key_close(struct channel_key *key);
+
+/* Borrowed until the key is closed. The certificate is empty where the generation has none yet. */
+struct view channel_key_spki(const struct channel_key *key);
+struct view channel_key_certificate(const struct channel_key *key);
+
+MUST_CHECK enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
+                                     struct bytes *ret, struct error *e);
+MUST_CHECK enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how, struct view data,
+                                        struct secret *ret, struct error *e);
