@@ -29,9 +29,11 @@
         X(ERR_UNSUPPORTED, "NotSupported", 1, "Use a setting this version supports; scepter(1) lists them.") \
         X(ERR_CONFIG, "InvalidConfiguration", 1, "Correct the file named in the message.")                   \
         X(ERR_PROFILE, "InvalidProfile", 2, "Correct the profile at the place named in the message and add it again.")                       \
+        X(ERR_VARIABLE, "VariableMissing", 1, "Give the machine or user this property, or use another variable; 'scepter profile show --resolve' lists the values.") \
         X(ERR_DOCUMENT, "InvalidDocument", 2, "Export the document again from the management service and apply it unchanged.")               \
         X(ERR_NOT_A_MEMFD, "NotAMemfd", 2, "Copy the data into a memfd and pass that, as the scepter command does for files and pipes.")     \
         X(ERR_FILE_REFUSED, "FileRefused", 2, "Put the profile into /etc/scepter/profiles.d as root, or pass the file's content instead of its path.") \
+        X(ERR_FILE_NEEDED, "FileNeeded", 2, "Pass the content of this file along with the profile, as the scepter command does for files you can read.") \
         X(ERR_NOT_FOUND, "NotFound", 3, "List what exists with 'scepter list' and 'scepter profile list'.")  \
         X(ERR_EXISTS, "AlreadyExists", 1, "Remove the existing object first, or use another name.")          \
         X(ERR_BUSY, "Busy", 1, "Wait for the running operation to end, then try again.")                     \
@@ -59,6 +61,7 @@
         X(ERR_SERVER_REFUSED, "ServerRefused", 6, "Read the reason in the message; get a fresh challenge if it was used or has expired.")    \
         X(ERR_SERVER_ALGORITHM, "ServerAlgorithm", 6, "Have the server use AES or 3DES and SHA-256, or name the algorithm in AllowLegacy=.") \
         X(ERR_CA_MISMATCH, "CaMismatch", 6, "Compare the thumbprint in the profile with the root certificate of the CA.")                    \
+        X(ERR_CA_EXPIRED, "CaExpired", 6, "Have the server's administrator renew the certificate named in the message, and check this machine's clock.") \
         X(ERR_CERTIFICATE_REFUSED, "CertificateRefused", 6, "Compare the profile with the CA's template; 'scepter show' lists the differences.") \
         X(ERR_CHALLENGE_NEEDED, "ChallengeNeeded", 6, "Get a challenge from the server's administrator and enroll with --challenge-file.")   \
         X(ERR_PENDING, "Pending", 8, "Wait for the CA's administrator to approve the request; polling goes on by itself.")                   \
