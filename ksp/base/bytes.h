@@ -31,8 +31,8 @@ MUST_CHECK enum err bytes_copy(struct bytes *ret, const void *data, size_t len, 
 void bytes_done(struct bytes *b);
 
 /*
- * A string that grows up to a bound. Appending never fails at the spot: text_finish() tells once, so that writers
- * stay linear. Bound: @max octets without the NUL; more is ERR_TOO_LARGE.
+ * A string that grows up to a bound. Appending never fails at the spot: text_finish() tells once, so that
+ * writers stay linear. Bound: @max octets without the NUL; more is ERR_TOO_LARGE.
  */
 struct text {
         char *data;

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CLEANUP(f) __attribute__((cleanup(f)))
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define CLEANUP(f)              __attribute__((cleanup(f)))
+#define MUST_CHECK              __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-#define N_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
+#define N_ELEMENTS(a)           (sizeof(a) / sizeof((a)[0]))
 
 /* The value of @p, whose owner is empty afterwards. */
 #define STEAL(p)                                                                                             \

@@ -1,4 +1,5 @@
-/* The error table and the few functions that fill struct error. Logs nothing: that is for where the error stops. */
+/* The error table and the few functions that fill struct error. Logs nothing: that is for where the error
+ * stops. */
 #include "base/error.h"
 
 #include <assert.h>
@@ -12,10 +13,9 @@ static const struct {
         const char *name;
         int exit_status;
         const char *remedy;
-} errors[_ERR_MAX] = {
-        [ERR_OK] = {"Ok", 0, ""},
+} errors[_ERR_MAX] = {[ERR_OK] = {"Ok", 0, ""},
 #define X(code, name, exit, remedy) [code] = {name, exit, remedy},
-        ERR_TABLE(X)
+                      ERR_TABLE(X)
 #undef X
 };
 

@@ -11,7 +11,8 @@
 #define F_GET_SEALS 1034
 #endif
 
-static enum err open_regular(int dirfd, const char *name, size_t max, int *ret_fd, size_t *ret_size, struct error *e)
+static enum err open_regular(int dirfd, const char *name, size_t max, int *ret_fd, size_t *ret_size,
+                             struct error *e)
 {
         CLEANUP(close_p) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         struct stat st;
@@ -32,7 +33,8 @@ static enum err open_regular(int dirfd, const char *name, size_t max, int *ret_f
 }
 
 /* Up to @size octets from offset 0; the count in *ret_len. */
-static enum err pread_full(int fd, const char *name, uint8_t *buffer, size_t size, size_t *ret_len, struct error *e)
+static enum err pread_full(int fd, const char *name, uint8_t *buffer, size_t size, size_t *ret_len,
+                           struct error *e)
 {
         size_t len = 0;
 
@@ -147,7 +149,8 @@ enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, str
         CLEANUP(close_p) int fd = -1;
         enum err r;
 
-        /* One writer per directory (the daemon's loop), so a fixed name is enough and a crash leaves at most one. */
+        /* One writer per directory (the daemon's loop), so a fixed name is enough and a crash leaves at most
+         * one. */
         if (asprintf(&temporary, "%s.new", name) < 0)
                 return error_no_memory(e);
         fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -165,7 +168,8 @@ enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, str
 
 enum err file_append(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
 {
-        CLEANUP(close_p) int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, mode);
+        CLEANUP(close_p)
+        int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, mode);
         enum err r;
 
         if (fd < 0)

@@ -8,23 +8,27 @@
 
 #include "base/secret.h"
 
-/* Reads a regular file of at most @max octets. ERR_NOT_FOUND where there is none, ERR_TOO_LARGE over the bound. */
+/* Reads a regular file of at most @max octets. ERR_NOT_FOUND where there is none, ERR_TOO_LARGE over the
+ * bound. */
 MUST_CHECK enum err file_read(int dirfd, const char *name, size_t max, struct bytes *ret, struct error *e);
 /* The same into locked memory. */
-MUST_CHECK enum err file_read_secret(int dirfd, const char *name, size_t max, struct secret *ret, struct error *e);
+MUST_CHECK enum err file_read_secret(int dirfd, const char *name, size_t max, struct secret *ret,
+                                     struct error *e);
 /*
- * The whole of @v under @name with @mode (umask does not matter), or the old content, never a mixture: a temporary
- * file beside it, fsync, rename, fsync of the directory. No half file stays behind after a failure.
+ * The whole of @v under @name with @mode (umask does not matter), or the old content, never a mixture: a
+ * temporary file beside it, fsync, rename, fsync of the directory. No half file stays behind after a failure.
  */
 MUST_CHECK enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
 /* Adds @v at the end (one write(2), O_APPEND), creating the file with @mode; no fsync. */
 MUST_CHECK enum err file_append(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
 /* Unlinks @name and fsyncs the directory. A file that does not exist is a success. */
 MUST_CHECK enum err file_remove(int dirfd, const char *name, struct error *e);
-/* An existing directory, or a new one with @mode; *ret_fd is an open descriptor of it. Symbolic links are refused. */
+/* An existing directory, or a new one with @mode; *ret_fd is an open descriptor of it. Symbolic links are
+ * refused. */
 MUST_CHECK enum err dir_ensure(int dirfd, const char *name, mode_t mode, int *ret_fd, struct error *e);
 MUST_CHECK enum err dir_sync(int fd, struct error *e);
-/* Removes a directory and all below it; a missing one is a success. Symbolic links are unlinked, not followed. */
+/* Removes a directory and all below it; a missing one is a success. Symbolic links are unlinked, not
+ * followed. */
 MUST_CHECK enum err tree_remove(int dirfd, const char *name, struct error *e);
 
 /* A sealed memfd that holds @v, offset 0. */

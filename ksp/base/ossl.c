@@ -23,7 +23,8 @@ enum err ossl_error(struct error *e, enum err code, const char *fmt, ...)
                         reason = ERR_reason_error_string(queued);
                         detail = (flags & ERR_TXT_STRING) && data && *data ? data : NULL;
                         if (detail)
-                                (void)error_set(e, code, "%s: %s (%s)", text, reason ? reason : "unknown", detail);
+                                (void)error_set(e, code, "%s: %s (%s)", text, reason ? reason : "unknown",
+                                                detail);
                         else if (reason)
                                 (void)error_set(e, code, "%s: %s", text, reason);
                 }
@@ -84,7 +85,8 @@ enum err spki_key_id(EVP_PKEY *key, uint8_t ret[20], struct error *e)
         X509_PUBKEY *spki = NULL;
         const uint8_t *bits;
         int len;
-        bool ok = X509_PUBKEY_set(&spki, key) == 1 && X509_PUBKEY_get0_param(NULL, &bits, &len, NULL, spki) == 1 &&
+        bool ok = X509_PUBKEY_set(&spki, key) == 1 &&
+                  X509_PUBKEY_get0_param(NULL, &bits, &len, NULL, spki) == 1 &&
                   EVP_Digest(bits, (size_t)len, ret, NULL, EVP_sha1(), NULL) == 1;
 
         X509_PUBKEY_free(spki);

@@ -35,7 +35,7 @@ OSSL_CLEANUP(ASN1_OBJECT, asn1_object_free, ASN1_OBJECT_free)
 OSSL_CLEANUP(ASN1_INTEGER, asn1_integer_free, ASN1_INTEGER_free)
 OSSL_CLEANUP(ASN1_OCTET_STRING, asn1_octet_string_free, ASN1_OCTET_STRING_free)
 
-static inline void x509_stack_free_p(STACK_OF(X509) **p)
+static inline void x509_stack_free_p(STACK_OF(X509) * *p)
 {
         if (*p)
                 sk_X509_pop_free(*p, X509_free);
@@ -47,8 +47,8 @@ static inline void ossl_free_p(void *p)
         OPENSSL_free(*(void **)p);
 }
 
-/* The sentence, then the deepest reason in this thread's OpenSSL queue, which is emptied. An allocation failure in
- * the queue becomes ERR_NO_MEMORY. */
+/* The sentence, then the deepest reason in this thread's OpenSSL queue, which is emptied. An allocation
+ * failure in the queue becomes ERR_NO_MEMORY. */
 enum err ossl_error(struct error *e, enum err code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* DER of one certificate, without anything behind it; ERR_REPLY otherwise. At most 64 KiB. */
@@ -58,5 +58,6 @@ MUST_CHECK enum err x509_der(const X509 *cert, struct bytes *ret, struct error *
 MUST_CHECK enum err spki_der(EVP_PKEY *key, struct bytes *ret, struct error *e);
 /* The content of a memory BIO as an own copy. */
 MUST_CHECK enum err bio_bytes(BIO *bio, struct bytes *ret, struct error *e);
-/* SHA-1 of a certificate's public key as CKA_ID has it: over the bit string's octets (RFC 5280 §4.2.1.2, method 1). */
+/* SHA-1 of a certificate's public key as CKA_ID has it: over the bit string's octets (RFC 5280 §4.2.1.2,
+ * method 1). */
 MUST_CHECK enum err spki_key_id(EVP_PKEY *key, uint8_t ret[20], struct error *e);

@@ -24,7 +24,8 @@ bool parse_u64(const char *s, uint64_t max, uint64_t *ret)
 
 bool parse_bool(const char *s, bool *ret)
 {
-        static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false", "off", "0"};
+        static const char *const yes[] = {"yes", "true", "on", "1"}, *const no[] = {"no", "false", "off",
+                                                                                    "0"};
 
         for (size_t i = 0; i < N_ELEMENTS(yes); i++) {
                 if (strcasecmp(s, yes[i]) == 0 || strcasecmp(s, no[i]) == 0) {

@@ -21,6 +21,7 @@ bool is_lower_hex(const char *s, size_t digits);
 
 /* Valid UTF-8 (no overlong form, no surrogate), and no NUL inside. */
 bool utf8_valid(struct view v);
-/* Makes the C string in @text valid UTF-8 in place: each bad octet becomes '?', a sequence cut at the end goes.
+/* Makes the C string in @text valid UTF-8 in place: each bad octet becomes '?', a sequence cut at the end
+ * goes.
  * @size: octets of the array. */
 void utf8_scrub(char *text, size_t size);

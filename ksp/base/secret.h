@@ -1,6 +1,6 @@
 /*
- * Secrets: challenges, PINs, documents that hold them, plain private keys. The memory is locked, left out of core
- * dumps and wiped; it never moves. A failed mlock() is an error, not a shrug.
+ * Secrets: challenges, PINs, documents that hold them, plain private keys. The memory is locked, left out of
+ * core dumps and wiped; it never moves. A failed mlock() is an error, not a shrug.
  */
 #pragma once
 

@@ -77,8 +77,8 @@ static enum err connect_socket(struct channel_client *client, struct error *e)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
         if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-                return error_set(e, ERR_NO_SERVICE, "The key service does not answer at %s (%s)", client->path,
-                                 strerror(errno));
+                return error_set(e, ERR_NO_SERVICE, "The key service does not answer at %s (%s)",
+                                 client->path, strerror(errno));
         client->fd = steal_fd(&fd);
         client->pid = getpid();
         client->epoch++;
@@ -109,7 +109,8 @@ static enum err receive_answer(struct channel_client *client, struct frame_heade
         size_t have = 0, want = FRAME_HEADER;
 
         while (have < want) {
-                ssize_t n = recv(client->fd, client->buffer.data + have, FRAME_HEADER + FRAME_KEYS_MAX - have, 0);
+                ssize_t n =
+                        recv(client->fd, client->buffer.data + have, FRAME_HEADER + FRAME_KEYS_MAX - have, 0);
                 enum err r;
 
                 if (n < 0 && errno == EINTR)
@@ -133,8 +134,8 @@ static enum err receive_answer(struct channel_client *client, struct frame_heade
 }
 
 /* The answer's body is borrowed from the buffer. A failure of transport leaves the client disconnected. */
-static enum err exchange(struct channel_client *client, enum frame_type type, const struct key_request *request,
-                         struct view *ret, struct error *e)
+static enum err exchange(struct channel_client *client, enum frame_type type,
+                         const struct key_request *request, struct view *ret, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes body = {0};
         uint32_t id = ++client->next_id;
@@ -165,8 +166,8 @@ static enum err exchange(struct channel_client *client, enum frame_type type, co
 }
 
 /* Opens the key, or opens it again, in the present connection. */
-static enum err open_in(struct channel_client *client, const struct key_request *request, struct channel_key *key,
-                        struct error *e)
+static enum err open_in(struct channel_client *client, const struct key_request *request,
+                        struct channel_key *key, struct error *e)
 {
         struct view answer, spki, id, certificate = {0};
         enum err r = ensure_connected(client, e);
@@ -192,8 +193,8 @@ static enum err open_in(struct channel_client *client, const struct key_request 
         return r;
 }
 
-/* Asks; once more on a new connection where the old one turned out to be dead before an answer came. Signing twice
- * is harmless. */
+/* Asks; once more on a new connection where the old one turned out to be dead before an answer came. Signing
+ * twice is harmless. */
 static enum err with_key(struct channel_key *key, enum frame_type type, struct key_request *request,
                          struct view *ret, struct error *e)
 {
@@ -283,8 +284,8 @@ struct view channel_key_certificate(const struct channel_key *key)
         return bytes_view(&key->certificate);
 }
 
-enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data, struct bytes *ret,
-                          struct error *e)
+enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
+                          struct bytes *ret, struct error *e)
 {
         struct key_request request = {.sign = *how, .data = data};
         struct view answer, signature;

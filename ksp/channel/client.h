@@ -1,8 +1,8 @@
 /*
- * The client's end of the key channel, for applications (ksp.so, scepter-pkcs11.so). It connects when it is first
- * needed, and again after the daemon was restarted or this process forked: a child speaks with its own credentials
- * and is judged anew, and its keys are opened again by their id, so a program that loaded a certificate keeps the key
- * that belongs to it (design: a handle is bound to a generation).
+ * The client's end of the key channel, for applications (ksp.so, scepter-pkcs11.so). It connects when it is
+ * first needed, and again after the daemon was restarted or this process forked: a child speaks with its own
+ * credentials and is judged anew, and its keys are opened again by their id, so a program that loaded a
+ * certificate keeps the key that belongs to it (design: a handle is bound to a generation).
  *
  * Thread rule: any thread; one request at a time per client (a mutex), as the TPM is serial anyway.
  * Waiting: a request ends after 120 s at the latest with ERR_TIMEOUT (a TPM command may take 90 s).
@@ -31,5 +31,5 @@ struct view channel_key_certificate(const struct channel_key *key);
 
 MUST_CHECK enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
                                      struct bytes *ret, struct error *e);
-MUST_CHECK enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how, struct view data,
-                                        struct secret *ret, struct error *e);
+MUST_CHECK enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how,
+                                        struct view data, struct secret *ret, struct error *e);

@@ -24,7 +24,8 @@ void frame_header_encode(const struct frame_header *h, uint8_t ret[FRAME_HEADER]
         put_u32(ret + 8, (uint32_t)h->len);
 }
 
-enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t max, struct frame_header *ret, struct error *e)
+enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t max, struct frame_header *ret,
+                             struct error *e)
 {
         static const enum frame_type types[] = {FRAME_OPEN,   FRAME_SIGN,  FRAME_DECRYPT, FRAME_CLOSE,
                                                 FRAME_ANSWER, FRAME_ERROR, FRAME_JOB,     FRAME_RESULT};
@@ -65,7 +66,8 @@ static enum err decode_data(struct view body, struct key_request *request, struc
         if (r)
                 return r;
         if (!fields_find(body, FRAME_TAG_DATA, &request->data) || request->data.len > FRAME_DATA_MAX)
-                return error_set(e, ERR_PROTOCOL, "A request has no data of at most %d octets", FRAME_DATA_MAX);
+                return error_set(e, ERR_PROTOCOL, "A request has no data of at most %d octets",
+                                 FRAME_DATA_MAX);
         return ERR_OK;
 }
 
@@ -102,9 +104,10 @@ static enum err decode_sign(struct view body, struct key_request *request, struc
         if (r)
                 return r;
         if (salt > KEY_MODULUS_MAX)
-                return error_set(e, ERR_PROTOCOL, "A request has a salt of %llu octets", (unsigned long long)salt);
-        request->sign = (struct key_sign){(enum key_scheme)scheme, (enum key_digest)digest, (enum key_digest)mgf1,
-                                          (uint16_t)salt};
+                return error_set(e, ERR_PROTOCOL, "A request has a salt of %llu octets",
+                                 (unsigned long long)salt);
+        request->sign = (struct key_sign){(enum key_scheme)scheme, (enum key_digest)digest,
+                                          (enum key_digest)mgf1, (uint16_t)salt};
         return ERR_OK;
 }
 
@@ -123,7 +126,8 @@ static enum err decode_decrypt(struct view body, struct key_request *request, st
         if (r)
                 return r;
         if (fields_find(body, FRAME_TAG_OAEP_LABEL, &label) && label.len > FRAME_LABEL_MAX)
-                return error_set(e, ERR_PROTOCOL, "A request has an OAEP label over %d octets", FRAME_LABEL_MAX);
+                return error_set(e, ERR_PROTOCOL, "A request has an OAEP label over %d octets",
+                                 FRAME_LABEL_MAX);
         request->decrypt = (struct key_decrypt){(enum key_padding)padding, (enum key_digest)digest,
                                                 (enum key_digest)mgf1, label};
         return ERR_OK;

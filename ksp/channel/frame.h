@@ -1,6 +1,6 @@
 /*
- * The key channel's frames: the one protocol between the daemon and whoever uses a key (applications on keys.sock)
- * or works for it (workers on their stream). Pure: encode and decode alone; stream.h moves them.
+ * The key channel's frames: the one protocol between the daemon and whoever uses a key (applications on
+ * keys.sock) or works for it (workers on their stream). Pure: encode and decode alone; stream.h moves them.
  *
  * A frame is a header of 12 octets and a body of fields (base/fields.h), numbers big-endian:
  *     version (1), type (1), zero (2), id (4), length of the body (4).
@@ -26,7 +26,7 @@ enum {
         FRAME_KEYS_MAX = 64 * 1024,         /* body, applications: data, not keys, is the caller's to hash */
         FRAME_WORKER_MAX = 4 * 1024 * 1024, /* body, worker streams: documents and replies of 1 MiB */
         FRAME_LABEL_MAX = 256,
-        FRAME_DATA_MAX = 4096,              /* what is signed or decrypted */
+        FRAME_DATA_MAX = 4096, /* what is signed or decrypted */
 };
 
 enum frame_type {
@@ -82,10 +82,10 @@ struct key_request {
 /* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT or CLOSE. */
 MUST_CHECK enum err key_request_decode(enum frame_type type, struct view body, struct key_request *ret,
                                        struct error *e);
-MUST_CHECK enum err key_request_encode(enum frame_type type, const struct key_request *request, struct bytes *ret,
-                                       struct error *e);
+MUST_CHECK enum err key_request_encode(enum frame_type type, const struct key_request *request,
+                                       struct bytes *ret, struct error *e);
 
-/* FRAME_ERROR both ways. Decoding an error that is itself malformed gives ERR_PROTOCOL; both return a code that is
- * never ERR_OK for decode. */
+/* FRAME_ERROR both ways. Decoding an error that is itself malformed gives ERR_PROTOCOL; both return a code
+ * that is never ERR_OK for decode. */
 MUST_CHECK enum err frame_error_encode(const struct error *from, struct bytes *ret, struct error *e);
 enum err frame_error_decode(struct view body, struct error *e);

@@ -63,7 +63,8 @@ static enum err receive_all(int fd, uint8_t *p, size_t len, struct error *e)
         return ERR_OK;
 }
 
-enum err channel_receive(int fd, size_t max, struct frame_header *ret, struct secret *ret_body, struct error *e)
+enum err channel_receive(int fd, size_t max, struct frame_header *ret, struct secret *ret_body,
+                         struct error *e)
 {
         CLEANUP(secret_done) struct secret body = {0};
         uint8_t header[FRAME_HEADER];
@@ -96,7 +97,8 @@ enum err channel_call(int fd, enum frame_type type, uint32_t id, struct view bod
         if (r)
                 return r;
         if (h.id != id)
-                return error_set(e, ERR_PROTOCOL, "An answer over the key channel belongs to another request");
+                return error_set(e, ERR_PROTOCOL,
+                                 "An answer over the key channel belongs to another request");
         if (h.type == FRAME_ERROR)
                 return frame_error_decode(secret_view(&answer), e);
         if (h.type != FRAME_ANSWER || !fields_valid(secret_view(&answer)))

@@ -73,8 +73,12 @@ static const struct {
         uint8_t prefix[19];
 } digests[_KEY_DIGEST_MAX] = {
         [KEY_DIGEST_NONE] = {NULL, "", 0, 0, {0}},
-        [KEY_DIGEST_SHA1] = {"SHA1", "SHA1", 20, 15, {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02,
-                                                      0x1a, 0x05, 0x00, 0x04, 0x14}},
+        [KEY_DIGEST_SHA1] = {"SHA1",
+                             "SHA1",
+                             20,
+                             15,
+                             {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00,
+                              0x04, 0x14}},
         [KEY_DIGEST_SHA224] = {"SHA224", "SHA224", 28, 19, {NIST_HASH(4, 28)}},
         [KEY_DIGEST_SHA256] = {"SHA256", "SHA256", 32, 19, {NIST_HASH(1, 32)}},
         [KEY_DIGEST_SHA384] = {"SHA384", "SHA384", 48, 19, {NIST_HASH(2, 48)}},

@@ -1,6 +1,6 @@
 /*
- * The vocabulary of keys: algorithms, schemes, digests, protection. Shared by ksp.h, the key channel and the OpenSSL
- * provider; no state, no I/O.
+ * The vocabulary of keys: algorithms, schemes, digests, protection. Shared by ksp.h, the key channel and the
+ * OpenSSL provider; no state, no I/O.
  */
 #pragma once
 
@@ -56,10 +56,10 @@ struct key_decrypt {
 };
 
 enum {
-        KEY_MODULUS_MAX = 512,  /* RSA-4096 */
-        KEY_HASH_MAX = 64,      /* SHA-512 */
+        KEY_MODULUS_MAX = 512, /* RSA-4096 */
+        KEY_HASH_MAX = 64,     /* SHA-512 */
         KEY_DIGEST_INFO_MAX = 512,
-        KEY_ID_LEN = 20,        /* CKA_ID: SHA-1 of the public key */
+        KEY_ID_LEN = 20, /* CKA_ID: SHA-1 of the public key */
 };
 
 bool key_alg_is_rsa(enum key_alg alg);

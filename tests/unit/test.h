@@ -18,7 +18,8 @@
                         fail_msg("%s: %s", err_name(r_), e.message);                                         \
         } while (0)
 
-/* The call fails with @wanted, says what happened and what to do. The struct error of the test is called e. */
+/* The call fails with @wanted, says what happened and what to do. The struct error of the test is called e.
+ */
 #define expect_err(call, wanted)                                                                             \
         do {                                                                                                 \
                 enum err r_;                                                                                 \

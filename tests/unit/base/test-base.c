@@ -17,7 +17,8 @@ static void error_table(void **state)
                 enum err code = (enum err)i;
 
                 assert_true(err_name(code) && *err_name(code));
-                assert_true(strlen(err_default_remedy(code)) > 10 && strlen(err_default_remedy(code)) < ERROR_REMEDY_MAX);
+                assert_true(strlen(err_default_remedy(code)) > 10 &&
+                            strlen(err_default_remedy(code)) < ERROR_REMEDY_MAX);
                 assert_in_range(err_exit_status(code), 1, 8);
                 assert_int_equal(err_from_name(err_name(code)), code);
         }
@@ -48,10 +49,16 @@ static void numbers(void **state)
                 bool ok;
                 uint64_t value;
         } cases[] = {
-                {"0", 0, true, 0},      {"99", 99, true, 99},  {"100", 99, false, 0},
-                {"", 9, false, 0},      {"-1", 9, false, 0},   {" 1", 9, false, 0},
-                {"1x", 99, false, 0},   {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
-                {"18446744073709551616", UINT64_MAX, false, 0}, {"5", 3, false, 0},
+                {"0", 0, true, 0},
+                {"99", 99, true, 99},
+                {"100", 99, false, 0},
+                {"", 9, false, 0},
+                {"-1", 9, false, 0},
+                {" 1", 9, false, 0},
+                {"1x", 99, false, 0},
+                {"18446744073709551615", UINT64_MAX, true, UINT64_MAX},
+                {"18446744073709551616", UINT64_MAX, false, 0},
+                {"5", 3, false, 0},
         };
 
         (void)state;
@@ -90,9 +97,9 @@ static void utf8(void **state)
                 {"plain", "plain"},
                 {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
                 {"a\xffz", "a?z"},
-                {"\xc0\xaf", "??"},         /* overlong */
-                {"\xed\xa0\x80x", "???x"},  /* surrogate */
-                {"cut\xe2\x82", "cut"},     /* half a sequence at the end goes */
+                {"\xc0\xaf", "??"},        /* overlong */
+                {"\xed\xa0\x80x", "???x"}, /* surrogate */
+                {"cut\xe2\x82", "cut"},    /* half a sequence at the end goes */
                 {"\xf4\x90\x80\x80x", "????x"},
         };
 
@@ -231,9 +238,15 @@ static void fields_bound(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(error_table),  cmocka_unit_test(error_texts),       cmocka_unit_test(numbers),
-                cmocka_unit_test(hexadecimal),  cmocka_unit_test(utf8),              cmocka_unit_test(text_bound),
-                cmocka_unit_test(files),        cmocka_unit_test(memfds),            cmocka_unit_test(fields_round_trip),
+                cmocka_unit_test(error_table),
+                cmocka_unit_test(error_texts),
+                cmocka_unit_test(numbers),
+                cmocka_unit_test(hexadecimal),
+                cmocka_unit_test(utf8),
+                cmocka_unit_test(text_bound),
+                cmocka_unit_test(files),
+                cmocka_unit_test(memfds),
+                cmocka_unit_test(fields_round_trip),
                 cmocka_unit_test(fields_bound),
         };
 

@@ -1,0 +1,149 @@
+/*
+ * The key storage provider: keys in the TPM or in software behind one interface. Nothing of tpm2-tss shows
+ * here.
+ *
+ * A key at rest is one file: a TPM key is TSS2 PRIVATE KEY PEM (readable by tpm2-openssl), a software key is
+ * PKCS#8 PEM encrypted with the host secret. No call exports a private half.
+ *
+ * Thread rule: every function may be called from any thread. Calls marked "blocks" wait for the TPM
+ * (milliseconds on a simulator, up to minutes for a key on a slow chip) and do not belong into an event loop;
+ * ksp_submit() does. At the TPM, sign and decrypt go before create, uids take turns, and one create per uid
+ * is in flight.
+ */
+#pragma once
+
+#include <openssl/evp.h>
+#include <sys/types.h>
+
+#include "base/secret.h"
+#include "key/key.h"
+
+struct ksp;
+struct ksp_key; /* counts references */
+
+struct ksp_config {
+        const char *tcti;        /* explicit; NULL or "none": this machine has no TPM */
+        struct view host_secret; /* empty: missing, and software keys say so; copied */
+};
+
+/* Always succeeds where memory suffices: a TPM that is absent or failing is told by ksp_tpm() and by each
+ * use. */
+MUST_CHECK enum err ksp_open(const struct ksp_config *config, struct ksp **ret, struct error *e);
+/* All keys must be released and all submitted operations done. Takes NULL. */
+void ksp_close(struct ksp *ksp);
+
+enum ksp_tpm_state { KSP_TPM_READY, KSP_TPM_ABSENT, KSP_TPM_FAILING };
+
+struct ksp_tpm {
+        enum ksp_tpm_state state;
+        struct error why; /* not READY: code, sentence, remedy */
+        char manufacturer[8], vendor[20], firmware[24], parent[16];
+        unsigned revision, slots; /* slots: transient objects the chip holds for us */
+        bool in_lockout;
+        unsigned lockout_counter, lockout_max, lockout_interval; /* interval: seconds for one count to go */
+        bool algs[_KEY_ALG_MAX];                                 /* what this TPM makes */
+};
+/* Asks the TPM afresh; blocks. Never fails: a failure is the answer. */
+void ksp_tpm(struct ksp *ksp, struct ksp_tpm *ret);
+const char *ksp_tpm_state_name(enum ksp_tpm_state state); /* "ready", "absent", "failing" */
+/* Since when the TPM has been at the present command (CLOCK_MONOTONIC, microseconds), 0: idle; *ret_limit:
+ * how long this one may take. A command over its limit never comes back (a TCTI read has no time-out). */
+uint64_t ksp_busy_since(struct ksp *ksp, uint64_t *ret_limit);
+
+struct ksp_spec {
+        enum key_alg alg;
+        enum key_protection
+                protection; /* TPM, TPM_PREFERRED or SOFTWARE; USER_VERIFIED is ERR_UNSUPPORTED yet */
+        uid_t uid;          /* on whose behalf: for the queue */
+        bool no_downgrade;  /* a renewal of a TPM key: absent is a failure even where software is allowed */
+};
+
+/*
+ * Makes a key by the table of design.md §4; blocks. @ret_reason (free()): why the key is where it is, one
+ * sentence. Worth handling: ERR_TPM_ABSENT, ERR_TPM_FAILED and kin (retry later, never software),
+ * ERR_KEY_NOT_SUPPORTED, ERR_HOST_SECRET. The key is in memory only until ksp_key_save().
+ */
+MUST_CHECK enum err ksp_create(struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key **ret,
+                               char **ret_reason, struct error *e);
+/* Writes the key's file, mode 0600, atomically. */
+MUST_CHECK enum err ksp_key_save(struct ksp_key *key, int dirfd, const char *name, struct error *e);
+/* Reads a key's file; does not talk to the TPM. Worth handling: ERR_NOT_FOUND, ERR_KEY_DAMAGED,
+ * ERR_HOST_SECRET. */
+MUST_CHECK enum err ksp_load(struct ksp *ksp, int dirfd, const char *name, struct ksp_key **ret,
+                             struct error *e);
+/* Unloads the key if it is loaded here and removes its file. A missing file is a success. */
+MUST_CHECK enum err ksp_delete(struct ksp *ksp, struct ksp_key *key, int dirfd, const char *name,
+                               struct error *e);
+/* Calls @each for every key file in the directory, by name; other files are passed over. @each returns ERR_OK
+ * to go on. */
+MUST_CHECK enum err ksp_list(int dirfd,
+                             enum err (*each)(void *ctx, const char *name, bool in_tpm, struct error *e),
+                             void *ctx, struct error *e);
+
+struct ksp_key *ksp_key_ref(struct ksp_key *key);
+void ksp_key_unref(struct ksp_key *key); /* takes NULL */
+static inline void ksp_key_unref_p(struct ksp_key **key)
+{
+        ksp_key_unref(*key);
+}
+
+/* The public half (OpenSSL's default provider), borrowed. */
+EVP_PKEY *ksp_key_public(const struct ksp_key *key);
+enum key_alg ksp_key_alg(const struct ksp_key *key);
+bool ksp_key_in_tpm(const struct ksp_key *key);
+const uint8_t *ksp_key_id(const struct ksp_key *key); /* KEY_ID_LEN octets */
+
+/* TPMA_OBJECT, TPM 2.0 Part 2 §8.3, the part that tells where a key was born and whether it can leave. */
+enum {
+        KSP_FIXED_TPM = 1 << 0,
+        KSP_FIXED_PARENT = 1 << 1,
+        KSP_SENSITIVE_DATA_ORIGIN = 1 << 2,
+        KSP_NO_DA = 1 << 3,
+        KSP_SIGN = 1 << 4,
+        KSP_DECRYPT = 1 << 5,
+        KSP_USER_WITH_AUTH = 1 << 6,
+};
+struct ksp_key_info {
+        enum key_alg alg;
+        bool in_tpm;
+        unsigned attributes; /* of a TPM key, as the TPM reports them (ReadPublic); 0 for software */
+        char parent[16];     /* "0x40000001" */
+};
+/* Loads a TPM key and reads its attributes back; blocks. */
+MUST_CHECK enum err ksp_describe(struct ksp_key *key, struct ksp_key_info *ret, struct error *e);
+/* "fixedTPM" and so on for one bit. */
+const char *ksp_attribute_name(unsigned bit);
+
+/* @data: a hash of how->digest, or see KEY_DIGEST_NONE. *ret: PKCS#1 octets or DER ECDSA-Sig-Value. Blocks.
+ */
+MUST_CHECK enum err ksp_sign(struct ksp_key *key, uid_t uid, const struct key_sign *how, struct view data,
+                             struct bytes *ret, struct error *e);
+/* RSA; unpadded in constant time; a bad padding is ERR_INVALID. Blocks. */
+MUST_CHECK enum err ksp_decrypt(struct ksp_key *key, uid_t uid, const struct key_decrypt *how,
+                                struct view data, struct secret *ret, struct error *e);
+
+/*
+ * The same for an event loop. TPM keys only: software keys are for a thread of the caller. @done runs in the
+ * TPM's thread (or, out of memory, at once) and must not block; op, its data and how stay valid until then.
+ * Exactly one of signature, plain, error is filled, by result.
+ */
+struct ksp_op {
+        struct ksp_key *key; /* a reference is held */
+        uid_t uid;
+        bool decrypts;
+        struct key_sign sign;
+        struct key_decrypt decrypt;
+        struct view data;
+        void (*done)(struct ksp_op *op);
+
+        enum err result;
+        struct bytes signature;
+        struct secret plain;
+        struct error error;
+};
+void ksp_submit(struct ksp_op *op);
+
+/* Which way a setting leads; pure, for ksp_create() and its test. @tpm: ERR_OK, ERR_TPM_ABSENT,
+ * ERR_KEY_NOT_SUPPORTED, or any other code: a fault. */
+enum ksp_place { KSP_IN_TPM, KSP_IN_SOFTWARE, KSP_REFUSED };
+enum ksp_place ksp_decide(enum key_protection protection, enum err tpm, bool no_downgrade);

@@ -1,0 +1,55 @@
+/* Shared by the files of ksp/tpm alone: the connection and the errors of ESYS. */
+#pragma once
+
+#include <tss2/tss2_esys.h>
+
+#include "tpm.h"
+
+struct tpm {
+        char *tcti, *sysroot;
+        TSS2_TCTI_CONTEXT *transport;
+        ESYS_CONTEXT *esys; /* NULL: not connected */
+        uint64_t epoch;     /* counts connections, from 1 */
+
+        ESYS_TR persistent_parent; /* 0x81000001 or what a file names; ESYS_TR_NONE: not looked up */
+        uint32_t persistent_handle;
+        TPMS_CONTEXT *owner_parent; /* saved context of the primary under the owner hierarchy */
+
+        struct tpm_object newest; /* ring of loaded keys, newest first */
+        unsigned loaded, slots;
+};
+
+static inline void esys_free_p(void *p)
+{
+        Esys_Free(*(void **)p);
+}
+
+/* What a caller does about a response code beside telling it. */
+enum tpm_cure {
+        TPM_CURE_NONE,
+        TPM_CURE_RECONNECT, /* the transport or the ESYS context is unusable */
+        TPM_CURE_RELOAD,    /* the TPM lost its objects (reset) */
+        TPM_CURE_EVICT,     /* no free slot */
+};
+enum tpm_cure tpm_cure(TSS2_RC rc);
+/* "The TPM could not <what> (<decoded>)", with the code and remedy the table knows. Never ERR_OK. */
+enum err tpm_error(struct error *e, TSS2_RC rc, const char *what);
+/* The response code without its layer and without the position of the argument at fault. */
+TSS2_RC tpm_rc_base(TSS2_RC rc);
+
+/* connection.c */
+void tpm_disconnect(struct tpm *tpm);
+/* One capability property (TPM2_PT_*); 0 where the TPM does not say. */
+uint32_t tpm_property(struct tpm *tpm, TPM2_PT property);
+/* parent.c: the storage parent of new keys, or the one a stored key names, as a handle to be returned with
+ * tpm_parent_put(). */
+enum err tpm_parent_get(struct tpm *tpm, uint32_t handle, ESYS_TR *ret, struct error *e);
+void tpm_parent_put(struct tpm *tpm, ESYS_TR parent);
+/* Which parent new keys get: 0x40000001, or 0x81000001 where the owner hierarchy has a password. */
+enum err tpm_parent_choose(struct tpm *tpm, uint32_t *ret, struct error *e);
+/* objects.c */
+TSS2_RC tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e);
+/* Two free slots: the parent takes one while a key is loaded into, or made in, another. */
+void tpm_make_room(struct tpm *tpm);
+void tpm_evict_all(struct tpm *tpm);
+void tpm_forget_all(struct tpm *tpm);

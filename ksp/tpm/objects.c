@@ -1,0 +1,276 @@
+/* Keys in the TPM: created, loaded into slots (least recently used goes first, one slot stays free), used. */
+#include "internal.h"
+
+#include <openssl/ecdsa.h>
+#include <string.h>
+#include <tss2/tss2_mu.h>
+
+#include "base/ossl.h"
+
+static void ring_remove(struct tpm *tpm, struct tpm_object *object)
+{
+        object->newer->older = object->older;
+        object->older->newer = object->newer;
+        object->newer = object->older = NULL;
+        object->epoch = 0;
+        tpm->loaded--;
+}
+
+static void ring_push(struct tpm *tpm, struct tpm_object *object)
+{
+        object->newer = &tpm->newest;
+        object->older = tpm->newest.older;
+        object->older->newer = object;
+        tpm->newest.older = object;
+        tpm->loaded++;
+}
+
+/* The ring's head: older is the newest key, newer the oldest one. */
+static void evict_oldest(struct tpm *tpm)
+{
+        struct tpm_object *oldest = tpm->newest.newer;
+        ESYS_TR handle = oldest->handle;
+
+        ring_remove(tpm, oldest);
+        (void)Esys_FlushContext(tpm->esys, handle);
+}
+
+void tpm_evict_all(struct tpm *tpm)
+{
+        while (tpm->loaded)
+                evict_oldest(tpm);
+}
+
+void tpm_forget_all(struct tpm *tpm)
+{
+        while (tpm->loaded)
+                ring_remove(tpm, tpm->newest.newer);
+}
+
+void tpm_make_room(struct tpm *tpm)
+{
+        while (tpm->loaded && tpm->loaded + 2 > tpm->slots)
+                evict_oldest(tpm);
+}
+
+void tpm_unload(struct tpm *tpm, struct tpm_object *object)
+{
+        ESYS_TR handle = object->handle;
+
+        if (!object->epoch)
+                return;
+        ring_remove(tpm, object);
+        if (tpm->esys)
+                (void)Esys_FlushContext(tpm->esys, handle);
+}
+
+void tpm_object_done(struct tpm_object *object)
+{
+        bytes_done(&object->public);
+        bytes_done(&object->private);
+}
+
+static enum err unmarshal(const struct tpm_object *object, TPM2B_PUBLIC *public, TPM2B_PRIVATE *private,
+                          struct error *e)
+{
+        size_t offset = 0;
+
+        if (Tss2_MU_TPM2B_PUBLIC_Unmarshal(object->public.data, object->public.len, &offset, public) ||
+            offset != object->public.len)
+                return error_set(e, ERR_KEY_DAMAGED, "The public area of a TPM key is malformed");
+        offset = 0;
+        if (private &&
+            (Tss2_MU_TPM2B_PRIVATE_Unmarshal(object->private.data, object->private.len, &offset, private) ||
+             offset != object->private.len))
+                return error_set(e, ERR_KEY_DAMAGED, "The private area of a TPM key is malformed");
+        return ERR_OK;
+}
+
+/* TSS2_RC_SUCCESS with the handle, else a code whose sentence is in *e. */
+TSS2_RC tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
+{
+        TPM2B_PUBLIC public = {0};
+        TPM2B_PRIVATE private = {0};
+        ESYS_TR parent, handle;
+        TSS2_RC rc;
+
+        if (object->epoch == tpm->epoch && object->epoch) {
+                ring_remove(tpm, object);
+                ring_push(tpm, object);
+                object->epoch = tpm->epoch;
+                *ret = object->handle;
+                return TSS2_RC_SUCCESS;
+        }
+        if (unmarshal(object, &public, &private, e))
+                return TSS2_BASE_RC_BAD_VALUE;
+        tpm_make_room(tpm);
+        if (tpm_parent_get(tpm, object->parent, &parent, e))
+                return TSS2_BASE_RC_BAD_REFERENCE;
+        rc = Esys_Load(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private, &public,
+                       &handle);
+        if (tpm_cure(rc) == TPM_CURE_EVICT && tpm->loaded) {
+                tpm_evict_all(tpm);
+                rc = Esys_Load(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private,
+                               &public, &handle);
+        }
+        if (rc) {
+                (void)tpm_error(e, rc, "load this key");
+                if (tpm_cure(rc) != TPM_CURE_RECONNECT)
+                        tpm_parent_put(tpm, parent);
+                return rc;
+        }
+        tpm_parent_put(tpm, parent);
+        object->handle = handle;
+        object->epoch = tpm->epoch;
+        ring_push(tpm, object);
+        object->epoch = tpm->epoch;
+        *ret = handle;
+        return TSS2_RC_SUCCESS;
+}
+
+/* One command on a loaded key. */
+struct use {
+        struct view in;
+        TPM2B_PUBLIC_KEY_RSA *rsa;
+        TPMT_SIGNATURE *signature;
+        TPM2B_PUBLIC *public;
+};
+
+static TSS2_RC use_rsa(struct tpm *tpm, ESYS_TR key, struct use *use)
+{
+        const TPMT_RSA_DECRYPT raw = {.scheme = TPM2_ALG_NULL};
+        const TPM2B_DATA label = {0};
+        TPM2B_PUBLIC_KEY_RSA in = {.size = (UINT16)use->in.len};
+
+        memcpy(in.buffer, use->in.data, use->in.len);
+        return Esys_RSA_Decrypt(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &in, &raw,
+                                &label, &use->rsa);
+}
+
+static TSS2_RC use_ecdsa(struct tpm *tpm, ESYS_TR key, struct use *use)
+{
+        TPM2B_DIGEST hash = {.size = (UINT16)use->in.len};
+        const TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_ECDSA,
+                                        .details.ecdsa.hashAlg =
+                                                use->in.len > 32 ? TPM2_ALG_SHA384 : TPM2_ALG_SHA256};
+        const TPMT_TK_HASHCHECK ticket = {.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL};
+
+        memcpy(hash.buffer, use->in.data, use->in.len);
+        return Esys_Sign(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &hash, &scheme,
+                         &ticket, &use->signature);
+}
+
+static TSS2_RC use_public(struct tpm *tpm, ESYS_TR key, struct use *use)
+{
+        return Esys_ReadPublic(tpm->esys, key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &use->public, NULL,
+                               NULL);
+}
+
+/* With one more attempt where a new connection or freshly loaded keys can cure what failed. */
+static enum err use_key(struct tpm *tpm, struct tpm_object *object,
+                        TSS2_RC (*command)(struct tpm *, ESYS_TR, struct use *), struct use *use,
+                        const char *what, struct error *e)
+{
+        for (int attempt = 0;; attempt++) {
+                struct error why = {0};
+                enum err r = tpm_ready(tpm, &why);
+                enum tpm_cure cure;
+                ESYS_TR key;
+                TSS2_RC rc;
+
+                if (r)
+                        return error_copy(e, &why);
+                rc = tpm_object_load(tpm, object, &key, &why);
+                if (!rc) {
+                        rc = command(tpm, key, use);
+                        if (!rc)
+                                return ERR_OK;
+                        (void)tpm_error(&why, rc, what);
+                }
+                cure = tpm_cure(rc);
+                if (cure == TPM_CURE_RECONNECT || !tpm->esys)
+                        tpm_disconnect(tpm);
+                else if (cure == TPM_CURE_RELOAD)
+                        tpm_disconnect(tpm); /* all handles and saved contexts are gone with the reset */
+                else if (cure == TPM_CURE_NONE)
+                        return error_copy(e, &why);
+                if (attempt == 1)
+                        return error_copy(e, &why);
+        }
+}
+
+enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct view in, uint8_t *out, struct error *e)
+{
+        struct use use = {.in = in};
+        enum err r = use_key(tpm, object, use_rsa, &use, "use this key", e);
+
+        if (r)
+                return r;
+        if (use.rsa->size > in.len) {
+                Esys_Free(use.rsa);
+                return error_set(e, ERR_TPM_FAILED, "The TPM answered more octets than the key has");
+        }
+        memset(out, 0, in.len - use.rsa->size);
+        memcpy(out + in.len - use.rsa->size, use.rsa->buffer, use.rsa->size);
+        wipe(use.rsa->buffer, use.rsa->size);
+        Esys_Free(use.rsa);
+        return ERR_OK;
+}
+
+enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct view hash, struct bytes *ret,
+                   struct error *e)
+{
+        struct use use = {.in = hash};
+        CLEANUP(ossl_free_p) uint8_t *der = NULL;
+        ECDSA_SIG *signature;
+        const TPMS_SIGNATURE_ECC *ecc;
+        BIGNUM *r_value, *s_value;
+        int len = -1;
+        enum err r = use_key(tpm, object, use_ecdsa, &use, "sign with this key", e);
+
+        if (r)
+                return r;
+        ecc = &use.signature->signature.ecdsa;
+        r_value = BN_bin2bn(ecc->signatureR.buffer, ecc->signatureR.size, NULL);
+        s_value = BN_bin2bn(ecc->signatureS.buffer, ecc->signatureS.size, NULL);
+        signature = ECDSA_SIG_new();
+        if (signature && r_value && s_value && ECDSA_SIG_set0(signature, r_value, s_value) == 1) {
+                r_value = s_value = NULL;
+                len = i2d_ECDSA_SIG(signature, &der);
+        }
+        ECDSA_SIG_free(signature);
+        BN_free(r_value);
+        BN_free(s_value);
+        Esys_Free(use.signature);
+        if (len < 0)
+                return ossl_error(e, ERR_FAILED, "A signature could not be encoded");
+        return bytes_copy(ret, der, (size_t)len, e);
+}
+
+enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *ret, struct error *e)
+{
+        static const struct {
+                TPMA_OBJECT tpm;
+                unsigned ours;
+        } bits[] = {
+                {TPMA_OBJECT_FIXEDTPM, KSP_FIXED_TPM},
+                {TPMA_OBJECT_FIXEDPARENT, KSP_FIXED_PARENT},
+                {TPMA_OBJECT_SENSITIVEDATAORIGIN, KSP_SENSITIVE_DATA_ORIGIN},
+                {TPMA_OBJECT_NODA, KSP_NO_DA},
+                {TPMA_OBJECT_SIGN_ENCRYPT, KSP_SIGN},
+                {TPMA_OBJECT_DECRYPT, KSP_DECRYPT},
+                {TPMA_OBJECT_USERWITHAUTH, KSP_USER_WITH_AUTH},
+        };
+        struct use use = {0};
+        unsigned attributes = 0;
+        enum err r = use_key(tpm, object, use_public, &use, "describe this key", e);
+
+        if (r)
+                return r;
+        for (size_t i = 0; i < N_ELEMENTS(bits); i++)
+                if (use.public->publicArea.objectAttributes & bits[i].tpm)
+                        attributes |= bits[i].ours;
+        Esys_Free(use.public);
+        *ret = attributes;
+        return ERR_OK;
+}

@@ -1,0 +1,155 @@
+/* ksp/channel/frame: what is encoded comes back; what is malformed is refused. */
+#include "test.h"
+
+#include "channel/frame.h"
+
+static void headers(void **state)
+{
+        uint8_t octets[FRAME_HEADER];
+        const struct frame_header h = {FRAME_SIGN, 0x01020304, 77};
+        struct frame_header back;
+        struct error e = {0};
+
+        (void)state;
+        frame_header_encode(&h, octets);
+        expect_ok(frame_header_decode(octets, 77, &back, &e));
+        assert_int_equal(back.type, h.type);
+        assert_int_equal(back.id, h.id);
+        assert_int_equal(back.len, h.len);
+        expect_err(frame_header_decode(octets, 76, &back, &e), ERR_PROTOCOL);
+        octets[0] = 2;
+        expect_err(frame_header_decode(octets, 77, &back, &e), ERR_PROTOCOL);
+        octets[0] = FRAME_VERSION;
+        octets[1] = 99;
+        expect_err(frame_header_decode(octets, 77, &back, &e), ERR_PROTOCOL);
+        octets[1] = FRAME_SIGN;
+        octets[3] = 1;
+        expect_err(frame_header_decode(octets, 77, &back, &e), ERR_PROTOCOL);
+}
+
+static void requests(void **state)
+{
+        static const struct {
+                const char *name;
+                enum frame_type type;
+                struct key_request request;
+        } cases[] = {
+                {"/open/label", FRAME_OPEN, {.label = "corp-wifi"}},
+                {"/open/id", FRAME_OPEN, {.key_id = {1, 2, 3}}},
+                {"/sign/pss",
+                 FRAME_SIGN,
+                 {.handle = 5, .sign = {KEY_SCHEME_RSA_PSS, KEY_DIGEST_SHA256, KEY_DIGEST_SHA1, 20}}},
+                {"/sign/ecdsa", FRAME_SIGN, {.handle = 6, .sign = {.scheme = KEY_SCHEME_ECDSA}}},
+                {"/decrypt/oaep",
+                 FRAME_DECRYPT,
+                 {.handle = 7, .decrypt = {KEY_PADDING_RSA_OAEP, KEY_DIGEST_SHA256, KEY_DIGEST_SHA256, {0}}}},
+                {"/close", FRAME_CLOSE, {.handle = 8}},
+        };
+        const uint8_t data[] = "0123456789";
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                CLEANUP(bytes_done) struct bytes body = {0};
+                struct key_request request = cases[i].request, back;
+
+                request.data = (struct view){data, sizeof data};
+                expect_ok(key_request_encode(cases[i].type, &request, &body, &e));
+                expect_ok(key_request_decode(cases[i].type, bytes_view(&body), &back, &e));
+                assert_string_equal(back.label, request.label);
+                assert_memory_equal(back.key_id, request.key_id, KEY_ID_LEN);
+                assert_true(back.handle == request.handle);
+                assert_int_equal(back.sign.scheme, request.sign.scheme);
+                assert_int_equal(back.sign.salt_len, request.sign.salt_len);
+                assert_int_equal(back.decrypt.digest, request.decrypt.digest);
+                /* Every cut is refused: fields that are missing, or halves of them. */
+                for (size_t len = 0; len < body.len; len++)
+                        expect_err(
+                                key_request_decode(cases[i].type, (struct view){body.data, len}, &back, &e),
+                                ERR_PROTOCOL);
+        }
+}
+
+static void bounds(void **state)
+{
+        static const struct {
+                enum frame_tag tag;
+                uint64_t value;
+        } cases[] = {
+                {FRAME_TAG_SCHEME, _KEY_SCHEME_MAX},
+                {FRAME_TAG_DIGEST, _KEY_DIGEST_MAX},
+                {FRAME_TAG_MGF1, _KEY_DIGEST_MAX},
+                {FRAME_TAG_SALT, KEY_MODULUS_MAX + 1},
+        };
+        struct error e = {0};
+
+        (void)state;
+        for (size_t bad = 0; bad <= N_ELEMENTS(cases); bad++) {
+                struct fields_writer w = FIELDS_WRITER(1000, false);
+                CLEANUP(bytes_done) struct bytes body = {0};
+                struct key_request back;
+
+                fields_put_u64(&w, FRAME_TAG_HANDLE, 1);
+                fields_put(&w, FRAME_TAG_DATA, (struct view){0});
+                for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+                        fields_put_u64(&w, (uint16_t)cases[i].tag, i == bad ? cases[i].value : 1);
+                expect_ok(fields_finish(&w, &body, &e));
+                if (bad == N_ELEMENTS(cases))
+                        expect_ok(key_request_decode(FRAME_SIGN, bytes_view(&body), &back, &e));
+                else
+                        expect_err(key_request_decode(FRAME_SIGN, bytes_view(&body), &back, &e),
+                                   ERR_PROTOCOL);
+        }
+}
+
+static void errors(void **state)
+{
+        CLEANUP(bytes_done) struct bytes body = {0};
+        struct error e = {0}, from = {0};
+
+        (void)state;
+        error_set(&from, ERR_TPM_LOCKED_OUT, "The TPM is locked");
+        error_remedy(&from, ERR_TPM_LOCKED_OUT, "Wait.");
+        expect_ok(frame_error_encode(&from, &body, &e));
+        assert_int_equal(frame_error_decode(bytes_view(&body), &e), ERR_TPM_LOCKED_OUT);
+        assert_string_equal(e.message, "The TPM is locked");
+        assert_string_equal(e.remedy, "Wait.");
+        for (size_t len = 0; len < body.len; len++)
+                expect_err(frame_error_decode((struct view){body.data, len}, &e), ERR_PROTOCOL);
+}
+
+/* Whatever comes, decoding ends with a request inside its bounds or with a named error. */
+static void mutations(void **state)
+{
+        CLEANUP(bytes_done) struct bytes body = {0};
+        const struct key_request request = {
+                .handle = 1,
+                .sign = {KEY_SCHEME_RSA_PSS, KEY_DIGEST_SHA256, KEY_DIGEST_SHA256, 32},
+                .data = {(const uint8_t *)"0123456789abcdef0123456789abcdef", 32}};
+        struct error e = {0};
+        unsigned seed = 1;
+
+        (void)state;
+        expect_ok(key_request_encode(FRAME_SIGN, &request, &body, &e));
+        for (int i = 0; i < 50000; i++) {
+                CLEANUP(free_p) uint8_t *copy = malloc(body.len);
+                struct key_request back;
+
+                memcpy(copy, body.data, body.len);
+                for (int n = rand_r(&seed) % 4; n >= 0; n--)
+                        copy[(size_t)rand_r(&seed) % body.len] = (uint8_t)rand_r(&seed);
+                if (key_request_decode((enum frame_type)(1 + rand_r(&seed) % 5),
+                                       (struct view){copy, (size_t)rand_r(&seed) % (body.len + 1)}, &back,
+                                       &e) == ERR_OK)
+                        assert_true(back.data.len <= FRAME_DATA_MAX && back.sign.salt_len <= KEY_MODULUS_MAX);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(headers), cmocka_unit_test(requests),
+                                           cmocka_unit_test(bounds), cmocka_unit_test(errors),
+                                           cmocka_unit_test(mutations)};
+
+        return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
+}
