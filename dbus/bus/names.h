@@ -44,7 +44,6 @@ enum {
         BUS_CHALLENGE_MAX = 4096,
         BUS_PAGE_MAX = 250,
         BUS_STRING_MAX = 16 * 1024,      /* octets of one string on the bus */
-        BUS_MESSAGE_MAX = 1024 * 1024,   /* octets of one message that the service takes */
-        BUS_FDS_MAX = 16,                /* descriptors of one message */
+        BUS_FDS_MAX = 16,                /* descriptors of one message: the limit of the system bus */
         BUS_FILES_MAX = BUS_FDS_MAX - 1, /* entries of option "files": the document needs one too */
 };

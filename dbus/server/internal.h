@@ -12,7 +12,7 @@
 enum {
         CALLERS_MAX = 384,      /* connections that are remembered; the bus allows 512 match rules */
         CALLERS_PER_USER = 32,  /* of them, for one user that is not root */
-        WAITING_PER_CALLER = 64 /* calls that wait for the caller's uid */
+        WAITING_PER_CALLER = 16 /* calls that wait for the caller's uid */
 };
 
 /* A connection that has called us. It is forgotten when it leaves the bus. */

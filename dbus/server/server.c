@@ -6,6 +6,8 @@
 
 #include "bus/fault.h"
 
+enum { FDS_NEVER = 1024 };
+
 bool server_is_root(const struct bus_server *server, uid_t uid)
 {
         return uid == 0 || uid == server->own_uid;
@@ -148,8 +150,10 @@ enum err bus_server_new(const struct bus_server_setup *setup, struct bus_server 
         if (r)
                 return r;
         dbus_connection_set_exit_on_disconnect(server->connection, FALSE);
-        dbus_connection_set_max_message_size(server->connection, BUS_MESSAGE_MAX);
-        dbus_connection_set_max_message_unix_fds(server->connection, BUS_FDS_MAX);
+        /* libdbus drops the connection at a message beyond its limits, and so anybody could end the service
+         * with one. The limits are therefore the bus's own (system.conf: 32 MiB, 16 descriptors) and what
+         * readers take; ours stay above them. */
+        dbus_connection_set_max_message_unix_fds(server->connection, FDS_NEVER);
         if (!dbus_connection_add_filter(server->connection, on_message, server, /* free= */ NULL))
                 return error_no_memory(e);
         r = bus_loop_new(server->connection, setup->event, &server->loop, e);
