@@ -1,0 +1,49 @@
+#include "local-key.h"
+
+#include "base/ossl.h"
+
+struct local {
+        struct ksp_key *key;
+        uid_t uid;
+};
+
+static enum err local_sign(void *key, const struct key_sign *how, struct view data, struct bytes *ret,
+                           struct error *e)
+{
+        const struct local *local = key;
+
+        return ksp_sign(local->key, local->uid, how, data, ret, e);
+}
+
+static enum err local_decrypt(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
+                              struct error *e)
+{
+        const struct local *local = key;
+
+        return ksp_decrypt(local->key, local->uid, how, data, ret, e);
+}
+
+static void local_close(void *key)
+{
+        struct local *local = key;
+
+        ksp_key_unref(local->key);
+        free(local);
+}
+
+static const struct ksp_backend local_backend = {NULL, local_sign, local_decrypt, local_close};
+
+enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, EVP_PKEY **ret, struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes spki = {0};
+        struct local *local;
+        enum err r = spki_der(ksp_key_public(key), &spki, e);
+
+        if (r)
+                return r;
+        local = malloc(sizeof *local);
+        if (!local)
+                return error_no_memory(e);
+        *local = (struct local){ksp_key_ref(key), uid};
+        return ksp_provider_key(libctx, &local_backend, local, bytes_view(&spki), ret, e);
+}

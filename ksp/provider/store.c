@@ -1,0 +1,177 @@
+/* OSSL_STORE for ksp: URIs: a private key, then its certificate. */
+#include "internal.h"
+
+#include <openssl/core_object.h>
+#include <openssl/params.h>
+#include <openssl/store.h>
+#include <openssl/x509.h>
+#include <string.h>
+
+#include "base/ossl.h"
+
+struct store {
+        struct provider *provider;
+        char *name;
+        int expect; /* OSSL_STORE_INFO_*, 0: anything */
+        bool opened, key_given, certificate_given;
+        struct object *object;
+        struct bytes certificate;
+};
+
+static void *store_open(void *provctx, const char *uri)
+{
+        static const char scheme[] = "ksp:";
+        struct store *store;
+
+        if (strncmp(uri, scheme, sizeof scheme - 1) != 0 || !uri[sizeof scheme - 1])
+                return NULL;
+        store = calloc(1, sizeof *store);
+        if (!store)
+                return NULL;
+        store->provider = provctx;
+        store->name = strdup(uri + sizeof scheme - 1);
+        if (!store->name) {
+                free(store);
+                return NULL;
+        }
+        return store;
+}
+
+static int store_close(void *ctx)
+{
+        struct store *store = ctx;
+
+        object_unref(store->object);
+        bytes_done(&store->certificate);
+        free(store->name);
+        free(store);
+        return 1;
+}
+
+static const OSSL_PARAM *settable_ctx_params(void *provctx)
+{
+        static const OSSL_PARAM params[] = {OSSL_PARAM_int(OSSL_STORE_PARAM_EXPECT, NULL), OSSL_PARAM_END};
+
+        (void)provctx;
+        return params;
+}
+
+static int set_ctx_params(void *ctx, const OSSL_PARAM params[])
+{
+        struct store *store = ctx;
+        const OSSL_PARAM *p = params ? OSSL_PARAM_locate_const(params, OSSL_STORE_PARAM_EXPECT) : NULL;
+
+        return !p || OSSL_PARAM_get_int(p, &store->expect);
+}
+
+static bool open_key(struct store *store)
+{
+        const struct provider *provider = store->provider;
+        CLEANUP(bytes_done) struct bytes spki = {0};
+        EVP_PKEY *public;
+        struct object *object;
+        const uint8_t *p;
+        void *key = NULL;
+        struct error e = {0};
+
+        store->opened = true;
+        if (provider->backend->open(provider->backend_ctx, store->name, &key, &spki, &store->certificate,
+                                    &e)) {
+                queue_error(&e);
+                return false;
+        }
+        p = spki.data;
+        public = d2i_PUBKEY_ex(NULL, &p, (long)spki.len, provider->libctx, NULL);
+        object = public ? object_new(store->provider, EVP_PKEY_is_a(public, "RSA")) : NULL;
+        if (!object) {
+                EVP_PKEY_free(public);
+                provider->backend->close(key);
+                return false;
+        }
+        object->public = public;
+        object->backend = provider->backend;
+        object->key = key;
+        store->object = object;
+        return true;
+}
+
+static bool wants(const struct store *store, int type)
+{
+        return store->expect == 0 || store->expect == type;
+}
+
+static int store_eof(void *ctx)
+{
+        const struct store *store = ctx;
+
+        if (!store->opened)
+                return 0;
+        if (!store->object)
+                return 1;
+        return (store->key_given || !wants(store, OSSL_STORE_INFO_PKEY)) &&
+               (store->certificate_given || !store->certificate.len || !wants(store, OSSL_STORE_INFO_CERT));
+}
+
+static int give_key(struct store *store, OSSL_CALLBACK *callback, void *arg)
+{
+        char rsa[] = "RSA", ec[] = "EC";
+        int type = OSSL_OBJECT_PKEY;
+        const OSSL_PARAM params[] = {
+                OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),
+                OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, store->object->rsa ? rsa : ec,
+                                                 0),
+                OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &store->object,
+                                                  sizeof store->object),
+                OSSL_PARAM_construct_end(),
+        };
+
+        store->key_given = true;
+        return callback(params, arg);
+}
+
+static int give_certificate(struct store *store, OSSL_CALLBACK *callback, void *arg)
+{
+        int type = OSSL_OBJECT_CERT;
+        const OSSL_PARAM params[] = {
+                OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),
+                OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_DATA, store->certificate.data,
+                                                  store->certificate.len),
+                OSSL_PARAM_construct_end(),
+        };
+
+        store->certificate_given = true;
+        return callback(params, arg);
+}
+
+static int store_load(void *ctx, OSSL_CALLBACK *callback, void *arg, OSSL_PASSPHRASE_CALLBACK *passphrase,
+                      void *passphrase_arg)
+{
+        struct store *store = ctx;
+
+        (void)passphrase;
+        (void)passphrase_arg;
+        if (!store->opened && !open_key(store))
+                return 0;
+        if (!store->object)
+                return 0;
+        if (!store->key_given && wants(store, OSSL_STORE_INFO_PKEY))
+                return give_key(store, callback, arg);
+        if (!store->certificate_given && store->certificate.len && wants(store, OSSL_STORE_INFO_CERT))
+                return give_certificate(store, callback, arg);
+        return 0;
+}
+
+#define ENTRY(id, function)                                                                                  \
+        {                                                                                                    \
+                id, (void (*)(void))(function)                                                               \
+        }
+
+const OSSL_DISPATCH ksp_store[] = {
+        ENTRY(OSSL_FUNC_STORE_OPEN, store_open),
+        ENTRY(OSSL_FUNC_STORE_LOAD, store_load),
+        ENTRY(OSSL_FUNC_STORE_EOF, store_eof),
+        ENTRY(OSSL_FUNC_STORE_CLOSE, store_close),
+        ENTRY(OSSL_FUNC_STORE_SETTABLE_CTX_PARAMS, settable_ctx_params),
+        ENTRY(OSSL_FUNC_STORE_SET_CTX_PARAMS, set_ctx_params),
+        {0, NULL},
+};
