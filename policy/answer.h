@@ -1,0 +1,51 @@
+/*
+ * The SyncML answer of the device: own SyncHdr, a Status for the header and for each command in order,
+ * Results for each Get that found something. An escaping writer, no XML library: the daemon links none.
+ */
+#pragma once
+
+#include "policy/command.h"
+
+/* Status codes of OMA DM that an executor uses (facts §6.2). */
+enum status_code {
+        STATUS_OK = 200,
+        STATUS_ACCEPTED = 202,      /* Exec or Add of an enrollment: the result comes later */
+        STATUS_AUTHENTICATED = 212, /* header */
+        STATUS_CANCELLED = 214,
+        STATUS_NOT_EXECUTED = 215, /* a previous command failed */
+        STATUS_ROLLED_BACK = 216,  /* in an Atomic that failed */
+        STATUS_BAD_REQUEST = 400,
+        STATUS_FORBIDDEN = 403,
+        STATUS_NOT_FOUND = 404,
+        STATUS_NOT_ALLOWED = 405, /* e.g. write to a read-only node */
+        STATUS_NOT_SUPPORTED = 406,
+        STATUS_INCOMPLETE = 412, /* data is missing */
+        STATUS_TOO_LARGE = 413,
+        STATUS_UNSUPPORTED_FORMAT = 415,
+        STATUS_ALREADY_EXISTS = 418,
+        STATUS_DEVICE_FULL = 420,
+        STATUS_PERMISSION_DENIED = 425,
+        STATUS_COMMAND_FAILED = 500,
+        STATUS_ATOMIC_FAILED = 507,
+        STATUS_ROLLBACK_FAILED = 516,
+};
+
+/* "accepted for processing" and so on; NULL for a number that is none of the above. */
+const char *status_text(unsigned code);
+
+struct command_result {
+        unsigned code;      /* enum status_code */
+        const char *data;   /* of a Get: what Results carries; NULL: no Results. Borrowed. */
+        const char *format; /* NULL: "chr" */
+};
+
+enum { ANSWER_MAX = 2 * 1024 * 1024 };
+
+/*
+ * @results: one per item of @c, in its order (those of Status, Results and the end of an Atomic are not
+ * looked at).
+ * @message_id: this answer's own number. *ret: free(). ERR_INVALID where @c is no SyncML or a code is
+ * unknown.
+ */
+MUST_CHECK enum err answer_write(const struct commands *c, const struct command_result *results,
+                                 unsigned message_id, char **ret, struct error *e);

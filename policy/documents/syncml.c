@@ -1,0 +1,352 @@
+/*
+ * The outermost level: SyncML's header and commands. What names a root certificate or an enrollment is taken
+ * apart; every other command passes as it is, for the executor to answer 404, 405 or 406.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/ossl.h"
+#include "documents/readers.h"
+
+#define SYNCML_NS "SYNCML:SYNCML1.2"
+
+enum { NESTING_MAX = 4, SEGMENTS_MAX = 16 };
+
+static enum command_verb verb_of(const char *name)
+{
+        for (int i = 0; i < _VERB_MAX; i++)
+                if (*command_verb_name((enum command_verb)i) &&
+                    strcmp(command_verb_name((enum command_verb)i), name) == 0)
+                        return (enum command_verb)i;
+        return VERB_UNKNOWN;
+}
+
+/* The text of the child @name, or "". */
+static enum err child_text(const xmlNode *parent, const char *name, size_t max, char **ret, struct error *e)
+{
+        const xmlNode *child = parent ? xml_child(parent, name, NULL) : NULL;
+
+        if (child)
+                return xml_text(child, max, ret, e);
+        *ret = strdup("");
+        return *ret ? ERR_OK : error_no_memory(e);
+}
+
+static enum err location_text(const xmlNode *parent, const char *name, char **ret, struct error *e)
+{
+        const xmlNode *place = xml_child(parent, name, SYNCML_NS);
+
+        return child_text(place, "LocURI", COMMAND_LOCATION_MAX, ret, e);
+}
+
+/* A LocURI cut at its slashes. */
+struct location {
+        char *copy;
+        const char *segments[SEGMENTS_MAX];
+        size_t count;
+        bool user;
+};
+
+static void location_done(struct location *l)
+{
+        free(l->copy);
+}
+
+/* Segments behind "." and the scope ("Device", "User" or none, which is the device's). */
+static enum err location_split(const char *text, struct location *ret, struct error *e)
+{
+        char *state = NULL;
+
+        ret->copy = strdup(text);
+        if (!ret->copy)
+                return error_no_memory(e);
+        for (char *p = strtok_r(ret->copy, "/", &state); p; p = strtok_r(NULL, "/", &state)) {
+                if (strcmp(p, ".") == 0 && ret->count == 0)
+                        continue;
+                if (ret->count == SEGMENTS_MAX) {
+                        ret->count = 0; /* deeper than any node this program knows */
+                        return ERR_OK;
+                }
+                ret->segments[ret->count++] = p;
+        }
+        if (ret->count &&
+            (strcasecmp(ret->segments[0], "User") == 0 || strcasecmp(ret->segments[0], "Device") == 0)) {
+                ret->user = strcasecmp(ret->segments[0], "User") == 0;
+                ret->count--;
+                memmove(ret->segments, ret->segments + 1, ret->count * sizeof ret->segments[0]);
+        }
+        return ERR_OK;
+}
+
+/* Names are compared without regard to case [CSC]; "*" takes any segment. */
+static bool location_is(const struct location *l, const char *const pattern[], size_t n)
+{
+        if (l->count != n)
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(pattern[i], "*") != 0 && strcasecmp(pattern[i], l->segments[i]) != 0)
+                        return false;
+        return true;
+}
+
+static int hex_digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* %XX once; what is no escape stays as it is. */
+static void percent_decode(char *s)
+{
+        char *out = s;
+
+        for (; *s; s++) {
+                int high = s[0] == '%' ? hex_digit(s[1]) : -1;
+                int low = high >= 0 ? hex_digit(s[2]) : -1;
+
+                if (low >= 0 && (high || low)) {
+                        *out++ = (char)(high << 4 | low);
+                        s += 2;
+                } else {
+                        *out++ = *s;
+                }
+        }
+        *out = 0;
+}
+
+static void enroll_name_done(struct enroll_name *n)
+{
+        free(n->model);
+        free(n->logical);
+        free(n->version);
+}
+
+/* ModelName=AC_…/LogicalName_…;Hash=… after decoding; any other form is a name as a whole. */
+static enum err enroll_name_parse(const char *segment, struct enroll_name *ret, struct error *e)
+{
+        static const char model_key[] = "ModelName=", logical_key[] = "/LogicalName_", hash_key[] = ";Hash=";
+        CLEANUP(free_p) char *text = strdup(segment);
+        const char *logical, *hash;
+
+        if (!text)
+                return error_no_memory(e);
+        percent_decode(text);
+        logical = strstr(text, logical_key);
+        if (strncmp(text, model_key, sizeof model_key - 1) != 0 || !logical) {
+                ret->model = STEAL(text);
+                return ERR_OK;
+        }
+        ret->model = strndup(text + sizeof model_key - 1, (size_t)(logical - text) - (sizeof model_key - 1));
+        logical += sizeof logical_key - 1;
+        hash = strstr(logical, hash_key);
+        ret->logical = hash ? strndup(logical, (size_t)(hash - logical)) : strdup(logical);
+        if (hash)
+                ret->version = strdup(hash + sizeof hash_key - 1);
+        return ret->model && ret->logical && (ret->version || !hash) ? ERR_OK : error_no_memory(e);
+}
+
+/* Base64 of one DER certificate, line ends allowed. */
+static enum err read_certificate(const xmlNode *data, struct command *command, struct error *e)
+{
+        CLEANUP(free_p) unsigned char *der = NULL;
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        EVP_ENCODE_CTX *ctx = NULL;
+        int len = 0, last = 0;
+        bool bad;
+        enum err r;
+
+        if (command->data.len > 2 * COMMAND_CERTIFICATE_MAX)
+                return xml_refuse(data, e, "the certificate is larger than %d octets",
+                                  COMMAND_CERTIFICATE_MAX);
+        der = malloc(command->data.len + 16);
+        ctx = EVP_ENCODE_CTX_new();
+        if (!der || !ctx) {
+                EVP_ENCODE_CTX_free(ctx);
+                return error_no_memory(e);
+        }
+        EVP_DecodeInit(ctx);
+        bad = EVP_DecodeUpdate(ctx, der, &len, command->data.data, (int)command->data.len) < 0 ||
+              EVP_DecodeFinal(ctx, der + len, &last) < 0;
+        EVP_ENCODE_CTX_free(ctx);
+        if (bad || len + last <= 0)
+                return xml_refuse(data, e, "it is not base64 of a certificate");
+        r = x509_parse((struct view){der, (size_t)(len + last)}, &cert, NULL);
+        if (r)
+                return xml_refuse(data, e, "it is not a certificate");
+        r = bytes_copy(&command->certificate, der, (size_t)(len + last), e);
+        if (r)
+                return r;
+        command->kind = COMMAND_ROOT;
+        secret_done(&command->data);
+        return ERR_OK;
+}
+
+static enum err read_enrollment(const xmlNode *data, const char *segment, struct command *command,
+                                struct error *e)
+{
+        CLEANUP(enroll_name_done) struct enroll_name name = {0};
+        enum err r = enroll_name_parse(segment, &name, e);
+        char path[320];
+
+        if (r == ERR_OK)
+                r = request_read(secret_view(&command->data), &name, command, e);
+        if (r) {
+                xml_path(data, path, sizeof path);
+                return error_context(e, r, "%s (line %ld, command %s)", path, xmlGetLineNo(data),
+                                     command->id);
+        }
+        command->kind = COMMAND_ENROLL;
+        secret_done(&command->data);
+        return ERR_OK;
+}
+
+/* Root certificates and enrollments are understood here; the rest keeps its data. */
+static enum err classify(const xmlNode *data, struct command *command, struct error *e)
+{
+        static const char *const root[] = {"Vendor", "MSFT", "CertificateStore",
+                                           "Root",   "*",    "EncodedCertificate"};
+        static const char *const enroll[] = {"Vendor", "MSFT", "CertificateStore", "Enroll", "*", "Install"};
+        CLEANUP(location_done) struct location l = {0};
+        enum err r = location_split(command->location, &l, e);
+
+        if (r)
+                return r;
+        command->user = l.user;
+        if (command->verb != VERB_ADD && command->verb != VERB_REPLACE)
+                return ERR_OK;
+        if (location_is(&l, root, N_ELEMENTS(root)) && data && command->data.len)
+                return read_certificate(data, command, e);
+        if (location_is(&l, enroll, N_ELEMENTS(enroll)) && data && command->data.len)
+                return read_enrollment(data, l.segments[4], command, e);
+        return ERR_OK;
+}
+
+/* @item may be NULL: the command has none. */
+static enum err read_item(const xmlNode *element, const xmlNode *item, enum command_verb verb,
+                          struct commands *ret, struct error *e)
+{
+        CLEANUP(command_done) struct command c = {.verb = verb, .name = strdup((const char *)element->name)};
+        const xmlNode *holder = item ? item : element;
+        const xmlNode *data = xml_child(holder, "Data", SYNCML_NS);
+        const xmlNode *meta = xml_child(holder, "Meta", SYNCML_NS);
+        enum err r;
+
+        if (!c.name)
+                return error_no_memory(e);
+        if (strlen(c.name) > COMMAND_TEXT_MAX)
+                return xml_refuse(element->parent, e, "it holds a command with a name that is too long");
+        if (!meta)
+                meta = xml_child(element, "Meta", SYNCML_NS); /* one for all items */
+        r = child_text(element, "CmdID", COMMAND_TEXT_MAX, &c.id, e);
+        if (r == ERR_OK)
+                r = location_text(holder, "Target", &c.location, e);
+        if (r == ERR_OK)
+                r = child_text(meta, "Format", COMMAND_TEXT_MAX, &c.format, e);
+        if (r == ERR_OK)
+                r = child_text(meta, "Type", COMMAND_TEXT_MAX, &c.type, e);
+        if (r)
+                return r;
+        /* what the server answered to us is nobody's command; its data is not kept */
+        if (data && verb != VERB_STATUS && verb != VERB_RESULTS && !xml_first_element(data)) {
+                r = xml_secret(data, COMMAND_DATA_MAX, &c.data, e);
+                if (r)
+                        return r;
+        }
+        r = classify(data, &c, e);
+        return r ? r : commands_add(ret, &c, e);
+}
+
+static enum err read_body(const xmlNode *parent, unsigned nesting, struct commands *ret, struct error *e);
+
+static enum err read_group(const xmlNode *element, enum command_verb verb, unsigned nesting,
+                           struct commands *ret, struct error *e)
+{
+        CLEANUP(command_done) struct command end = {.verb = VERB_ATOMIC_END};
+        enum err r;
+
+        if (nesting >= NESTING_MAX)
+                return xml_refuse(element, e, "commands are nested deeper than %d levels", NESTING_MAX);
+        r = read_item(element, NULL, verb, ret, e);
+        if (r == ERR_OK)
+                r = read_body(element, nesting + 1, ret, e);
+        if (r == ERR_OK && verb == VERB_ATOMIC_BEGIN)
+                r = commands_add(ret, &end, e);
+        return r;
+}
+
+static enum err read_command(const xmlNode *element, unsigned nesting, struct commands *ret, struct error *e)
+{
+        enum command_verb verb = verb_of((const char *)element->name);
+        const xmlNode *item = xml_child(element, "Item", SYNCML_NS);
+        enum err r = ERR_OK;
+
+        if (verb == VERB_ATOMIC_BEGIN || verb == VERB_SEQUENCE)
+                return read_group(element, verb, nesting, ret, e);
+        if (!item || verb == VERB_STATUS || verb == VERB_RESULTS)
+                return read_item(element, NULL, verb, ret, e);
+        for (; r == ERR_OK && item; item = xml_next_element(item))
+                if (xml_is(item, "Item", SYNCML_NS))
+                        r = read_item(element, item, verb, ret, e);
+        return r;
+}
+
+static enum err read_body(const xmlNode *parent, unsigned nesting, struct commands *ret, struct error *e)
+{
+        static const char *const no_commands[] = {"Final", "CmdID", "Meta", "NoResp"};
+
+        for (const xmlNode *node = xml_first_element(parent); node; node = xml_next_element(node)) {
+                bool command = true;
+                enum err r;
+
+                for (size_t i = 0; i < N_ELEMENTS(no_commands); i++)
+                        command = command && !xml_is(node, no_commands[i], NULL);
+                if (!command)
+                        continue;
+                if (strcmp(xml_namespace(node), SYNCML_NS) != 0)
+                        return xml_refuse(node, e, "it is in the namespace '%.120s' and not in %s",
+                                          xml_namespace(node), SYNCML_NS);
+                r = read_command(node, nesting, ret, e);
+                if (r)
+                        return r;
+        }
+        return ERR_OK;
+}
+
+static enum err read_header(const xmlNode *header, struct commands *ret, struct error *e)
+{
+        enum err r = child_text(header, "SessionID", COMMAND_TEXT_MAX, &ret->session_id, e);
+
+        if (r == ERR_OK)
+                r = child_text(header, "MsgID", COMMAND_TEXT_MAX, &ret->message_id, e);
+        if (r == ERR_OK)
+                r = location_text(header, "Source", &ret->source, e);
+        if (r == ERR_OK)
+                r = location_text(header, "Target", &ret->target, e);
+        return r;
+}
+
+enum err syncml_read(struct view doc, struct commands *ret, struct error *e)
+{
+        CLEANUP(xml_free_p) xmlDoc *xml = NULL;
+        const xmlNode *root, *header, *body;
+        enum err r = xml_parse(doc, "The document", &xml, e);
+
+        if (r)
+                return r;
+        root = xmlDocGetRootElement(xml);
+        if (!xml_is(root, "SyncML", NULL))
+                return xml_refuse(root, e, "the document must begin with the element SyncML");
+        if (!xml_is(root, "SyncML", SYNCML_NS))
+                return xml_refuse(root, e, "it is in the namespace '%.120s' and not in %s",
+                                  xml_namespace(root), SYNCML_NS);
+        header = xml_child(root, "SyncHdr", SYNCML_NS);
+        body = xml_child(root, "SyncBody", SYNCML_NS);
+        if (!header || !body)
+                return xml_refuse(root, e, "the element %s is missing", header ? "SyncBody" : "SyncHdr");
+        r = read_header(header, ret, e);
+        return r ? r : read_body(body, 0, ret, e);
+}

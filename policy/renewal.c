@@ -1,0 +1,49 @@
+#include "policy/renewal.h"
+
+#include <string.h>
+
+#include "base/ossl.h"
+
+/* 64 bits that depend on both ids and on nothing else; the NUL keeps ("ab","c") and ("a","bc") apart. */
+static enum err stable_hash(const char *device_id, const char *certificate_id, uint64_t *ret, struct error *e)
+{
+        CLEANUP(evp_md_ctx_free_p) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        uint64_t hash = 0;
+
+        if (!ctx)
+                return error_no_memory(e);
+        if (EVP_DigestInit_ex2(ctx, EVP_sha256(), NULL) != 1 ||
+            EVP_DigestUpdate(ctx, device_id, strlen(device_id) + 1) != 1 ||
+            EVP_DigestUpdate(ctx, certificate_id, strlen(certificate_id)) != 1 ||
+            EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
+                return ossl_error(e, ERR_FAILED, "The jitter of the renewal date could not be computed");
+        for (int i = 0; i < 8; i++)
+                hash = hash << 8 | digest[i];
+        *ret = hash;
+        return ERR_OK;
+}
+
+enum err renewal_date(int64_t not_before, int64_t not_after, unsigned threshold, const char *device_id,
+                      const char *certificate_id, int64_t *ret, struct error *e)
+{
+        uint64_t life, remaining, hash;
+        enum err r;
+
+        if (threshold < 1 || threshold > 99)
+                return error_set(e, ERR_INVALID, "A renewal threshold of %u percent is not from 1 to 99",
+                                 threshold);
+        if (not_after <= not_before) {
+                *ret = not_before;
+                return ERR_OK;
+        }
+        r = stable_hash(device_id, certificate_id, &hash, e);
+        if (r)
+                return r;
+        /* unsigned: the distance of any two int64_t fits; quotient and rest apart, so that *100 cannot
+         * overflow */
+        life = (uint64_t)not_after - (uint64_t)not_before;
+        remaining = life / 100 * threshold + life % 100 * threshold / 100;
+        *ret = (int64_t)((uint64_t)not_after - remaining + (remaining / 4 ? hash % (remaining / 4) : 0));
+        return ERR_OK;
+}
