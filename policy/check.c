@@ -102,7 +102,7 @@ static enum err asn1_seconds(const ASN1_TIME *t, int64_t *ret, struct error *e)
 
 enum err certificate_dates(const X509 *cert, int64_t *ret_not_before, int64_t *ret_not_after, struct error *e)
 {
-        int64_t not_before, not_after;
+        int64_t not_before = 0, not_after = 0;
         enum err r = asn1_seconds(X509_get0_notBefore(cert), &not_before, e);
 
         if (r == ERR_OK)
@@ -356,7 +356,7 @@ static void check_key_usage(const struct check_input *in, struct check_result *r
 static enum err check_renewal(const struct check_input *in, int64_t not_after, struct check_result *r,
                               struct error *e)
 {
-        int64_t old_before, old_after;
+        int64_t old_before = 0, old_after = 0;
         enum err failed;
 
         if (!in->previous)
@@ -375,7 +375,7 @@ static enum err check_renewal(const struct check_input *in, int64_t not_after, s
 enum err certificate_check(const struct check_input *in, struct check_result *ret, struct error *e)
 {
         CLEANUP(check_result_done) struct check_result result = {.verdict = CHECK_ACCEPTED};
-        int64_t not_before, not_after;
+        int64_t not_before = 0, not_after = 0;
         enum err r = certificate_dates(in->cert, &not_before, &not_after, e);
 
         if (r == ERR_OK)

@@ -367,7 +367,7 @@ static enum err add_entry(X509_NAME *name, const struct ava *a, struct error *e)
 {
         CLEANUP(asn1_object_free_p) ASN1_OBJECT *object = NULL;
         struct view v = str_view(a->value);
-        int type;
+        int type = 0;
         enum err r = ava_type(a, &type, e);
 
         if (r)

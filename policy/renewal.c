@@ -27,7 +27,7 @@ static enum err stable_hash(const char *device_id, const char *certificate_id, u
 enum err renewal_date(int64_t not_before, int64_t not_after, unsigned threshold, const char *device_id,
                       const char *certificate_id, int64_t *ret, struct error *e)
 {
-        uint64_t life, remaining, hash;
+        uint64_t life, remaining, hash = 0;
         enum err r;
 
         if (threshold < 1 || threshold > 99)

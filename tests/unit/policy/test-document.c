@@ -93,6 +93,45 @@ static void intune(void **state)
         free(text);
 }
 
+/* The template scripts fill: every placeholder, and nothing else, stands between at signs. */
+static void template(void **state)
+{
+        static const char *const fill[][2] = {{"@ROOT_SHA1@", "0123456789abcdef0123456789abcdef01234567"},
+                                              {"@URL@", "http://127.0.0.1:8080/certsrv/mscep/mscep.dll"},
+                                              {"@URL@", "http://127.0.0.1:8080/certsrv/mscep/mscep.dll"},
+                                              {"@CHALLENGE@", "0123456789ABCDEF"},
+                                              {"@SUBJECT@", "CN=pc1,O=Contoso"},
+                                              {"@KSP@", "1"},
+                                              {"@NAME@", "wifi"}};
+        char *sample = load("intune.syncml"), *text = load("intune.syncml.in"), *next;
+        char *base64 =
+                strndup(strstr(sample, "<Data>MII") + 6, strcspn(strstr(sample, "<Data>MII") + 6, "<"));
+        struct error e = {0};
+        struct commands c = {0};
+
+        (void)state;
+        next = replaced(text, "@ROOT_BASE64@", base64);
+        free(text);
+        text = next;
+        for (size_t i = 0; i < N_ELEMENTS(fill); i++) {
+                next = replaced(text, fill[i][0], fill[i][1]);
+                free(text);
+                text = next;
+        }
+        expect_ok(document_read(DOCUMENT_SYNCML, str_view(text), &c, &e));
+        assert_int_equal(c.items[4].kind, COMMAND_ROOT);
+        assert_int_equal(c.items[5].kind, COMMAND_ENROLL);
+        assert_string_equal(settings_get(&c.items[5].settings, "Profile.Name"), "wifi");
+        assert_string_equal(settings_get(&c.items[5].settings, "Key.Protection"), "tpm");
+        assert_string_equal((char *)c.items[5].challenge.data, "0123456789ABCDEF");
+        for (const char *p = text; (p = strchr(p, '@')); p++)
+                assert_int_equal(strncmp(p, "@contoso.", 9), 0);
+        commands_done(&c);
+        free(base64);
+        free(sample);
+        free(text);
+}
+
 /* One change to the sample, and what becomes of the profile. */
 static void variations(void **state)
 {
@@ -434,10 +473,11 @@ static void ini_refusals(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(intune),    cmocka_unit_test(variations),
-                cmocka_unit_test(refusals),  cmocka_unit_test(unknown_elements),
-                cmocka_unit_test(structure), cmocka_unit_test(truncated),
-                cmocka_unit_test(ini),       cmocka_unit_test(ini_refusals),
+                cmocka_unit_test(intune),           cmocka_unit_test(template),
+                cmocka_unit_test(variations),       cmocka_unit_test(refusals),
+                cmocka_unit_test(unknown_elements), cmocka_unit_test(structure),
+                cmocka_unit_test(truncated),        cmocka_unit_test(ini),
+                cmocka_unit_test(ini_refusals),
         };
 
         return cmocka_run_group_tests_name("document", tests, NULL, NULL);
