@@ -1,0 +1,37 @@
+/* scepter tpm */
+#include "cli/cli.h"
+
+#include "cli/args.h"
+#include "cli/object.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "cli/value.h"
+
+enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e)
+{
+        CLEANUP(json_decref_p) json_t *object = NULL;
+        CLEANUP(table_done) struct table t = {0};
+        const char *key, *state;
+        json_t *value;
+        size_t n;
+        enum err r = args_parse(argc, argv, NULL, 0, 0, 0, NULL, &n, e);
+
+        if (!r)
+                r = object_properties(cli, BUS_PATH, BUS_INTERFACE_MANAGER, &object, e);
+        if (r)
+                return r;
+        if (cli->json)
+                return output_json(cli, json_incref(object), e);
+        table_init_plain(&t, 2);
+        state = value_string(object, "tpmState");
+        table_add(&t, "State", COLOR_NONE);
+        table_add(&t, state, color_of_state(state));
+        table_add(&t, "Default key protection", COLOR_NONE);
+        table_add(&t, value_string(object, "defaultKeyProtection"), COLOR_NONE);
+        json_object_foreach(json_object_get(object, "tpmInfo"), key, value)
+        {
+                table_add(&t, key, COLOR_NONE);
+                table_add(&t, json_string_value(value), COLOR_NONE);
+        }
+        return table_print(&t, cli->out, cli->color, e);
+}
