@@ -1,0 +1,372 @@
+#include "scep-http/http.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static inline void curl_p(CURL **p)
+{
+        curl_easy_cleanup(*p);
+}
+static inline void slist_p(struct curl_slist **p)
+{
+        curl_slist_free_all(*p);
+}
+
+/* What the callbacks of one transfer fill. */
+struct transfer {
+        struct bytes body;
+        size_t room, headers;
+        bool too_large, no_memory, denied;
+        bool deny_local;
+        struct http_reply *reply;
+};
+
+void http_reply_done(struct http_reply *reply)
+{
+        bytes_done(&reply->body);
+        *reply = (struct http_reply){0};
+}
+
+enum err http_global_init(struct error *e)
+{
+        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+                return error_set(e, ERR_FAILED, "libcurl could not be initialised");
+        return ERR_OK;
+}
+
+void http_global_done(void)
+{
+        curl_global_cleanup();
+}
+
+enum err http_base64(struct view v, char **ret, struct error *e)
+{
+        static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        char *out, *p;
+
+        if (v.len > HTTP_BODY_MAX)
+                return error_set(e, ERR_TOO_LARGE, "A request is larger than %d octets", HTTP_BODY_MAX);
+        out = p = malloc((v.len + 2) / 3 * 4 + 1);
+        if (!out)
+                return error_no_memory(e);
+        for (size_t i = 0; i < v.len; i += 3) {
+                size_t n = v.len - i < 3 ? v.len - i : 3;
+                uint32_t group = (uint32_t)v.data[i] << 16 | (n > 1 ? (uint32_t)v.data[i + 1] << 8 : 0) |
+                                 (n > 2 ? v.data[i + 2] : 0);
+
+                *p++ = alphabet[group >> 18];
+                *p++ = alphabet[group >> 12 & 63];
+                *p++ = n > 1 ? alphabet[group >> 6 & 63] : '=';
+                *p++ = n > 2 ? alphabet[group & 63] : '=';
+        }
+        *p = 0;
+        *ret = out;
+        return ERR_OK;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+        struct transfer *t = ctx;
+        size_t len = size * n;
+
+        if (len > HTTP_BODY_MAX - t->body.len) {
+                t->too_large = true;
+                return 0;
+        }
+        if (t->body.len + len + 1 > t->room) {
+                size_t room = t->room ? t->room : 4096;
+                uint8_t *grown;
+
+                while (room < t->body.len + len + 1)
+                        room *= 2;
+                grown = realloc(t->body.data, room);
+                if (!grown) {
+                        t->no_memory = true;
+                        return 0;
+                }
+                t->body.data = grown;
+                t->room = room;
+        }
+        memcpy(t->body.data + t->body.len, data, len);
+        t->body.len += len;
+        t->body.data[t->body.len] = 0;
+        return len;
+}
+
+/* "Date: …" of the answer, to tell a clock that is off (failInfo badTime). */
+static void read_date(struct http_reply *reply, const char *line, size_t len)
+{
+        static const char name[] = "Date:";
+        char text[64];
+        time_t at;
+
+        if (len < sizeof name - 1 || len - (sizeof name - 1) >= sizeof text ||
+            strncasecmp(line, name, sizeof name - 1) != 0)
+                return;
+        (void)snprintf(text, sizeof text, "%.*s", (int)(len - (sizeof name - 1)), line + sizeof name - 1);
+        at = curl_getdate(text, NULL);
+        if (at == -1)
+                return;
+        reply->has_date = true;
+        reply->date_offset = (int64_t)at - (int64_t)time(NULL);
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+        struct transfer *t = ctx;
+
+        t->headers += size * n;
+        if (t->headers > HTTP_HEADER_MAX) {
+                t->too_large = true;
+                return 0;
+        }
+        read_date(t->reply, data, size * n);
+        return size * n;
+}
+
+static bool is_local(const struct sockaddr *address)
+{
+        /* sockaddr is what libcurl hands over; copies keep alignment out of it. */
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        uint32_t host;
+
+        if (address->sa_family == AF_INET6) {
+                memcpy(&v6, address, sizeof v6);
+                if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+                        memcpy(&host, &v6.sin6_addr.s6_addr[12], sizeof host);
+                } else {
+                        return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) || IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr) ||
+                               IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) || IN6_IS_ADDR_MULTICAST(&v6.sin6_addr);
+                }
+        } else {
+                memcpy(&v4, address, sizeof v4);
+                host = v4.sin_addr.s_addr;
+        }
+        host = ntohl(host);
+        return host >> 24 == 127 || host >> 24 == 0 || host >> 16 == 0xa9fe || host >> 28 >= 0xe;
+}
+
+static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+        struct transfer *t = ctx;
+
+        (void)purpose;
+        if ((address->family != AF_INET && address->family != AF_INET6) ||
+            (t->deny_local && is_local(&address->addr))) {
+                t->denied = true;
+                return CURL_SOCKET_BAD;
+        }
+        return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static enum err setup_transport(CURL *curl, const struct http_options *options, struct transfer *t,
+                                struct error *e)
+{
+        /* The blob is read only; libcurl's struct is not const-correct. */
+        union {
+                const uint8_t *in;
+                void *out;
+        } bundle = {.in = options->ca_bundle.data};
+        struct curl_blob blob = {bundle.out, options->ca_bundle.len, CURL_BLOB_COPY};
+        bool ok = options->connect_ms > 0 && options->connect_ms <= HTTP_TIMEOUT_MAX_MS &&
+                  options->total_ms > 0 && options->total_ms <= HTTP_TIMEOUT_MAX_MS;
+
+        if (!ok)
+                return error_set(e, ERR_INVALID, "A timeout is between 1 and %d milliseconds",
+                                 HTTP_TIMEOUT_MAX_MS);
+        ok = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_ms) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->total_ms) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_PROXY, options->proxy ? options->proxy : "") == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_USERAGENT, "scepter/" SCEPTER_VERSION) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_WRITEDATA, t) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_HEADERDATA, t) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK;
+        if (ok && options->ca_bundle.len)
+                ok = curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK;
+        return ok ? ERR_OK : error_set(e, ERR_FAILED, "An HTTP transfer could not be prepared");
+}
+
+static enum err setup_body(CURL *curl, struct view body, struct curl_slist **headers, struct error *e)
+{
+        /* No chunks, no Expect: IIS and old proxies take neither. */
+        static const char *const lines[] = {"Content-Type: application/x-pki-message", "Expect:"};
+
+        for (size_t i = 0; i < N_ELEMENTS(lines); i++) {
+                struct curl_slist *longer = curl_slist_append(*headers, lines[i]);
+
+                if (!longer)
+                        return error_no_memory(e);
+                *headers = longer;
+        }
+        if (curl_easy_setopt(curl, CURLOPT_POST, 1L) != CURLE_OK ||
+            curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data) != CURLE_OK ||
+            curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) != CURLE_OK ||
+            curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers) != CURLE_OK)
+                return error_set(e, ERR_FAILED, "An HTTP transfer could not be prepared");
+        return ERR_OK;
+}
+
+/* libcurl's code and its sentence. */
+static enum err transfer_error(const struct transfer *t, CURLcode code, const char *detail,
+                               const struct http_options *options, struct error *e)
+{
+        const char *why = *detail ? detail : curl_easy_strerror(code);
+
+        if (t->no_memory || code == CURLE_OUT_OF_MEMORY)
+                return error_no_memory(e);
+        if (t->too_large)
+                return error_set(e, ERR_TOO_LARGE, "The server's answer is larger than %d octets",
+                                 HTTP_BODY_MAX);
+        if (t->denied) {
+                (void)error_set(
+                        e, ERR_DENIED,
+                        "The server's name leads to an address of this machine or link, which a user's own "
+                        "profile may not use");
+                return error_remedy(e, ERR_DENIED, "Have an administrator add the profile.");
+        }
+        switch (code) {
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY:
+                (void)error_set(e, ERR_NETWORK, "The name cannot be resolved: %s", why);
+                return error_remedy(
+                        e, ERR_NETWORK,
+                        "Check the host name in the profile (Url=, Proxy=) and this machine's DNS.");
+        case CURLE_COULDNT_CONNECT:
+                return error_set(e, ERR_NETWORK, "There is no connection to the server: %s", why);
+        case CURLE_GOT_NOTHING:
+                return error_set(e, ERR_NETWORK, "The server closed the connection without an answer");
+        case CURLE_PARTIAL_FILE:
+        case CURLE_RECV_ERROR:
+        case CURLE_SEND_ERROR:
+                return error_set(e, ERR_NETWORK, "The connection to the server broke: %s", why);
+        case CURLE_OPERATION_TIMEDOUT:
+                return error_set(e, ERR_TIMEOUT, "The server did not answer in time (%llu s): %s",
+                                 (unsigned long long)((options->total_ms + 999) / 1000), why);
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_PEER_FAILED_VERIFICATION:
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CIPHER:
+        case CURLE_SSL_CACERT_BADFILE:
+        case CURLE_SSL_ISSUER_ERROR:
+        case CURLE_SSL_INVALIDCERTSTATUS:
+                return error_set(e, ERR_TLS, "The TLS connection to the server failed: %s", why);
+        case CURLE_UNSUPPORTED_PROTOCOL:
+        case CURLE_WEIRD_SERVER_REPLY:
+        case CURLE_HTTP2:
+                return error_set(e, ERR_REPLY, "The server does not answer with HTTP: %s", why);
+        default:
+                return error_set(e, ERR_NETWORK, "The transfer failed: %s", why);
+        }
+}
+
+/* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
+static enum err transfer_once(const char *url, struct view body, const struct http_options *options,
+                              struct http_reply *reply, char **ret_target, struct error *e)
+{
+        CLEANUP(curl_p) CURL *curl = curl_easy_init();
+        CLEANUP(slist_p) struct curl_slist *headers = NULL;
+        struct transfer t = {.deny_local = options->deny_local, .reply = reply};
+        char detail[CURL_ERROR_SIZE] = "";
+        const char *type = NULL, *target = NULL;
+        long status = 0;
+        CURLcode code;
+        enum err r;
+
+        if (!curl || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
+            curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK)
+                return error_no_memory(e);
+        r = setup_transport(curl, options, &t, e);
+        if (!r && body.len)
+                r = setup_body(curl, body, &headers, e);
+        if (r)
+                return r;
+        http_reply_done(reply);
+        code = curl_easy_perform(curl);
+        reply->body = t.body;
+        (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+        (void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
+        reply->status = status;
+        (void)snprintf(reply->type, sizeof reply->type, "%s", type ? type : "");
+        if (code != CURLE_OK)
+                return transfer_error(&t, code, detail, options, e);
+        if (target) {
+                *ret_target = strdup(target);
+                if (!*ret_target)
+                        return error_no_memory(e);
+        }
+        return ERR_OK;
+}
+
+static bool is_redirect(int64_t status)
+{
+        return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static bool is_page(const struct bytes *body)
+{
+        size_t i = 0;
+
+        if (body->len >= 3 && memcmp(body->data, "\xef\xbb\xbf", 3) == 0)
+                i = 3;
+        while (i < body->len && strchr(" \t\r\n", body->data[i]) && body->data[i])
+                i++;
+        return i < body->len && body->data[i] == '<';
+}
+
+static enum err settle(struct http_reply *reply, bool post, const char *target, struct error *e)
+{
+        if (reply->status != 200)
+                return http_status_error(e, reply->status, post, target);
+        if (is_page(&reply->body))
+                return error_set(
+                        e, ERR_REPLY,
+                        "The server answered a web page instead of a SCEP message (Content-Type '%s')",
+                        reply->type);
+        return ERR_OK;
+}
+
+enum err http_perform(const struct http_request *request, const struct http_options *options,
+                      struct http_reply *ret, struct error *e)
+{
+        CLEANUP(free_p) char *url = NULL;
+        bool post = request->body.len > 0;
+        enum err r = http_url_make(request->url, request->with_suffix, request->operation, request->message,
+                                   &url, e);
+
+        for (int hops = 0; !r; hops++) {
+                CLEANUP(free_p) char *target = NULL;
+                bool was_https = strncasecmp(url, "https:", 6) == 0;
+
+                r = transfer_once(url, request->body, options, ret, &target, e);
+                if (r)
+                        break;
+                if (!is_redirect(ret->status) || !target || post)
+                        return settle(ret, post, target, e);
+                if (hops == HTTP_REDIRECTS_MAX || (was_https && strncasecmp(target, "https:", 6) != 0) ||
+                    strncasecmp(target, "http", 4) != 0)
+                        return settle(ret, post, target, e);
+                free(url);
+                url = STEAL(target);
+        }
+        return r;
+}

@@ -1,0 +1,248 @@
+/* The envelope of a SUCCESS: what it is encrypted with and for whom is judged before the one decrypt is
+ * spent. */
+#include <openssl/asn1t.h>
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <string.h>
+
+#include "scep-open/parts.h"
+#include "scep-wire/ca-certs.h"
+
+enum { RECIPIENTS_MAX = 16 };
+
+/* RFC 5652 §6.1. OpenSSL's CMS API does not tell the content cipher, so these few fields are read here. */
+struct encrypted_content {
+        ASN1_OBJECT *type;
+        X509_ALGOR *cipher;
+        ASN1_OCTET_STRING *octets;
+};
+struct enveloped_data {
+        ASN1_INTEGER *version;
+        ASN1_STRING *originator;
+        STACK_OF(ASN1_TYPE) * recipients;
+        struct encrypted_content *content;
+        STACK_OF(ASN1_TYPE) * unprotected;
+};
+struct enveloped_info {
+        ASN1_OBJECT *type;
+        struct enveloped_data *data;
+};
+typedef struct encrypted_content ENCRYPTED_CONTENT;
+typedef struct enveloped_data ENVELOPED_DATA;
+typedef struct enveloped_info ENVELOPED_INFO;
+
+ASN1_SEQUENCE(ENCRYPTED_CONTENT) =
+        {
+                ASN1_SIMPLE(ENCRYPTED_CONTENT, type, ASN1_OBJECT),
+                ASN1_SIMPLE(ENCRYPTED_CONTENT, cipher, X509_ALGOR),
+                ASN1_IMP_OPT(ENCRYPTED_CONTENT, octets, ASN1_OCTET_STRING, 0),
+} static_ASN1_SEQUENCE_END(ENCRYPTED_CONTENT)
+
+                ASN1_SEQUENCE(ENVELOPED_DATA) =
+                        {
+                                ASN1_SIMPLE(ENVELOPED_DATA, version, ASN1_INTEGER),
+                                ASN1_IMP_OPT(ENVELOPED_DATA, originator, ASN1_SEQUENCE, 0),
+                                ASN1_SET_OF(ENVELOPED_DATA, recipients, ASN1_ANY),
+                                ASN1_SIMPLE(ENVELOPED_DATA, content, ENCRYPTED_CONTENT),
+                                ASN1_IMP_SET_OF_OPT(ENVELOPED_DATA, unprotected, ASN1_ANY, 1),
+} static_ASN1_SEQUENCE_END(ENVELOPED_DATA)
+
+                                ASN1_SEQUENCE(ENVELOPED_INFO) =
+                                        {
+                                                ASN1_SIMPLE(ENVELOPED_INFO, type, ASN1_OBJECT),
+                                                ASN1_EXP(ENVELOPED_INFO, data, ENVELOPED_DATA, 0),
+} static_ASN1_SEQUENCE_END(ENVELOPED_INFO)
+
+                                                static void enveloped_info_free_p(ENVELOPED_INFO * *p)
+{
+        ASN1_item_free((ASN1_VALUE *)*p, ASN1_ITEM_rptr(ENVELOPED_INFO));
+}
+
+enum judgement { TAKEN, NOTED, LEGACY, NEVER };
+
+static const struct {
+        int nid;
+        enum judgement judgement;
+        unsigned note;
+} ciphers[] = {
+        {NID_aes_128_cbc, TAKEN, 0},          {NID_aes_192_cbc, TAKEN, 0},
+        {NID_aes_256_cbc, TAKEN, 0},          {NID_des_ede3_cbc, NOTED, SCEP_NOTE_DES3},
+        {NID_des_cbc, LEGACY, SCEP_NOTE_DES},
+};
+
+static enum err check_cipher(const struct reply_spec *spec, const X509_ALGOR *algorithm, bool *ret_legacy,
+                             unsigned *notes, struct error *e)
+{
+        const ASN1_OBJECT *oid;
+        char name[80];
+
+        X509_ALGOR_get0(&oid, NULL, NULL, algorithm);
+        for (size_t i = 0; i < N_ELEMENTS(ciphers); i++) {
+                if (ciphers[i].nid != OBJ_obj2nid(oid))
+                        continue;
+                if (ciphers[i].judgement == LEGACY && !spec->allow_des) {
+                        (void)error_set(e, ERR_SERVER_ALGORITHM,
+                                        "The server encrypted its reply with single DES");
+                        return error_remedy(
+                                e, ERR_SERVER_ALGORITHM,
+                                "Have the server use AES or 3DES, or set AllowLegacy=des in the profile.");
+                }
+                *ret_legacy = ciphers[i].judgement == LEGACY;
+                *notes |= ciphers[i].note;
+                return ERR_OK;
+        }
+        OBJ_obj2txt(name, sizeof name, oid, 0);
+        (void)error_set(e, ERR_SERVER_ALGORITHM,
+                        "The server encrypted its reply with %s, which is never taken", name);
+        return error_remedy(e, ERR_SERVER_ALGORITHM, "Have the server use AES.");
+}
+
+/* What stands there instead: another CMS type by name, or nothing CMS at all. */
+static enum err no_envelope(struct view octets, struct error *e)
+{
+        const uint8_t *p = octets.data;
+        CLEANUP(cms_free_p) CMS_ContentInfo *cms = NULL;
+        char type[80];
+
+        ERR_clear_error();
+        cms = d2i_CMS_ContentInfo(NULL, &p, (long)octets.len);
+        if (!cms)
+                return ossl_error(e, ERR_REPLY, "The reply says SUCCESS but its content is not an envelope");
+        OBJ_obj2txt(type, sizeof type, CMS_get0_type(cms), 0);
+        return error_set(e, ERR_REPLY,
+                         "The reply says SUCCESS but its content is of type %s instead of an envelope", type);
+}
+
+/* Shape and cipher; strict about what stands behind. */
+static enum err judge(const struct reply_spec *spec, struct view octets, bool *ret_legacy, unsigned *notes,
+                      struct error *e)
+{
+        const uint8_t *p = octets.data;
+        const ASN1_ITEM *item = ASN1_ITEM_rptr(ENVELOPED_INFO);
+        CLEANUP(enveloped_info_free_p) ENVELOPED_INFO *info = NULL;
+        char type[80];
+        int n;
+
+        info = (ENVELOPED_INFO *)ASN1_item_d2i(NULL, &p, (long)octets.len, item);
+        if (!info)
+                return no_envelope(octets, e);
+        if (p != octets.data + octets.len)
+                return error_set(e, ERR_REPLY, "The envelope of the reply is followed by %zu other octets",
+                                 (size_t)(octets.data + octets.len - p));
+        if (OBJ_obj2nid(info->type) != NID_pkcs7_enveloped)
+                return no_envelope(octets, e);
+        if (OBJ_obj2nid(info->data->content->type) != NID_pkcs7_data) {
+                OBJ_obj2txt(type, sizeof type, info->data->content->type, 0);
+                return error_set(e, ERR_REPLY,
+                                 "The content of the reply's envelope is of type %s instead of data", type);
+        }
+        n = sk_ASN1_TYPE_num(info->data->recipients);
+        if (n < 1 || n > RECIPIENTS_MAX)
+                return error_set(e, ERR_REPLY, "The envelope of the reply has %d recipients", n);
+        if (!info->data->content->octets || ASN1_STRING_length(info->data->content->octets) == 0)
+                return error_set(e, ERR_REPLY, "The envelope of the reply is empty");
+        return check_cipher(spec, info->data->content->cipher, ret_legacy, notes, e);
+}
+
+/* Single DES lives in the legacy provider: a library context of its own, for this reply alone. */
+struct context {
+        OSSL_LIB_CTX *libctx;
+        OSSL_PROVIDER *standard, *legacy;
+};
+
+static void context_done(struct context *c)
+{
+        if (c->legacy)
+                OSSL_PROVIDER_unload(c->legacy);
+        if (c->standard)
+                OSSL_PROVIDER_unload(c->standard);
+        OSSL_LIB_CTX_free(c->libctx);
+}
+
+static enum err context_load(struct context *ret, struct error *e)
+{
+        ret->libctx = OSSL_LIB_CTX_new();
+        ret->standard = ret->libctx ? OSSL_PROVIDER_load(ret->libctx, "default") : NULL;
+        ret->legacy = ret->standard ? OSSL_PROVIDER_load(ret->libctx, "legacy") : NULL;
+        if (!ret->legacy)
+                return ossl_error(e, ERR_UNSUPPORTED,
+                                  "Single DES is not available: OpenSSL's legacy provider is missing");
+        return ERR_OK;
+}
+
+/* Someone among the recipients must be us, with RSA: other kinds need more than the one decrypt. */
+static enum err check_recipient(const struct reply_spec *spec, CMS_ContentInfo *cms, struct error *e)
+{
+        STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
+        char name[160] = "";
+        int other = -1;
+
+        for (int i = 0; i < sk_CMS_RecipientInfo_num(infos); i++) {
+                CMS_RecipientInfo *ri = sk_CMS_RecipientInfo_value(infos, i);
+                ASN1_OCTET_STRING *key_id = NULL;
+                X509_NAME *issuer = NULL;
+
+                if (CMS_RecipientInfo_type(ri) != CMS_RECIPINFO_TRANS) {
+                        other = CMS_RecipientInfo_type(ri);
+                        continue;
+                }
+                if (CMS_RecipientInfo_ktri_cert_cmp(ri, spec->recipient) == 0)
+                        return ERR_OK;
+                if (CMS_RecipientInfo_ktri_get0_signer_id(ri, &key_id, &issuer, NULL) == 1 && issuer)
+                        name_text(issuer, name, sizeof name);
+        }
+        ERR_clear_error();
+        if (other >= 0)
+                return error_set(
+                        e, ERR_UNSUPPORTED,
+                        "The reply is encrypted by %s; opening that belongs to a later step of scepter",
+                        other == CMS_RECIPINFO_AGREE  ? "key agreement"
+                        : other == CMS_RECIPINFO_PASS ? "password"
+                                                      : "a method other than key transport");
+        return error_set(e, ERR_REPLY,
+                         "The reply is encrypted to another certificate than the request was signed with "
+                         "(issuer '%s')",
+                         name);
+}
+
+enum err envelope_open(const struct reply_spec *spec, struct view octets, struct reply *reply,
+                       struct error *e)
+{
+        CLEANUP(context_done) struct context legacy_context = {0};
+        CLEANUP(cms_free_p) CMS_ContentInfo *cms = NULL;
+        CLEANUP(bio_free_p) BIO *out = BIO_new(BIO_s_mem());
+        const uint8_t *p = octets.data;
+        char *plain = NULL;
+        bool legacy = false;
+        long len;
+        enum err r;
+
+        if (!out)
+                return error_no_memory(e);
+        r = judge(spec, octets, &legacy, &reply->notes, e);
+        if (!r && legacy)
+                r = context_load(&legacy_context, e);
+        if (r)
+                return r;
+        cms = CMS_ContentInfo_new_ex(legacy_context.libctx, NULL);
+        if (!cms || !d2i_CMS_ContentInfo(&cms, &p, (long)octets.len))
+                return ossl_error(e, ERR_REPLY, "The envelope of the reply could not be read");
+        r = check_recipient(spec, cms, e);
+        if (r)
+                return r;
+        /*
+         * DEBUG_DECRYPT: a decrypt that failed is told, instead of going on with a random content key that
+         * one time in 230 passes as success. No oracle: whoever sent this has proved to be the pinned server.
+         */
+        if (CMS_decrypt(cms, spec->key, spec->recipient, NULL, out, CMS_DEBUG_DECRYPT | CMS_BINARY) != 1) {
+                (void)ossl_error(e, ERR_REPLY,
+                                 "The envelope of the reply could not be opened with the key of the request");
+                return error_remedy(
+                        e, ERR_REPLY,
+                        "Check that the key still works ('scepter key test'); if it does, the server "
+                        "encrypted to another key.");
+        }
+        len = BIO_get_mem_data(out, &plain);
+        return degenerate_parse((struct view){(const uint8_t *)plain, len > 0 ? (size_t)len : 0},
+                                &reply->certs, e);
+}

@@ -1,0 +1,145 @@
+#include "scep-wire/ca-certs.h"
+
+#include <openssl/cms.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "scep-wire/caps.h"
+
+OSSL_CLEANUP(CMS_ContentInfo, cms_free, CMS_ContentInfo_free)
+
+const char *name_text(const X509_NAME *name, char *text, size_t size)
+{
+        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
+        char *data = NULL;
+        long len = 0;
+
+        if (bio &&
+            X509_NAME_print_ex(bio, name, 0,
+                               (XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) | ASN1_STRFLGS_UTF8_CONVERT) >= 0)
+                len = BIO_get_mem_data(bio, &data);
+        (void)snprintf(text, size, "%.*s", len > 0 ? (int)len : 0, data ? data : "");
+        utf8_scrub(text, size);
+        ERR_clear_error();
+        return text;
+}
+
+/* One certificate and nothing behind it, or NULL. */
+static X509 *single(struct view body)
+{
+        const uint8_t *p = body.data;
+        CLEANUP(x509_free_p) X509 *cert = d2i_X509(NULL, &p, (long)body.len);
+
+        if (!cert || p != body.data + body.len) {
+                ERR_clear_error();
+                return NULL;
+        }
+        return STEAL(cert);
+}
+
+static bool stack_has(const STACK_OF(X509) * certs, const X509 *cert)
+{
+        for (int i = 0; i < sk_X509_num(certs); i++)
+                if (X509_cmp(sk_X509_value(certs, i), cert) == 0)
+                        return true;
+        return false;
+}
+
+static enum err stack_add(STACK_OF(X509) * certs, X509 *cert, struct error *e)
+{
+        if (stack_has(certs, cert))
+                return ERR_OK;
+        if (!X509_up_ref(cert))
+                return ossl_error(e, ERR_FAILED, "A certificate could not be kept");
+        if (!sk_X509_push(certs, cert)) {
+                X509_free(cert);
+                return error_no_memory(e);
+        }
+        return ERR_OK;
+}
+
+/* @what: the subject of the sentences. */
+static enum err signed_data(struct view body, bool strict, const char *what, STACK_OF(X509) * *ret,
+                            struct error *e)
+{
+        const uint8_t *p = body.data;
+        CLEANUP(cms_free_p) CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)body.len);
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *found = NULL, *certs = sk_X509_new_null();
+        ASN1_OCTET_STRING **content;
+        char type[80];
+
+        if (!certs)
+                return error_no_memory(e);
+        if (!cms)
+                return ossl_error(e, ERR_REPLY, "%s neither a certificate nor a CMS message", what);
+        if (p != body.data + body.len)
+                return error_set(e, ERR_REPLY, "%s followed by %zu other octets", what,
+                                 (size_t)(body.data + body.len - p));
+        if (OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed) {
+                OBJ_obj2txt(type, sizeof type, CMS_get0_type(cms), 0);
+                return error_set(e, ERR_REPLY, "%s a CMS message of type %s instead of signed data", what,
+                                 type);
+        }
+        content = CMS_get0_content(cms);
+        if (strict && ((content && *content && ASN1_STRING_length(*content) > 0) ||
+                       sk_CMS_SignerInfo_num(CMS_get0_SignerInfos(cms)) > 0))
+                return error_set(e, ERR_REPLY,
+                                 "%s signed data with a content or signer where only certificates belong",
+                                 what);
+        ERR_clear_error();
+        found = CMS_get1_certs(cms);
+        if (!found || sk_X509_num(found) == 0) {
+                if (ERR_peek_error())
+                        return ossl_error(e, ERR_REPLY, "The certificates of a reply could not be read");
+                return error_set(e, ERR_REPLY, "%s a CMS message without a certificate", what);
+        }
+        if (sk_X509_num(found) > SCEP_CERTS_MAX)
+                return error_set(e, ERR_REPLY, "%s a list of %d certificates, and %d are the limit", what,
+                                 sk_X509_num(found), SCEP_CERTS_MAX);
+        for (int i = 0; i < sk_X509_num(found); i++) {
+                enum err r = stack_add(certs, sk_X509_value(found, i), e);
+
+                if (r)
+                        return r;
+        }
+        *ret = STEAL(certs);
+        return ERR_OK;
+}
+
+enum err ca_certs_parse(struct view body, STACK_OF(X509) * *ret, struct error *e)
+{
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL;
+        enum err r;
+
+        if (body.len == 0)
+                return error_set(e, ERR_REPLY, "The server answered GetCACert with nothing");
+        if (body.len > SCEP_BODY_MAX)
+                return error_set(e, ERR_TOO_LARGE, "The server's certificates are larger than %d octets",
+                                 SCEP_BODY_MAX);
+        if (body_is_page(body))
+                return error_set(e, ERR_REPLY, "The server answered GetCACert with a web page");
+        cert = single(body);
+        if (!cert)
+                return signed_data(body, false, "The server's answer to GetCACert is", ret, e);
+        certs = sk_X509_new_null();
+        if (!certs)
+                return error_no_memory(e);
+        r = stack_add(certs, cert, e);
+        if (r)
+                return r;
+        *ret = STEAL(certs);
+        return ERR_OK;
+}
+
+enum err degenerate_parse(struct view body, STACK_OF(X509) * *ret, struct error *e)
+{
+        if (body.len == 0)
+                return error_set(e, ERR_REPLY, "The envelope of the reply is empty");
+        if (body.len > SCEP_BODY_MAX)
+                return error_set(e, ERR_TOO_LARGE, "The issued certificates are larger than %d octets",
+                                 SCEP_BODY_MAX);
+        return signed_data(body, true, "The content of the reply's envelope is", ret, e);
+}
