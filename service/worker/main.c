@@ -1,0 +1,189 @@
+/*
+ * scepter-worker: the process that reads what strangers send. One job comes over the stream, one result goes
+ * back, and the process ends. Steps: 1. initialise the libraries; 2. close the sandbox; 3. read the job; 4.
+ * do it;
+ * 5. send the result. It logs nothing: what went wrong is in the result.
+ *
+ * scepter-worker --kind parse|network [--fd N] [--weak-workers]
+ * Exit status: 0 a result was sent, also that of a failure; 1 none could be; 2 usage.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <libxml/parser.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/ossl.h"
+#include "base/parse.h"
+#include "channel/stream.h"
+#include "granted-key.h"
+#include "network/network.h"
+#include "parse.h"
+#include "sandbox/sandbox.h"
+#include "scep-http/http.h"
+
+enum { DEFAULT_FD = 3, EXIT_USAGE = 2, RESULT_ID = 0 };
+
+struct options {
+        enum sandbox_kind kind;
+        bool has_kind, weak;
+        int fd;
+};
+
+static int usage(void)
+{
+        (void)fputs("usage: scepter-worker --kind parse|network [--fd N] [--weak-workers]\n"
+                    "Started by scepterd or its sockets; there is nothing to run by hand.\n",
+                    stderr);
+        return EXIT_USAGE;
+}
+
+static bool options_read(int argc, char **argv, struct options *ret)
+{
+        static const struct option names[] = {
+                {"kind", required_argument, NULL, 'k'},
+                {"fd", required_argument, NULL, 'f'},
+                {"weak-workers", no_argument, NULL, 'w'},
+                {0},
+        };
+        uint64_t number;
+        int c;
+
+        while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
+                switch (c) {
+                case 'k':
+                        ret->has_kind = strcmp(optarg, "parse") == 0 || strcmp(optarg, "network") == 0;
+                        ret->kind = strcmp(optarg, "parse") == 0 ? SANDBOX_PARSE : SANDBOX_NETWORK;
+                        break;
+                case 'f':
+                        if (!parse_u64(optarg, 1023, &number))
+                                return false;
+                        ret->fd = (int)number;
+                        break;
+                case 'w':
+                        ret->weak = true;
+                        break;
+                default:
+                        return false;
+                }
+        }
+        return ret->has_kind && optind == argc;
+}
+
+/* Everything a library wants from the file system or the kernel at its start, before both are out of reach.
+ */
+static enum err libraries_init(enum sandbox_kind kind, struct error *e)
+{
+        if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+                return error_set(e, ERR_FAILED, "SIGPIPE could not be ignored");
+        if (OPENSSL_init_crypto(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS |
+                                        OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+                                NULL) != 1)
+                return ossl_error(e, ERR_FAILED, "OpenSSL could not be initialised");
+        if (kind == SANDBOX_NETWORK)
+                return http_global_init(e);
+        xmlInitParser();
+        return ERR_OK;
+}
+
+static enum err exchange(int fd, const struct job_exchange *job, struct bytes *ret, struct result_http *http,
+                         struct error *e)
+{
+        CLEANUP(granted_key_done) struct granted_key key = {0};
+        CLEANUP(x509_free_p) X509 *recipient = NULL;
+        CLEANUP(bytes_done) struct bytes spki = {0};
+        EVP_PKEY *public;
+        enum err r = x509_parse(job->recipient, &recipient, e);
+
+        if (r)
+                return r;
+        public = X509_get0_pubkey(recipient);
+        if (!public)
+                return ossl_error(e, ERR_PROTOCOL, "The job's own certificate has no key");
+        r = spki_der(public, &spki, e);
+        if (!r)
+                r = granted_key_open(fd, bytes_view(&spki), &key, e);
+        return r ? r : network_exchange(job, key.pkey, ret, http, e);
+}
+
+static enum err job_do(int fd, enum sandbox_kind kind, const struct job *job, struct bytes *ret,
+                       struct result_http *http, struct error *e)
+{
+        bool parses = job->kind == JOB_PARSE;
+
+        if (parses != (kind == SANDBOX_PARSE))
+                return error_set(e, ERR_PROTOCOL, "A worker of this kind does not do the job '%s'",
+                                 job_kind_name(job->kind));
+        switch (job->kind) {
+        case JOB_PARSE:
+                return parse_document(&job->of.parse, ret, e);
+        case JOB_DISCOVER:
+                return network_discover(&job->of.discover, ret, http, e);
+        case JOB_EXCHANGE:
+                return exchange(fd, &job->of.exchange, ret, http, e);
+        case _JOB_KIND_MAX:
+                break;
+        }
+        return error_set(e, ERR_PROTOCOL, "There is no job of kind %d", (int)job->kind);
+}
+
+static enum err job_run(int fd, enum sandbox_kind kind, struct bytes *ret, struct result_http *http,
+                        struct error *e)
+{
+        CLEANUP(secret_done) struct secret body = {0};
+        struct frame_header header;
+        struct job job;
+        enum err r = channel_receive(fd, FRAME_WORKER_MAX, &header, &body, e);
+
+        if (!r && header.type != FRAME_JOB)
+                return error_set(e, ERR_PROTOCOL, "A worker's stream begins with frame %d instead of a job",
+                                 (int)header.type);
+        if (!r)
+                r = job_decode(secret_view(&body), &job, e);
+        return r ? r : job_do(fd, kind, &job, ret, http, e);
+}
+
+static enum err send_failure(int fd, const struct error *failure, const struct result_http *http,
+                             struct error *e)
+{
+        struct result result = {.kind = RESULT_FAILED};
+        CLEANUP(bytes_done) struct bytes record = {0};
+        enum err r;
+
+        result_from_error(failure, &result.of.failed);
+        result.of.failed.http = *http;
+        r = result_encode(&result, &record, e);
+        return r ? r : channel_send(fd, FRAME_RESULT, RESULT_ID, bytes_view(&record), e);
+}
+
+int main(int argc, char **argv)
+{
+        struct options options = {.fd = DEFAULT_FD};
+        struct result_http http = {0};
+        struct bytes record = {0};
+        struct error error = {0};
+        int landlock = 0, type;
+        socklen_t len = sizeof type;
+        enum err r;
+
+        if (!options_read(argc, argv, &options))
+                return usage();
+        if (getsockopt(options.fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
+                return usage();
+        (void)fcntl(options.fd, F_SETFD, FD_CLOEXEC);
+        r = libraries_init(options.kind, &error);
+        if (!r)
+                r = sandbox_apply(options.kind, options.weak, &landlock, &error);
+        if (!r)
+                r = job_run(options.fd, options.kind, &record, &http, &error);
+        if (!r)
+                r = channel_send(options.fd, FRAME_RESULT, RESULT_ID, bytes_view(&record), &error);
+        else
+                r = send_failure(options.fd, &error, &http, &error);
+        wipe(record.data, record.len);
+        bytes_done(&record);
+        return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}

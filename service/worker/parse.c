@@ -1,0 +1,44 @@
+#include "parse.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+#include "documents/document.h"
+
+static bool format_of(const char *name, enum document_format *ret)
+{
+        static const char *const names[] = {
+                [DOCUMENT_AUTO] = "auto", [DOCUMENT_SYNCML] = "syncml", [DOCUMENT_INI] = "ini"};
+
+        for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+                if (strcmp(names[i], name) == 0) {
+                        *ret = (enum document_format)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+enum err parse_document(const struct job_parse *job, struct bytes *ret, struct error *e)
+{
+        CLEANUP(commands_done) struct commands commands = {0};
+        struct result result = {.kind = RESULT_PARSED};
+        enum document_format format;
+        struct bytes encoded = {0};
+        enum err r;
+
+        if (!format_of(job->format, &format))
+                return error_set(e, ERR_INVALID,
+                                 "'%s' is no format of documents; there are auto, syncml and ini",
+                                 job->format);
+        r = document_read(format, job->document, &commands, e);
+        if (!r)
+                r = commands_encode(&commands, &encoded, e);
+        if (!r) {
+                result.of.parsed.commands = bytes_view(&encoded);
+                r = result_encode(&result, ret, e);
+        }
+        wipe(encoded.data, encoded.len);
+        bytes_done(&encoded);
+        return r && job->origin ? error_context(e, r, "%s", job->origin) : r;
+}
