@@ -111,12 +111,12 @@ static enum err encode(const struct table *table, uint64_t kind, const void *at,
                        struct error *e)
 {
         struct fields_writer w = FIELDS_WRITER(JOB_RECORD_MAX, table->secret);
-        enum err r = record_check(table->fields, table->n, at, e);
+        enum err r = job_record_check(table->fields, table->n, at, e);
 
         if (r)
                 return r;
         fields_put_u64(&w, TAG_KIND, kind);
-        record_put(&w, table->fields, table->n, at);
+        job_record_put(&w, table->fields, table->n, at);
         return fields_finish(&w, ret, e);
 }
 
@@ -158,7 +158,7 @@ enum err job_decode(struct view record, struct job *ret, struct error *e)
         if (r)
                 return r;
         job.kind = (enum job_kind)kind;
-        r = record_get(jobs[kind].fields, jobs[kind].n, behind_kind(record), &job.of, e);
+        r = job_record_get(jobs[kind].fields, jobs[kind].n, behind_kind(record), &job.of, e);
         if (!r && job.kind == JOB_EXCHANGE && job.of.exchange.nonce.len != 16)
                 return error_set(e, ERR_PROTOCOL, "A worker's job has a nonce of %zu octets",
                                  job.of.exchange.nonce.len);
@@ -204,7 +204,7 @@ enum err result_decode(struct view record, enum job_kind job, struct result *ret
         if (result.kind != RESULT_FAILED && result.kind != answers[job])
                 return error_set(e, ERR_PROTOCOL, "A worker answered the job '%s' with the result '%s'",
                                  job_kind_name(job), results[kind].name);
-        r = record_get(results[kind].fields, results[kind].n, behind_kind(record), &result.of, e);
+        r = job_record_get(results[kind].fields, results[kind].n, behind_kind(record), &result.of, e);
         if (!r && result.kind == RESULT_EXCHANGED)
                 r = check_exchanged(&result.of.exchanged, e);
         if (r)

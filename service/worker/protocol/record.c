@@ -25,7 +25,7 @@ static bool signed_ok(int64_t v, uint64_t max)
         return v >= -(int64_t)max && v <= (int64_t)max;
 }
 
-enum err record_check(const struct field *fields, size_t n, const void *at, struct error *e)
+enum err job_record_check(const struct field *fields, size_t n, const void *at, struct error *e)
 {
         for (const struct field *f = fields; f < fields + n; f++) {
                 const void *p = (const uint8_t *)at + f->offset;
@@ -76,7 +76,7 @@ static void put_text(struct fields_writer *w, uint16_t tag, const char *text)
         fields_put(w, tag, (struct view){(const uint8_t *)text, strlen(text) + 1});
 }
 
-void record_put(struct fields_writer *w, const struct field *fields, size_t n, const void *at)
+void job_record_put(struct fields_writer *w, const struct field *fields, size_t n, const void *at)
 {
         for (const struct field *f = fields; f < fields + n; f++) {
                 const void *p = (const uint8_t *)at + f->offset;
@@ -166,7 +166,7 @@ static enum err take(const struct field *f, struct view v, bool seen, void *p, s
         return ok ? ERR_OK : bad(f, "is out of bounds in", e);
 }
 
-enum err record_get(const struct field *fields, size_t n, struct view in, void *at, struct error *e)
+enum err job_record_get(const struct field *fields, size_t n, struct view in, void *at, struct error *e)
 {
         struct fields_reader reader = {in};
         uint64_t seen = 0;

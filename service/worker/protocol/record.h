@@ -26,9 +26,9 @@ struct field {
 };
 
 /* @fields: with every tag once. @at: the struct. */
-void record_put(struct fields_writer *w, const struct field *fields, size_t n, const void *at);
+void job_record_put(struct fields_writer *w, const struct field *fields, size_t n, const void *at);
 /* Checks the struct against the table, as the other side will. */
-MUST_CHECK enum err record_check(const struct field *fields, size_t n, const void *at, struct error *e);
+MUST_CHECK enum err job_record_check(const struct field *fields, size_t n, const void *at, struct error *e);
 /* All fields of @in into *at, which must be zeroed. */
-MUST_CHECK enum err record_get(const struct field *fields, size_t n, struct view in, void *at,
-                               struct error *e);
+MUST_CHECK enum err job_record_get(const struct field *fields, size_t n, struct view in, void *at,
+                                   struct error *e);

@@ -1,0 +1,368 @@
+/* The program scepter-worker as the daemon runs it: exec'd on a socketpair, one job in, one result out,
+ * sandbox closed. */
+#include "rep.h"
+
+#include <openssl/cms.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "channel/stream.h"
+#include "policy/command.h"
+#include "scep-build/message.h"
+#include "scep-build/signer.h"
+#include "server.h"
+#include "worker/protocol.h"
+
+#define ID "aaaabbbbccccddddeeeeffff0000111122223333"
+#define BODY(s)                                                                                              \
+        {                                                                                                    \
+                (const uint8_t *)(s), sizeof(s) - 1                                                          \
+        }
+
+static X509 *ca, *ra, *own, *issued;
+
+static int make(void **state)
+{
+        CLEANUP(bytes_done) struct bytes name = pki_name("device");
+
+        (void)state;
+        ca = pki_cert(&(struct pki_spec){.subject = "CA", .key = 1, .ca = true});
+        ra = pki_cert(
+                &(struct pki_spec){.subject = "RA", .issuer = ca, .issuer_key = 1, .key = 2, .serial = 2});
+        issued = pki_cert(&(struct pki_spec){
+                .subject = "device", .issuer = ca, .issuer_key = 1, .key = 4, .serial = 77});
+        return signer_build(bytes_view(&name), pki_key(4), "SHA256", time(NULL), 7 * PKI_DAY, &own, NULL) ? 1
+                                                                                                          : 0;
+}
+
+static int drop(void **state)
+{
+        (void)state;
+        X509_free(ca), X509_free(ra), X509_free(own), X509_free(issued);
+        return 0;
+}
+
+struct worker {
+        pid_t pid;
+        int fd;
+};
+
+/* Landlock may be missing where tests run: --weak-workers is then what the daemon would be told, too. */
+static bool has_landlock(void)
+{
+        return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+}
+
+static struct worker start(const char *kind)
+{
+        struct worker w;
+        int pair[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        w.pid = fork();
+        assert_true(w.pid >= 0);
+        if (w.pid == 0) {
+                dup2(pair[1], 3); /* pair[1] may be 3 itself: then it only loses its flag below */
+                if (pair[1] == 3)
+                        (void)fcntl(3, F_SETFD, 0);
+                execl(WORKER, "scepter-worker", "--kind", kind, has_landlock() ? NULL : "--weak-workers",
+                      NULL);
+                _exit(127);
+        }
+        close(pair[1]);
+        w.fd = pair[0];
+        return w;
+}
+
+static int end(struct worker *w)
+{
+        int status;
+
+        close(w->fd);
+        assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
+        if (!WIFEXITED(status))
+                fail_msg("the worker was killed by signal %d", WTERMSIG(status));
+        return WEXITSTATUS(status);
+}
+
+static void send_job(const struct worker *w, const struct job *job)
+{
+        struct bytes record = {0};
+        struct error e = {0};
+
+        expect_ok(job_encode(job, &record, &e));
+        expect_ok(channel_send(w->fd, FRAME_JOB, 0, bytes_view(&record), &e));
+        bytes_done(&record);
+}
+
+static void receive(const struct worker *w, enum job_kind kind, struct secret *body, struct result *ret)
+{
+        struct frame_header h;
+        struct error e = {0};
+
+        expect_ok(channel_receive(w->fd, FRAME_WORKER_MAX, &h, body, &e));
+        assert_int_equal(h.type, FRAME_RESULT);
+        expect_ok(result_decode(secret_view(body), kind, ret, &e));
+}
+
+static const char ini[] = "[Profile]\nName=corp-wifi\nType=device\n"
+                          "[Server]\nUrl=https://ndes.contoso.com/certsrv/mscep/mscep.dll\n"
+                          "CaThumbprint=00112233445566778899aabbccddeeff00112233\n"
+                          "[Subject]\nName=CN=device\n";
+
+static void parse(void **state)
+{
+        struct job job = {.kind = JOB_PARSE,
+                          .of.parse = {.format = "auto", .document = BODY(ini), .origin = "wifi.profile"}};
+        struct result result;
+        struct error e = {0};
+
+        (void)state;
+        for (int round = 0; round < 2; round++) {
+                struct worker w = start("parse");
+                CLEANUP(secret_done) struct secret body = {0};
+
+                job.of.parse.document = round ? str_view("[Profile]\nNonsense=1\n") : str_view(ini);
+                send_job(&w, &job);
+                receive(&w, JOB_PARSE, &body, &result);
+                if (round == 0) {
+                        struct commands commands = {0};
+
+                        if (result.kind == RESULT_FAILED)
+                                fail_msg("%s: %s", result.of.failed.name, result.of.failed.message);
+                        expect_ok(commands_decode(result.of.parsed.commands, &commands, &e));
+                        assert_int_equal(commands.count, 1);
+                        commands_done(&commands);
+                } else {
+                        assert_int_equal(result.kind, RESULT_FAILED);
+                        assert_string_equal(result.of.failed.name, "InvalidProfile");
+                        assert_non_null(strstr(result.of.failed.message, "wifi.profile"));
+                }
+                assert_int_equal(end(&w), 0);
+        }
+}
+
+static void discover(void **state)
+{
+        CLEANUP(bytes_done) struct bytes der = pki_degenerate(&ca, 1);
+        const struct server_rule script[] = {{"GetCACaps", ACT_ANSWER, 200, NULL, BODY("AES\n")},
+                                             {"GetCACert", ACT_ANSWER, 200, NULL, bytes_view(&der)},
+                                             {0}};
+        static const char *const hosts[] = {"127.0.0.1", "localhost"};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(hosts); i++) {
+                CLEANUP(secret_done) struct secret body = {0};
+                struct job job = {.kind = JOB_DISCOVER,
+                                  .of.discover = {.want = DISCOVER_BOTH,
+                                                  .link = {.connect_ms = 5000, .total_ms = 5000}}};
+                struct server server = {0};
+                struct worker w = start("network");
+                struct result result;
+                char url[128];
+
+                server_start(&server, script);
+                snprintf(url, sizeof url, "http://%s:%u/scep", hosts[i], server.port);
+                job.of.discover.urls = (struct job_texts){{url}, 1};
+                send_job(&w, &job);
+                receive(&w, JOB_DISCOVER, &body, &result);
+                if (result.kind == RESULT_FAILED)
+                        fail_msg("%s: %s", result.of.failed.name, result.of.failed.message);
+                assert_string_equal(result.of.discovered.url, url);
+                assert_int_equal(end(&w), 0);
+                server_stop(&server);
+        }
+}
+
+static struct bytes reply_to(const char *request, size_t len, void *ctx)
+{
+        struct rep rep = *(const struct rep *)ctx;
+        const char *body = strstr(request, "\r\n\r\n") + 4;
+        const uint8_t *p = (const uint8_t *)body;
+        CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)(len - (size_t)(body - request)));
+        ASN1_OBJECT *oid = OBJ_txt2obj("2.16.840.1.113733.1.9.5", 1);
+        const ASN1_STRING *nonce = CMS_signed_get0_data_by_OBJ(
+                sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0), oid, -3, V_ASN1_OCTET_STRING);
+        struct bytes der;
+
+        rep.nonce = (struct view){nonce->data, (size_t)nonce->length};
+        der = rep_make(&rep);
+        ASN1_OBJECT_free(oid);
+        CMS_ContentInfo_free(cms);
+        return der;
+}
+
+/* The daemon's side of the one grant. @refuse: the key says no. */
+static void grant(const struct worker *w, const struct frame_header *h, const struct secret *body,
+                  bool refuse)
+{
+        struct key_request request;
+        struct error e = {0};
+        uint8_t plain[KEY_MODULUS_MAX];
+        size_t len = sizeof plain;
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pki_key(4), NULL);
+        struct bytes answer = {0};
+
+        assert_int_equal(h->type, FRAME_DECRYPT);
+        expect_ok(key_request_decode(FRAME_DECRYPT, secret_view(body), &request, &e));
+        assert_int_equal(request.handle, 0);
+        assert_int_equal(request.decrypt.padding, KEY_PADDING_RSA_PKCS1);
+        if (refuse) {
+                (void)error_set(&e, ERR_TPM_LOCKED_OUT, "The TPM is locked");
+                expect_ok(frame_error_encode(&e, &answer, NULL));
+                expect_ok(channel_send(w->fd, FRAME_ERROR, h->id, bytes_view(&answer), NULL));
+        } else {
+                struct fields_writer f = FIELDS_WRITER(8192, true);
+
+                assert_int_equal(EVP_PKEY_decrypt_init(ctx), 1);
+                assert_int_equal(EVP_PKEY_decrypt(ctx, plain, &len, request.data.data, request.data.len), 1);
+                fields_put(&f, FRAME_TAG_DATA, (struct view){plain, len});
+                expect_ok(fields_finish(&f, &answer, &e));
+                expect_ok(channel_send(w->fd, FRAME_ANSWER, h->id, bytes_view(&answer), &e));
+        }
+        EVP_PKEY_CTX_free(ctx);
+        bytes_done(&answer);
+}
+
+static void exchange(void **state)
+{
+        static const struct {
+                const char *cipher;
+                uint64_t allow;
+                bool refuse;
+                const char *failure; /* NULL: SUCCESS */
+        } cases[] = {
+                {"AES-128-CBC", 0, false, NULL},
+                {"DES-EDE3-CBC", 0, false, NULL},
+                {"DES-CBC", EXCHANGE_ALLOW_DES, false,
+                 NULL}, /* the legacy provider loads inside the sandbox */
+                {"DES-CBC", 0, false, "ServerAlgorithm"},
+                {"AES-128-CBC", 0, true, ""},
+        };
+        CLEANUP(bytes_done) struct bytes payload = pki_degenerate(&issued, 1);
+        CLEANUP(bytes_done) struct bytes ra_der = {0};
+        CLEANUP(bytes_done) struct bytes own_der = {0};
+        static const struct server_rule script[] = {{"PKIOperation", ACT_ANSWER, 200, NULL, {0}}, {0}};
+
+        (void)state;
+        assert_int_equal(x509_der(ra, &ra_der, NULL), ERR_OK);
+        assert_int_equal(x509_der(own, &own_der, NULL), ERR_OK);
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct rep rep = {.type = "3",
+                                  .status = "0",
+                                  .transaction = ID,
+                                  .recipient = own,
+                                  .payload = bytes_view(&payload),
+                                  .cipher = cases[i].cipher,
+                                  .signer = ra,
+                                  .signer_key = pki_key(2)};
+                const struct message_spec spec = {SCEP_PKCS_REQ, str_view("request"), ra, SCEP_AES128, own,
+                                                  pki_key(4),    SCEP_SHA256,         ID};
+                struct server server = {.answer = reply_to, .ctx = &rep};
+                CLEANUP(bytes_done) struct bytes message = {0};
+                struct job job = {.kind = JOB_EXCHANGE,
+                                  .of.exchange = {.post = 1,
+                                                  .type = 19,
+                                                  .transaction = ID,
+                                                  .allow = cases[i].allow,
+                                                  .link = {.connect_ms = 5000, .total_ms = 5000}}};
+                struct job_exchange *x = &job.of.exchange;
+                struct worker w = start("network");
+                struct error e = {0};
+                uint8_t nonce[16];
+                char url[128];
+                bool ended = false;
+
+                expect_ok(message_build(&spec, nonce, &message, &e));
+                server_start(&server, script);
+                snprintf(url, sizeof url, "http://127.0.0.1:%u/scep", server.port);
+                x->url = url;
+                x->request = bytes_view(&message);
+                x->nonce = (struct view){nonce, sizeof nonce};
+                x->signers = (struct job_blobs){{bytes_view(&ra_der)}, 1};
+                x->recipient = bytes_view(&own_der);
+                send_job(&w, &job);
+                while (!ended) {
+                        CLEANUP(secret_done) struct secret body = {0};
+                        struct frame_header h;
+                        struct result result;
+
+                        expect_ok(channel_receive(w.fd, FRAME_WORKER_MAX, &h, &body, &e));
+                        if (h.type != FRAME_RESULT) {
+                                grant(&w, &h, &body, cases[i].refuse);
+                                continue;
+                        }
+                        ended = true;
+                        expect_ok(result_decode(secret_view(&body), JOB_EXCHANGE, &result, &e));
+                        if (!cases[i].failure) {
+                                if (result.kind == RESULT_FAILED)
+                                        fail_msg("%s: %s", result.of.failed.name, result.of.failed.message);
+                                assert_int_equal(result.of.exchanged.status, SCEP_SUCCESS);
+                                assert_int_equal(result.of.exchanged.certs.n, 1);
+                        } else {
+                                assert_int_equal(result.kind, RESULT_FAILED);
+                                if (*cases[i].failure)
+                                        assert_string_equal(result.of.failed.name, cases[i].failure);
+                        }
+                }
+                assert_int_equal(end(&w), 0);
+                server_stop(&server);
+        }
+}
+
+static void protocol(void **state)
+{
+        struct job job = {.kind = JOB_PARSE, .of.parse = {.format = "ini", .document = BODY("x")}};
+        struct result result;
+        struct error e = {0};
+
+        (void)state;
+        {
+                CLEANUP(secret_done) struct secret body = {0};
+                struct worker w = start("network"); /* does not parse documents */
+
+                send_job(&w, &job);
+                receive(&w, JOB_PARSE, &body, &result);
+                assert_string_equal(result.of.failed.name, "ProtocolError");
+                assert_int_equal(end(&w), 0);
+        }
+        {
+                CLEANUP(secret_done) struct secret body = {0};
+                struct worker w = start("parse");
+
+                expect_ok(channel_send(w.fd, FRAME_JOB, 0, str_view("junk"), &e));
+                receive(&w, JOB_PARSE, &body, &result);
+                assert_string_equal(result.of.failed.name, "ProtocolError");
+                assert_int_equal(end(&w), 0);
+        }
+        {
+                CLEANUP(secret_done) struct secret body = {0};
+                struct worker w = start("parse");
+
+                expect_ok(channel_send(w.fd, FRAME_ANSWER, 0, str_view(""), &e));
+                receive(&w, JOB_PARSE, &body, &result);
+                assert_string_equal(result.of.failed.name, "ProtocolError");
+                assert_int_equal(end(&w), 0);
+        }
+        {
+                struct worker w = start("parse");
+
+                assert_int_equal(end(&w), 1); /* the daemon went away: nobody to tell */
+        }
+        {
+                struct worker w = start("both");
+
+                assert_int_equal(end(&w), 2);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(parse), cmocka_unit_test(discover),
+                                           cmocka_unit_test(exchange), cmocka_unit_test(protocol)};
+
+        return cmocka_run_group_tests(tests, make, drop);
+}
