@@ -105,7 +105,7 @@ static enum err exchange(struct bus_client *client, DBusMessage *message, DBusMe
 enum err bus_client_call(struct bus_client *client, struct bus_writer *w, struct bus_reader **ret,
                          struct bus_file_needed *needed, struct error *e)
 {
-        DBusMessage *message, *answer;
+        DBusMessage *message = NULL, *answer = NULL;
         enum err r = bus_writer_finish(w, &message, e);
 
         if (needed)
