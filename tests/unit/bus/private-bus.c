@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,8 @@ static void run_daemon(const struct private_bus *bus, int out)
 {
         char config[128], print[32];
 
+        /* No bus outlives its test, however that ends. */
+        must(prctl(PR_SET_PDEATHSIG, SIGTERM) == 0, "prctl");
         must(dup2(out, 3) >= 0, "dup2");
         snprintf(config, sizeof config, "--config-file=%s/bus.conf", bus->dir);
         snprintf(print, sizeof print, "--print-address=%d", 3);
