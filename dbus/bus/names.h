@@ -41,7 +41,7 @@
 
 enum {
         BUS_DOCUMENT_MAX = 1024 * 1024,
-        BUS_CHALLENGE_MAX = 4096,
+        BUS_CHALLENGE_MAX = 16384, /* Intune's are kilobytes */
         BUS_PAGE_MAX = 250,
         BUS_STRING_MAX = 16 * 1024,      /* octets of one string on the bus */
         BUS_FDS_MAX = 16,                /* descriptors of one message: the limit of the system bus */

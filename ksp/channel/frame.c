@@ -89,7 +89,7 @@ static enum err decode_open(struct view body, struct key_request *request, struc
 
 static enum err decode_sign(struct view body, struct key_request *request, struct error *e)
 {
-        unsigned scheme, digest, mgf1 = 0;
+        unsigned scheme = 0, digest = 0, mgf1 = 0;
         uint64_t salt = 0;
         enum err r = decode_data(body, request, e);
 
@@ -113,7 +113,7 @@ static enum err decode_sign(struct view body, struct key_request *request, struc
 
 static enum err decode_decrypt(struct view body, struct key_request *request, struct error *e)
 {
-        unsigned padding, digest = 0, mgf1 = 0;
+        unsigned padding = 0, digest = 0, mgf1 = 0;
         struct view label = {0};
         enum err r = decode_data(body, request, e);
 

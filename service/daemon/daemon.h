@@ -1,0 +1,48 @@
+/* The daemon's parts, which main() makes and everybody else is handed. There are no globals. */
+#pragma once
+
+#include <openssl/types.h>
+
+#include "config.h"
+#include "ksp.h"
+#include "model/model.h"
+#include "provider/ksp-provider.h"
+#include "work/pool.h"
+#include "work/workers.h"
+
+struct bus_server;
+struct tpm_status;
+struct tree;
+struct key_server;
+struct sd_event;
+
+/* The clock, as a seam: tests let the waits of days pass in seconds. */
+struct wall_clock {
+        unsigned scale; /* a wait of n seconds takes n/scale; 1 in earnest */
+};
+/* Seconds since the epoch. */
+uint64_t clock_now(const struct wall_clock *clock);
+/* How long to wait, in microseconds, until so many seconds have passed for this clock. */
+uint64_t clock_wait_usec(const struct wall_clock *clock, uint64_t seconds);
+
+struct daemon {
+        struct config config;
+        struct wall_clock clock;
+        struct sd_event *event;
+        struct store *store;
+        struct model *model;
+        struct ksp *ksp;
+        OSSL_LIB_CTX *libctx; /* with the provider "ksp" */
+        struct ksp_provider provider;
+        struct pool *pool;
+        struct workers *workers;
+        struct bus_server *bus;
+        struct tree *tree; /* objects/: what the bus shows */
+        char path[80];     /* of the object that is shown just now */
+        struct key_server *keys;
+        struct tpm_status *tpm_status;
+        char *device_id; /* for jitter: machine-id, hashed with the application's id */
+        uid_t own_uid;
+};
+
+bool daemon_is_root(const struct daemon *d, uid_t uid);

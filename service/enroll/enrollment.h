@@ -1,0 +1,49 @@
+/*
+ * One enrollment, from the plan to the installed certificate. Each step is: work in a thread (keys, messages,
+ * disk) or in a worker (network), then a turn of the loop that tells the bus and starts the next step. Order
+ * on every edge: disk, then bus, then next action.
+ *
+ *      begin     plan and activity "requesting" on disk                        (event 306)
+ *      key       key and transaction id on disk
+ *      discover  worker: GetCACaps, GetCACert
+ *      choose    chain to the pin, choose by key usage, fix the exchange
+ *      build     PKCS#10, signer, pkiMessage; request.der on disk              (event 36)
+ *      exchange  worker: send, open the reply with one granted decrypt
+ *      pending   PENDING: wait, poll, exchange again
+ *      check     the certificate against the plan; install: files, then "current" (event 39)
+ *
+ * Loop's thread only.
+ */
+#pragma once
+
+#include "daemon/daemon.h"
+#include "policy/plan.h"
+
+/* What an enrollment tells. Calls come from the loop; the certificate's record is on disk by then. */
+struct enrollment_ops {
+        /* It exists now: @failure NULL; or it could not begin, and @certificate is NULL. Called once, first.
+         */
+        void (*begun)(void *ctx, struct certificate *certificate, const struct error *failure);
+        void *ctx;
+};
+
+/* What is needed beside the profile. */
+struct enrollment_order {
+        const char *profile;     /* id */
+        uid_t owner;             /* NO_OWNER: the device */
+        struct secret challenge; /* taken over (emptied); empty: what the profile left, or none */
+};
+
+/*
+ * Begins an enrollment for a new certificate or, where this profile and owner have one that is at rest, for a
+ * new generation of it. ERR_BUSY where one runs already: the caller looks for that first.
+ */
+MUST_CHECK enum err enrollment_start(struct daemon *d, struct enrollment_order *order,
+                                     const struct enrollment_ops *ops, struct error *e);
+/* Takes up what was under way when the daemon stopped. */
+MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e);
+/* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while
+ * installing. */
+MUST_CHECK enum err enrollment_cancel(struct certificate *certificate, struct error *e);
+/* At the end of the daemon: lets everything go, without a trace on disk. */
+void enrollment_abandon(struct enrollment *enrollment);

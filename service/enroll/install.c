@@ -1,0 +1,325 @@
+/* Steps at the end: the check of what was issued, the installation, and the failure. Threads of the pool. */
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "base/parse.h"
+#include "events.h"
+#include "internal.h"
+#include "policy/check.h"
+#include "policy/renewal.h"
+#include "scep-wire/ca-certs.h"
+
+/* The clock has run at least since this code was written; before that it cannot be believed. */
+static const uint64_t code_written = 1763683200; /* 2025-11-21 */
+
+enum err request_files_remove(struct enrollment *en, struct error *e)
+{
+        static const char *const names[] = {"challenge", "request.der", "transport.pem"};
+        CLEANUP(close_p) int fd = -1;
+        enum err r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
+
+        if (r == ERR_NOT_FOUND)
+                return ERR_OK;
+        for (size_t i = 0; !r && i < N_ELEMENTS(names); i++)
+                r = file_remove(fd, names[i], e);
+        return r;
+}
+
+/* Splits what came into our certificate, found by our public key, and the rest. */
+static enum err sort_issued(struct enrollment *en, X509 **ret_cert, STACK_OF(X509) * *ret_chain,
+                            struct error *e)
+{
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *chain = sk_X509_new_null();
+        CLEANUP(x509_free_p) X509 *ours = NULL;
+
+        if (!chain)
+                return error_no_memory(e);
+        for (size_t i = 0; i < en->n_issued; i++) {
+                X509 *cert;
+                enum err r = x509_parse(bytes_view(&en->issued[i]), &cert, e);
+
+                if (r)
+                        return r;
+                if (!ours && EVP_PKEY_eq(X509_get0_pubkey(cert), ksp_key_public(en->key)) == 1) {
+                        ours = cert;
+                } else if (!sk_X509_push(chain, cert)) {
+                        X509_free(cert);
+                        return error_no_memory(e);
+                }
+        }
+        for (int i = 0; i < sk_X509_num(en->choice.signers); i++) {
+                X509 *cert = sk_X509_value(en->choice.signers, i);
+
+                if (!X509_up_ref(cert) || !sk_X509_push(chain, cert))
+                        return error_no_memory(e);
+        }
+        if (!ours) {
+                (void)error_set(
+                        e, ERR_CERTIFICATE_REFUSED,
+                        "The server issued a certificate for another key than the one that was requested");
+                return error_remedy(e, ERR_CERTIFICATE_REFUSED,
+                                    "The server or something in front of it mixed up two requests: have its "
+                                    "administrator "
+                                    "look up the transaction in its log.");
+        }
+        *ret_cert = STEAL(ours);
+        *ret_chain = STEAL(chain);
+        return ERR_OK;
+}
+
+static enum err describe_certificate(struct enrollment *en, X509 *cert, struct error *e)
+{
+        struct record *record = &en->record;
+        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
+        CLEANUP(bytes_done) struct bytes subject = {0};
+        CLEANUP(bn_free_p) BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+        CLEANUP(ossl_free_p) char *serial = number ? BN_bn2hex(number) : NULL;
+        uint8_t digest[20];
+        char thumbprint[41];
+        int64_t not_before, not_after, renew_at;
+        enum err r = certificate_dates(cert, &not_before, &not_after, e);
+
+        if (r)
+                return r;
+        if (!bio || !serial || X509_digest(cert, EVP_sha1(), digest, NULL) != 1 ||
+            X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
+                               XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
+                return ossl_error(e, ERR_FAILED, "The certificate could not be described");
+        for (char *p = serial; *p; p++)
+                if (*p >= 'A' && *p <= 'F')
+                        *p = (char)(*p - 'A' + 'a');
+        hex_encode((struct view){digest, sizeof digest}, thumbprint);
+        r = bio_bytes(bio, &subject, e);
+        if (r)
+                return r;
+        utf8_scrub((char *)subject.data, subject.len + 1);
+        r = renewal_date(not_before, not_after, en->plan.threshold, en->d->device_id, en->id, &renew_at, e);
+        record->not_before = (uint64_t)not_before;
+        record->not_after = (uint64_t)not_after;
+        record->renew_at = r ? 0 : (uint64_t)renew_at;
+        if (!r)
+                r = record_set_text(&record->subject, (char *)subject.data, e);
+        if (!r)
+                r = record_set_text(&record->serial, serial, e);
+        return r ? r : record_set_text(&record->thumbprint, thumbprint, e);
+}
+
+static enum err pem_add(BIO *bio, X509 *cert, struct error *e)
+{
+        return PEM_write_bio_X509(bio, cert) == 1
+                       ? ERR_OK
+                       : ossl_error(e, ERR_FAILED, "A certificate could not be encoded");
+}
+
+/* Issuers in order, from the certificate's own up to, not including, the anchor. */
+static enum err write_chain(int fd, X509 *cert, STACK_OF(X509) * chain, X509 *anchor, struct error *e)
+{
+        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
+        CLEANUP(bytes_done) struct bytes pem = {0};
+        X509 *at = cert;
+        enum err r;
+
+        if (!bio)
+                return error_no_memory(e);
+        for (int depth = 0; depth < 8; depth++) {
+                X509 *issuer = NULL;
+
+                for (int i = 0; i < sk_X509_num(chain); i++)
+                        if (sk_X509_value(chain, i) != at &&
+                            X509_check_issued(sk_X509_value(chain, i), at) == X509_V_OK)
+                                issuer = sk_X509_value(chain, i);
+                if (!issuer || X509_cmp(issuer, anchor) == 0)
+                        break;
+                r = pem_add(bio, issuer, e);
+                if (r)
+                        return r;
+                at = issuer;
+        }
+        r = bio_bytes(bio, &pem, e);
+        return r ? r : file_write(fd, "chain.pem", 0644, bytes_view(&pem), e);
+}
+
+static enum err write_certificate(int fd, X509 *cert, struct error *e)
+{
+        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
+        CLEANUP(bytes_done) struct bytes pem = {0};
+        enum err r = bio ? pem_add(bio, cert, e) : error_no_memory(e);
+
+        if (!r)
+                r = bio_bytes(bio, &pem, e);
+        return r ? r : file_write(fd, "cert.pem", 0644, bytes_view(&pem), e);
+}
+
+static void take(char **to, char **from)
+{
+        free(*to);
+        *to = STEAL(*from);
+}
+
+/* The key of the request becomes that of the certificate. */
+static enum err adopt(struct enrollment *en, struct error *e)
+{
+        struct record *record = &en->record;
+        struct record fresh = {0};
+        enum err r;
+
+        take(&record->key_id, &record->next_key_id);
+        take(&record->key_algorithm, &record->next_key_algorithm);
+        take(&record->key_protection, &record->next_key_protection);
+        take(&record->key_reason, &record->next_key_reason);
+        take(&record->key_parent, &record->next_key_parent);
+        take(&record->respondent, &record->request_url);
+        strings_done(&record->key_attributes);
+        record->key_attributes = record->next_key_attributes;
+        record->next_key_attributes = (struct strings){0};
+        record->current = en->generation;
+        record->requested = 0;
+        record->attempts = record->pending_since = record->polls = record->next_poll = 0;
+        r = record_new(&fresh, e);
+        if (r)
+                return r;
+        /* Six texts were handed over; each gets an empty one. */
+        take(&record->next_key_id, &fresh.next_key_id);
+        take(&record->next_key_algorithm, &fresh.next_key_algorithm);
+        take(&record->next_key_protection, &fresh.next_key_protection);
+        take(&record->next_key_reason, &fresh.next_key_reason);
+        take(&record->next_key_parent, &fresh.next_key_parent);
+        take(&record->request_url, &fresh.request_url);
+        take(&record->transaction, &fresh.transaction);
+        take(&record->nonce, &fresh.nonce);
+        record_done_p(&fresh);
+        return ERR_OK;
+}
+
+static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r = record_move(en, LIFE_ISSUED, e);
+
+        if (!r)
+                r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
+        if (!r)
+                r = write_certificate(fd, cert, e);
+        if (!r)
+                r = write_chain(fd, cert, chain, en->choice.anchor, e);
+        if (!r)
+                r = store_commit(en->d->store, en->id, en->generation, e);
+        if (!r)
+                r = describe_certificate(en, cert, e);
+        if (!r)
+                r = adopt(en, e);
+        if (!r)
+                r = record_move(en, LIFE_INSTALLED, e);
+        /* It is durable: now the secrets of the request may go. */
+        return r ? r : request_files_remove(en, e);
+}
+
+static void tell_installed(struct enrollment *en);
+
+enum err step_finish_install(struct enrollment *en, struct error *e)
+{
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        CLEANUP(secret_done) struct secret pem = {0};
+        CLEANUP(bio_free_p) BIO *bio = NULL;
+        enum err r = store_file_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &pem, e);
+
+        if (r)
+                return r;
+        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+        cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        if (!cert)
+                return ossl_error(e, ERR_CONFIG, "The installed certificate could not be read");
+        r = describe_certificate(en, cert, e);
+        if (!r)
+                r = adopt(en, e);
+        if (!r)
+                r = record_move(en, LIFE_INSTALLED, e);
+        if (!r)
+                r = request_files_remove(en, e);
+        if (!r)
+                tell_installed(en);
+        return r;
+}
+
+static void tell_installed(struct enrollment *en)
+{
+        const struct record *record = &en->record;
+        const struct event_field fields[] = {{"thumbprint", record->thumbprint}, {"serial", record->serial},
+                                             {"subject", record->subject},       {"url", record->respondent},
+                                             {"key", record->key_protection},    {NULL, NULL}};
+
+        event_record(en->d->store, &en->d->clock, en->id, record->name, 39, "installed",
+                     "The certificate was installed", fields);
+}
+
+static enum err keep_deviations(struct enrollment *en, const struct check_result *result, struct error *e)
+{
+        enum err r = ERR_OK;
+
+        strings_done(&en->record.deviations);
+        r = strings_copy(&en->record.deviations, &result->deviations, e);
+        for (unsigned bit = 1; !r && bit <= SCEP_NOTES_ALL; bit <<= 1)
+                if ((en->reply_notes & bit) && en->record.deviations.count < STRINGS_MAX)
+                        r = strings_add(&en->record.deviations, scep_note_text((enum scep_note)bit), e);
+        return r;
+}
+
+enum err step_install(struct enrollment *en, struct error *e)
+{
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *chain = NULL;
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        CLEANUP(check_result_done) struct check_result result = {0};
+        CLEANUP(bytes_done) struct bytes spki = {0};
+        struct check_input input = {.plan = &en->plan, .anchor = en->choice.anchor};
+        struct error why = {0};
+        enum err r = sort_issued(en, &cert, &chain, e);
+
+        if (!r)
+                r = spki_der(ksp_key_public(en->key), &spki, e);
+        if (r)
+                return r;
+        input.cert = cert;
+        input.chain = chain;
+        input.spki = bytes_view(&spki);
+        input.now = (int64_t)clock_now(&en->d->clock);
+        input.clock_trusted = (uint64_t)input.now >= code_written;
+        r = certificate_check(&input, &result, &why);
+        if (r)
+                return error_copy(e, &why);
+        r = keep_deviations(en, &result, e);
+        if (r)
+                return r;
+        if (result.verdict == CHECK_ACCEPTED) {
+                r = install(en, cert, chain, e);
+                if (!r)
+                        tell_installed(en);
+                return r;
+        }
+        if (result.verdict == CHECK_KEPT) {
+                r = store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "refused.pem", cert, e);
+                if (r)
+                        return r;
+        }
+        return error_copy(e, &why);
+}
+
+enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)
+{
+        struct record *record = &en->record;
+        const struct event_field fields[] = {
+                {"error", err_name(why->code)}, {"remedy", why->remedy}, {NULL, NULL}};
+        enum err r = record_set_text(&record->error_name, err_name(why->code), e);
+
+        if (!r)
+                r = record_set_text(&record->error_message, why->message, e);
+        if (!r)
+                r = record_set_text(&record->error_remedy, why->remedy, e);
+        record->attempts++;
+        if (!r)
+                r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
+        if (!r && final)
+                r = request_files_remove(en, e);
+        event_record(en->d->store, &en->d->clock, en->id, record->name, 32, "failed", why->message, fields);
+        return r;
+}

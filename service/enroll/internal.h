@@ -1,0 +1,77 @@
+/* Shared by the files of service/enroll alone. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "enrollment.h"
+#include "scep-wire/ca-choice.h"
+#include "scep-wire/exchange.h"
+#include "store/store.h"
+#include "work/workers.h"
+
+struct enrollment {
+        struct daemon *d;
+        struct certificate *certificate; /* NULL until it has begun */
+        store_id id;
+        struct enrollment_ops ops;
+        uid_t owner;
+        bool busy;      /* a step is in a thread: its memory must stay */
+        bool cancelled; /* end after that step */
+        bool abandoned;
+
+        struct record record; /* this enrollment's own copy; the disk has it after each step */
+        struct plan plan;
+        bool have_plan;
+        struct bytes ca_bundle;
+        bool deny_local; /* a user's own profile */
+        struct secret challenge;
+        STACK_OF(X509) * anchors;
+
+        struct ksp_key *key, *transport; /* transport: signs and receives where the key itself cannot (EC) */
+        uint64_t generation;
+
+        struct bytes caps_body, certs_body; /* of discover */
+        char *answered_url;
+        struct ca_choice choice;
+        bool have_choice;
+        struct exchange exchange;
+
+        X509 *signer;         /* whom the reply is encrypted to */
+        struct bytes message; /* what is sent */
+        uint8_t nonce[SCEP_NONCE_LEN];
+        enum scep_type type;
+
+        struct bytes issued[JOB_CERTS_MAX]; /* DER certificates of a SUCCESS */
+        size_t n_issued;
+        unsigned reply_notes;
+
+        struct worker_job *job;
+        sd_event_source *timer;
+        enum err result; /* of the step in the thread */
+        struct error error;
+};
+
+/* Runs in a thread of the pool; @en->result and @en->error tell the end. steps.c */
+enum err step_begin(struct enrollment *en, struct error *e);
+enum err step_key(struct enrollment *en, struct error *e);
+enum err step_choose(struct enrollment *en, struct error *e);
+enum err step_build(struct enrollment *en, struct error *e);
+enum err step_poll(struct enrollment *en, struct error *e);
+enum err step_install(struct enrollment *en, struct error *e);
+/* Writes the failure into the record; @final: the request's secrets go too. */
+enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e);
+
+/* The commit had happened when the daemon stopped: the record follows it. install.c */
+enum err step_finish_install(struct enrollment *en, struct error *e);
+/* The anchor that was chosen, or, before that, those of the profile. steps.c */
+MUST_CHECK enum err resume_anchors(struct enrollment *en, struct error *e);
+
+/* The record says where we are, on disk. */
+MUST_CHECK enum err record_move(struct enrollment *en, enum life_event event, struct error *e);
+/* The private key that signs requests and opens replies. */
+static inline struct ksp_key *request_key(const struct enrollment *en)
+{
+        return en->transport ? en->transport : en->key;
+}
+/* challenge and request.der of the generation that was requested. */
+MUST_CHECK enum err request_files_remove(struct enrollment *en, struct error *e);

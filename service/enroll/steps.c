@@ -1,0 +1,372 @@
+/* Steps before anything is sent: the plan, the key, the choice of the server's certificates. Threads of the
+ * pool. */
+#include "internal.h"
+#include "policy/command.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "base/parse.h"
+#include "events.h"
+#include "facts.h"
+#include "scep-build/message.h"
+#include "scep-wire/ca-certs.h"
+
+#define SYSTEM_ANCHORS "/etc/ssl/certs/ca-certificates.crt"
+
+enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
+{
+        enum activity from, to;
+        enum err r;
+
+        if (!activity_from_name(en->record.activity, &from))
+                return error_set(e, ERR_CONFIG, "The activity '%s' is unknown", en->record.activity);
+        r = lifecycle_next(from, event, &to, e);
+        if (!r && from != to)
+                en->record.activity_since = clock_now(&en->d->clock);
+        if (!r)
+                r = record_set_text(&en->record.activity, activity_name(to), e);
+        if (!r)
+                en->record.status =
+                        (uint64_t)csp_status(to, health_of(en->record.not_before, en->record.not_after,
+                                                           en->record.renew_at, clock_now(&en->d->clock)));
+        return r ? r : store_record_write(en->d->store, en->id, &en->record, e);
+}
+
+static enum err supported(const struct enrollment *en, const struct profile *profile, struct error *e)
+{
+        if ((profile->type == PROFILE_USER) != (en->owner != NO_OWNER))
+                return error_set(e, ERR_INVALID, "The profile '%s' is for %s", profile->name,
+                                 profile->type == PROFILE_USER ? "users, not for the device"
+                                                               : "the device, not for users");
+        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED)
+                return error_set(
+                        e, ERR_UNSUPPORTED,
+                        "Keys that need the user's PIN (Protection=user-verified) are not in this version");
+        if (profile->client_certificate)
+                return error_set(e, ERR_UNSUPPORTED, "ClientCertificate= is not in this version");
+        if (profile->follow_rollover)
+                return error_set(e, ERR_UNSUPPORTED, "FollowRollover=yes is not in this version");
+        return ERR_OK;
+}
+
+/* The anchors to chain to: the profile's own root, or else all the owner's and the device's, and the system's
+ * one that has the pinned digest. */
+static enum err load_anchors(struct enrollment *en, const char *profile, struct error *e)
+{
+        X509 *root = NULL;
+        enum err r = store_pem_read(en->d->store, STORE_PROFILES, profile, "root.pem", &root, e);
+
+        if (r == ERR_NOT_FOUND)
+                return store_anchors(en->d->store, en->owner, &en->anchors, e);
+        if (r)
+                return r;
+        en->anchors = sk_X509_new_null();
+        if (!en->anchors || !sk_X509_push(en->anchors, root)) {
+                X509_free(root);
+                return error_no_memory(e);
+        }
+        return ERR_OK;
+}
+
+static bool pin_of(const struct plan *plan, struct ca_pin *ret)
+{
+        *ret = (struct ca_pin){.len = plan->thumbprint.len};
+        if (plan->thumbprint.len > sizeof ret->digest)
+                return false;
+        if (plan->thumbprint.len)
+                memcpy(ret->digest, plan->thumbprint.data, plan->thumbprint.len);
+        return true;
+}
+
+/* For a bare thumbprint: the root may be one the system knows. */
+static void add_system_anchor(struct enrollment *en)
+{
+        struct ca_pin pin;
+        CLEANUP(bio_free_p) BIO *bio = NULL;
+        X509 *cert;
+
+        if (!en->plan.thumbprint.len || !pin_of(&en->plan, &pin))
+                return;
+        for (int i = 0; i < sk_X509_num(en->anchors); i++)
+                if (ca_pin_matches(&pin, sk_X509_value(en->anchors, i)))
+                        return;
+        bio = BIO_new_file(SYSTEM_ANCHORS, "r");
+        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+                if (ca_pin_matches(&pin, cert) && sk_X509_push(en->anchors, cert))
+                        return;
+                X509_free(cert);
+        }
+        ERR_clear_error();
+}
+
+enum err resume_anchors(struct enrollment *en, struct error *e)
+{
+        enum err r = load_anchors(en, en->record.profile, e);
+
+        if (!r)
+                add_system_anchor(en);
+        return r;
+}
+
+static enum err take_challenge(struct enrollment *en, const char *profile, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r;
+
+        if (en->challenge.len)
+                return ERR_OK;
+        /* What a document left with its profile, then what an earlier attempt kept. */
+        r = store_file_read(en->d->store, STORE_PROFILES, profile, "challenge", &en->challenge, e);
+        if (r != ERR_NOT_FOUND)
+                return r;
+        if (store_generation(en->d->store, en->id, en->generation, false, &fd, NULL) == ERR_OK &&
+            file_read_secret(fd, "challenge", COMMAND_CHALLENGE_MAX, &en->challenge, NULL) == ERR_OK)
+                return ERR_OK;
+        if (en->plan.challenge == CHALLENGE_NONE)
+                return ERR_OK;
+        (void)error_set(e, ERR_CHALLENGE_NEEDED, "The profile asks for a challenge, and none was given");
+        return error_remedy(
+                e, ERR_CHALLENGE_NEEDED,
+                "Get a fresh challenge from the server's administrator and run 'scepter enroll %s "
+                "--challenge-file FILE'.",
+                en->record.name);
+}
+
+static enum err fix_plan(struct enrollment *en, const struct profile *profile, struct error *e)
+{
+        struct facts_source source = {en->owner};
+        const struct facts facts = facts_of(&source);
+        enum err r =
+                plan_make(profile, &facts, (enum policy_protection)en->d->config.protection, &en->plan, e);
+
+        if (r)
+                return r;
+        en->have_plan = true;
+        if (sk_X509_num(en->anchors) == 1) {
+                uint8_t digest[32];
+
+                if (X509_digest(sk_X509_value(en->anchors, 0), EVP_sha256(), digest, NULL) != 1)
+                        return ossl_error(e, ERR_FAILED, "The anchor could not be hashed");
+                bytes_done(&en->plan.anchor);
+                r = bytes_copy(&en->plan.anchor, digest, sizeof digest, e);
+        }
+        settings_done(&en->record.plan);
+        return r ? r : plan_to_pairs(&en->plan, &en->record.plan, e);
+}
+
+static enum err fill_record(struct enrollment *en, const struct profile *profile, struct error *e)
+{
+        enum err r = record_set_text(&en->record.name, profile->name, e);
+
+        en->record.owner = en->owner;
+        if (!r && en->owner != NO_OWNER) {
+                CLEANUP(free_p) char *login = NULL;
+
+                r = facts_login(en->owner, &login, e);
+                if (!r)
+                        r = record_set_text(&en->record.owner_name, login, e);
+        }
+        if (en->record.requested == 0)
+                en->record.requested = en->record.current + 1;
+        en->generation = en->record.requested;
+        return r;
+}
+
+/* A new request replaces what an earlier one left, except its key. */
+static enum err forget_request(struct enrollment *en, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r = record_set_text(&en->record.transaction, "", e);
+
+        if (!r)
+                r = record_set_text(&en->record.nonce, "", e);
+        en->record.pending_since = en->record.polls = en->record.next_poll = 0;
+        if (r || store_generation(en->d->store, en->id, en->generation, false, &fd, NULL))
+                return r;
+        return file_remove(fd, "request.der", e);
+}
+
+static enum err clear_error(struct record *record, struct error *e)
+{
+        enum err r = record_set_text(&record->error_name, "", e);
+
+        if (!r)
+                r = record_set_text(&record->error_message, "", e);
+        return r ? r : record_set_text(&record->error_remedy, "", e);
+}
+
+enum err step_begin(struct enrollment *en, struct error *e)
+{
+        CLEANUP(stored_profile_done) struct stored_profile stored = {0};
+        CLEANUP(profile_done) struct profile profile = {0};
+        CLEANUP(secret_done) struct secret bundle = {0};
+        const char *id = en->record.profile;
+        enum err r = store_profile_read(en->d->store, id, &stored, e);
+
+        if (!r)
+                r = load_anchors(en, id, e);
+        if (!r)
+                r = profile_from_settings(&stored.settings, sk_X509_num(en->anchors) > 0, &profile, e);
+        if (!r)
+                r = supported(en, &profile, e);
+        if (!r)
+                r = fill_record(en, &profile, e);
+        if (!r)
+                r = fix_plan(en, &profile, e);
+        if (r)
+                return r;
+        add_system_anchor(en);
+        en->deny_local = stored.owner != NO_OWNER;
+        r = store_file_read(en->d->store, STORE_PROFILES, id, "ca-bundle.pem", &bundle, e);
+        if (r && r != ERR_NOT_FOUND)
+                return r;
+        if (bundle.len)
+                r = bytes_copy(&en->ca_bundle, bundle.data, bundle.len, e);
+        else
+                r = ERR_OK;
+        if (!r)
+                r = take_challenge(en, id, e);
+        if (!r)
+                r = forget_request(en, e);
+        if (!r)
+                r = clear_error(&en->record, e);
+        if (!r)
+                r = record_move(en, LIFE_ENROLL, e);
+        if (!r) {
+                const struct event_field fields[] = {
+                        {"profile", id},
+                        {"key_protection", key_protection_name((enum key_protection)en->plan.protection)},
+                        {NULL, NULL}};
+
+                event_record(en->d->store, &en->d->clock, en->id, en->record.name, 306, "accepted",
+                             "The request for a certificate was accepted", fields);
+        }
+        return r;
+}
+
+static enum err open_or_make(struct enrollment *en, int fd, const char *file, const struct ksp_spec *spec,
+                             struct ksp_key **ret, char **ret_reason, struct error *e)
+{
+        enum err r = ksp_load(en->d->ksp, fd, file, ret, e);
+
+        if (r != ERR_NOT_FOUND)
+                return r;
+        r = ksp_create(en->d->ksp, spec, ret, ret_reason, e);
+        return r ? r : ksp_key_save(*ret, fd, file, e);
+}
+
+static enum err describe_key(struct enrollment *en, const char *reason, struct error *e)
+{
+        struct record *record = &en->record;
+        struct ksp_key_info info;
+        char id[2 * KEY_ID_LEN + 1];
+        enum err r = ksp_describe(en->key, &info, e);
+
+        if (r)
+                return r;
+        hex_encode((struct view){ksp_key_id(en->key), KEY_ID_LEN}, id);
+        strings_done(&record->next_key_attributes);
+        for (unsigned bit = 1; !r && bit <= KSP_USER_WITH_AUTH; bit <<= 1)
+                if (info.attributes & bit)
+                        r = strings_add(&record->next_key_attributes, ksp_attribute_name(bit), e);
+        if (!r)
+                r = record_set_text(&record->next_key_id, id, e);
+        if (!r)
+                r = record_set_text(&record->next_key_algorithm, key_alg_name(info.alg), e);
+        if (!r)
+                r = record_set_text(&record->next_key_protection, info.in_tpm ? "tpm" : "software", e);
+        if (!r)
+                r = record_set_text(&record->next_key_parent, info.parent, e);
+        if (!r && reason)
+                r = record_set_text(&record->next_key_reason, reason, e);
+        return r;
+}
+
+enum err step_key(struct enrollment *en, struct error *e)
+{
+        const struct ksp_spec spec = {
+                .alg = (enum key_alg)en->plan.algorithm,
+                .protection = (enum key_protection)en->plan.protection,
+                .uid = en->owner == NO_OWNER ? 0 : en->owner,
+                .no_downgrade = !en->plan.allow_downgrade && strcmp(en->record.key_protection, "tpm") == 0,
+        };
+        const struct ksp_spec transport = {
+                .alg = KEY_ALG_RSA_2048, .protection = KEY_PROTECTION_SOFTWARE, .uid = spec.uid};
+        CLEANUP(free_p) char *reason = NULL;
+        CLEANUP(free_p) char *unused = NULL;
+        CLEANUP(close_p) int fd = -1;
+        char transaction[SCEP_TRANSACTION_LEN + 1];
+        enum err r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
+
+        if (!r && en->challenge.len)
+                r = file_write(fd, "challenge", 0600, secret_view(&en->challenge), e);
+        if (!r) /* it has moved to this transaction */
+                r = store_file_remove(en->d->store, STORE_PROFILES, en->record.profile, "challenge", e);
+        if (!r)
+                r = open_or_make(en, fd, "key.pem", &spec, &en->key, &reason, e);
+        /* SCEP's reply is encrypted to the key that signs, and an EC key cannot decrypt: a software RSA key
+         * signs and receives, and the EC key stands in the request alone. */
+        if (!r && !key_alg_is_rsa(ksp_key_alg(en->key)))
+                r = open_or_make(en, fd, "transport.pem", &transport, &en->transport, &unused, e);
+        if (!r)
+                r = describe_key(en, reason, e);
+        if (!r && !en->record.transaction[0]) {
+                r = transaction_new(transaction, e);
+                if (!r)
+                        r = record_set_text(&en->record.transaction, transaction, e);
+        }
+        return r ? r : store_record_write(en->d->store, en->id, &en->record, e);
+}
+
+static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *caps, struct error *e)
+{
+        static const enum scep_digest digests[] = {[POLICY_SHA_1] = SCEP_SHA1,
+                                                   [POLICY_SHA_256] = SCEP_SHA256,
+                                                   [POLICY_SHA_384] = SCEP_SHA384,
+                                                   [POLICY_SHA_512] = SCEP_SHA512};
+        struct exchange_plan wanted = {.digest = digests[en->plan.hash],
+                                       .allow_des = en->plan.allow_legacy & LEGACY_DES,
+                                       .allow_sha1 = en->plan.allow_legacy & LEGACY_SHA1,
+                                       .method = SCEP_CHALLENGE};
+        char text[128];
+        enum err r;
+
+        for (size_t i = 0; i < en->plan.require_caps.count; i++)
+                wanted.require |=
+                        caps_word(en->plan.require_caps.items[i], strlen(en->plan.require_caps.items[i]));
+        r = exchange_fix(&wanted, caps, &en->exchange, e);
+        if (r)
+                return r;
+        en->record.request_post = en->exchange.post;
+        (void)snprintf(text, sizeof text, "%s, %s, %s", scep_cipher_name(en->exchange.cipher),
+                       scep_digest_name(en->exchange.digest), en->exchange.post ? "POST" : "GET");
+        return record_set_text(&en->record.exchange, text, e);
+}
+
+enum err step_choose(struct enrollment *en, struct error *e)
+{
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL;
+        struct ca_trust trust = {.anchors = en->anchors, .now = (time_t)clock_now(&en->d->clock)};
+        struct scep_caps caps = {0};
+        enum err r = caps_parse(bytes_view(&en->caps_body), &caps, e);
+
+        if (!r && !pin_of(&en->plan, &trust.pin))
+                r = error_set(e, ERR_CONFIG, "The thumbprint of the plan is malformed");
+        if (!r)
+                r = ca_certs_parse(bytes_view(&en->certs_body), &certs, e);
+        if (!r)
+                r = ca_choose(certs, &trust, &en->choice, e);
+        if (r)
+                return r;
+        en->have_choice = true;
+        r = chosen_exchange(en, &caps, e);
+        if (!r)
+                r = record_set_text(&en->record.request_url, en->answered_url, e);
+        return r ? r
+                 : store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "anchor.pem", en->choice.anchor,
+                                   e);
+}

@@ -1,0 +1,27 @@
+#include "access.h"
+
+bool access_by_peer(const struct key_peer *peer, const struct key_owner *owner)
+{
+        if (peer->root)
+                return true;
+        if (owner->uid != (uid_t)-1)
+                return owner->uid == peer->uid;
+        for (unsigned i = 0; i < owner->n_groups; i++) {
+                if (owner->groups[i] == peer->gid)
+                        return true;
+                for (unsigned j = 0; j < peer->n_groups; j++)
+                        if (owner->groups[i] == peer->groups[j])
+                                return true;
+        }
+        return false;
+}
+
+enum err access_by_grant(struct key_grant *grant, enum frame_type operation, struct error *e)
+{
+        if (!grant->key || operation != FRAME_DECRYPT)
+                return error_set(e, ERR_KEY_DENIED, "The worker's job grants no such operation");
+        if (grant->uses == 0)
+                return error_set(e, ERR_KEY_DENIED, "The worker has used its one operation already");
+        grant->uses--;
+        return ERR_OK;
+}

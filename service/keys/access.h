@@ -1,0 +1,38 @@
+/*
+ * Who may use which key for what: the one place that decides, from a peer's credentials (applications on the
+ * key socket) or from a grant (a worker on its stream, whose credentials are never looked at).
+ */
+#pragma once
+
+#include "channel/frame.h"
+#include "ksp.h"
+
+enum { GROUPS_MAX = 64 };
+
+/* The other end of a connection to the key socket, as the kernel says (SO_PEERCRED, SO_PEERGROUPS). */
+struct key_peer {
+        uid_t uid;
+        gid_t gid, groups[GROUPS_MAX];
+        unsigned n_groups;
+        bool root; /* uid 0 or the daemon's own */
+};
+
+/* What a key belongs to. */
+struct key_owner {
+        uid_t uid;           /* (uid_t)-1: the device */
+        const gid_t *groups; /* groups that may use a device key */
+        unsigned n_groups;
+};
+
+/* A worker's right: @uses operations FRAME_DECRYPT with @key. */
+struct key_grant {
+        struct ksp_key *key;
+        uid_t uid; /* for the TPM's queue */
+        unsigned uses;
+};
+
+/* A user's key is his and root's; a device key is root's and its groups'. What one may not use does not
+ * exist. */
+bool access_by_peer(const struct key_peer *peer, const struct key_owner *owner);
+/* Counts the use down. ERR_KEY_DENIED: no grant, another operation, or used up. */
+MUST_CHECK enum err access_by_grant(struct key_grant *grant, enum frame_type operation, struct error *e);

@@ -1,0 +1,254 @@
+/* What a connection asks: open, sign, decrypt, close. */
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/ossl.h"
+#include "connection.h"
+
+void connection_unref(struct connection *connection)
+{
+        if (atomic_fetch_sub_explicit(&connection->references, 1, memory_order_acq_rel) != 1)
+                return;
+        for (size_t i = 0; i < HANDLES_MAX; i++)
+                ksp_key_unref(connection->handles[i]);
+        (void)close(connection->fd);
+        (void)pthread_mutex_destroy(&connection->writing);
+        free(connection);
+}
+
+void connection_send(struct connection *connection, enum frame_type type, uint32_t id, struct view body)
+{
+        const struct frame_header h = {type, id, body.len};
+        uint8_t frame[FRAME_HEADER + 8192];
+        ssize_t n = -1;
+
+        /* Answers are signatures, keys and certificates of a few kilobytes: they fit the socket's buffer. */
+        if (body.len <= sizeof frame - FRAME_HEADER) {
+                frame_header_encode(&h, frame);
+                if (body.len)
+                        memcpy(frame + FRAME_HEADER, body.data, body.len);
+                (void)pthread_mutex_lock(&connection->writing);
+                do
+                        n = send(connection->fd, frame, FRAME_HEADER + body.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+                while (n < 0 && errno == EINTR);
+                (void)pthread_mutex_unlock(&connection->writing);
+                wipe(frame, FRAME_HEADER + body.len);
+        }
+        if (n != (ssize_t)(FRAME_HEADER + body.len))
+                (void)shutdown(connection->fd, SHUT_RDWR); /* the loop sees the end and closes */
+}
+
+void connection_send_error(struct connection *connection, uint32_t id, const struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes body = {0};
+
+        if (frame_error_encode(e, &body, NULL) == ERR_OK)
+                connection_send(connection, FRAME_ERROR, id, bytes_view(&body));
+        else
+                (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+struct operation {
+        struct ksp_op op;
+        struct connection *connection;
+        uint32_t id;
+        uint8_t data[FRAME_DATA_MAX];
+};
+
+/* Any thread. Owns the operation. */
+static void answer(struct operation *operation)
+{
+        struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, operation->op.decrypts);
+        CLEANUP(bytes_done) struct bytes body = {0};
+        struct connection *connection = operation->connection;
+
+        if (operation->op.result == ERR_OK) {
+                fields_put(&w, FRAME_TAG_DATA,
+                           operation->op.decrypts ? secret_view(&operation->op.plain)
+                                                  : bytes_view(&operation->op.signature));
+                operation->op.result = fields_finish(&w, &body, &operation->op.error);
+        }
+        if (operation->op.result)
+                connection_send_error(connection, operation->id, &operation->op.error);
+        else
+                connection_send(connection, FRAME_ANSWER, operation->id, bytes_view(&body));
+        if (operation->op.decrypts)
+                wipe(body.data, body.len);
+        bytes_done(&operation->op.signature);
+        secret_done(&operation->op.plain);
+        ksp_key_unref(operation->op.key);
+        atomic_fetch_sub(&connection->operations, 1);
+        free(operation);
+        connection_unref(connection);
+}
+
+static void tpm_done(struct ksp_op *op)
+{
+        answer((struct operation *)op);
+}
+
+static void run_software(void *ctx)
+{
+        struct ksp_op *op = ctx;
+
+        if (op->decrypts)
+                op->result = ksp_decrypt(op->key, op->uid, &op->decrypt, op->data, &op->plain, &op->error);
+        else
+                op->result = ksp_sign(op->key, op->uid, &op->sign, op->data, &op->signature, &op->error);
+        answer(ctx);
+}
+
+static void nothing(void *ctx)
+{
+        (void)ctx;
+}
+
+static struct ksp_key *key_of(const struct connection *connection, uint64_t handle)
+{
+        return handle >= 1 && handle <= HANDLES_MAX ? connection->handles[handle - 1] : NULL;
+}
+
+static enum err operate(struct connection *connection, const struct frame_header *h,
+                        const struct key_request *request, struct error *e)
+{
+        struct ksp_key *key = key_of(connection, request->handle);
+        struct operation *operation;
+        enum err r = ERR_OK;
+
+        if (!key)
+                return error_set(e, ERR_NOT_FOUND, "The handle of the key is not open");
+        if (atomic_load(&connection->operations) >= OPERATIONS_MAX)
+                return error_set(e, ERR_LIMIT, "More than %d operations at once on one connection",
+                                 OPERATIONS_MAX);
+        operation = calloc(1, sizeof *operation);
+        if (!operation)
+                return error_no_memory(e);
+        memcpy(operation->data, request->data.data, request->data.len);
+        operation->op = (struct ksp_op){.key = ksp_key_ref(key),
+                                        .uid = connection->peer.uid,
+                                        .decrypts = h->type == FRAME_DECRYPT,
+                                        .sign = request->sign,
+                                        .decrypt = request->decrypt,
+                                        .data = {operation->data, request->data.len},
+                                        .done = tpm_done};
+        operation->id = h->id;
+        operation->connection = connection;
+        atomic_fetch_add_explicit(&connection->references, 1, memory_order_relaxed);
+        atomic_fetch_add(&connection->operations, 1);
+        if (request->decrypt.label.len)
+                r = error_set(&operation->op.error, ERR_UNSUPPORTED, "OAEP labels are not supported");
+        else if (ksp_key_in_tpm(key))
+                ksp_submit(&operation->op);
+        else
+                r = pool_submit(connection_daemon(connection)->pool, run_software, nothing, operation,
+                                &operation->op.error);
+        if (r) {
+                operation->op.result = r;
+                answer(operation);
+        }
+        return ERR_OK;
+}
+
+/* The certificate this peer means; what he may not use does not exist. */
+static struct certificate *find(const struct connection *connection, const struct key_request *request)
+{
+        const struct daemon *d = connection_daemon(connection);
+        const struct key_peer *peer = &connection->peer;
+        struct certificate *certificate = NULL;
+
+        if (request->label[0]) {
+                certificate = model_find(d->model, request->label);
+                if (!certificate)
+                        certificate = model_find_name(d->model, request->label,
+                                                      peer->root ? NO_OWNER : peer->uid, peer->root);
+        } else {
+                certificate = model_find_key(d->model, request->key_id);
+        }
+        if (certificate) {
+                const struct key_owner owner = {certificate->owner, NULL, 0};
+
+                if (!access_by_peer(peer, &owner))
+                        certificate = NULL;
+        }
+        return certificate;
+}
+
+static void put_certificate(const struct daemon *d, const struct certificate *certificate,
+                            struct fields_writer *w)
+{
+        CLEANUP(secret_done) struct secret pem = {0};
+        CLEANUP(bio_free_p) BIO *bio = NULL;
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        CLEANUP(bytes_done) struct bytes der = {0};
+
+        if (store_file_read(d->store, STORE_CERTIFICATES, certificate->id, "current/cert.pem", &pem, NULL))
+                return;
+        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+        cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        if (cert && x509_der(cert, &der, NULL) == ERR_OK)
+                fields_put(w, FRAME_TAG_CERTIFICATE, bytes_view(&der));
+}
+
+static enum err open_key(struct connection *connection, const struct frame_header *h,
+                         const struct key_request *request, struct error *e)
+{
+        struct daemon *d = connection_daemon(connection);
+        struct certificate *certificate = find(connection, request);
+        struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, false);
+        CLEANUP(bytes_done) struct bytes spki = {0};
+        CLEANUP(bytes_done) struct bytes body = {0};
+        struct ksp_key *key;
+        size_t slot = 0;
+        enum err r;
+
+        if (!certificate)
+                return request->label[0]
+                               ? error_set(e, ERR_NOT_FOUND, "There is no key '%s' for you", request->label)
+                               : error_set(e, ERR_NOT_FOUND, "There is no key of this id for you");
+        while (slot < HANDLES_MAX && connection->handles[slot])
+                slot++;
+        if (slot == HANDLES_MAX)
+                return error_set(e, ERR_LIMIT, "More than %d keys are open on one connection", HANDLES_MAX);
+        r = model_key(d->model, d->ksp, certificate, &key, e);
+        if (!r)
+                r = spki_der(ksp_key_public(key), &spki, e);
+        if (r)
+                return r;
+        fields_put_u64(&w, FRAME_TAG_HANDLE, slot + 1);
+        fields_put(&w, FRAME_TAG_SPKI, bytes_view(&spki));
+        fields_put(&w, FRAME_TAG_KEY_ID, (struct view){ksp_key_id(key), KEY_ID_LEN});
+        put_certificate(d, certificate, &w);
+        r = fields_finish(&w, &body, e);
+        if (r)
+                return r;
+        connection->handles[slot] = ksp_key_ref(key);
+        connection_send(connection, FRAME_ANSWER, h->id, bytes_view(&body));
+        return ERR_OK;
+}
+
+bool connection_take(struct connection *connection, const struct frame_header *h, struct view body)
+{
+        struct key_request request;
+        struct error e = {0};
+        enum err r = key_request_decode(h->type, body, &request, &e);
+
+        if (r) {
+                connection_send_error(connection, h->id, &e);
+                return false;
+        }
+        if (h->type == FRAME_CLOSE) {
+                if (request.handle >= 1 && request.handle <= HANDLES_MAX) {
+                        ksp_key_unref(connection->handles[request.handle - 1]);
+                        connection->handles[request.handle - 1] = NULL;
+                }
+                return true;
+        }
+        r = h->type == FRAME_OPEN ? open_key(connection, h, &request, &e)
+                                  : operate(connection, h, &request, &e);
+        if (r)
+                connection_send_error(connection, h->id, &e);
+        return true;
+}

@@ -1,0 +1,15 @@
+/*
+ * The key socket: applications use keys here, each with his own credentials, none with the TPM's. A
+ * connection asks one thing after another or several at once; TPM keys are answered from the TPM's thread,
+ * software keys from the pool. Loop's thread only.
+ */
+#pragma once
+
+#include "daemon/daemon.h"
+
+struct key_server;
+
+/* Binds and listens at config.keys_socket, mode 0666: rights are checked per key. */
+MUST_CHECK enum err key_server_new(struct daemon *d, struct key_server **ret, struct error *e);
+/* Closes what is open and waits for what is at work. Takes NULL. */
+void key_server_free(struct key_server *server);

@@ -1,0 +1,82 @@
+/*
+ * What the daemon knows in memory: a short summary of each certificate and profile, found by id. Everything
+ * else is read from the disk when it is asked for, so that ten thousand certificates cost little. Loop's
+ * thread only.
+ */
+#pragma once
+
+#include "enroll/lifecycle.h"
+#include "store/store.h"
+
+struct enrollment;
+struct ksp_key;
+
+struct certificate {
+        store_id id, profile; /* profile: "" once it was removed */
+        char *name, *owner_name;
+        uid_t owner; /* NO_OWNER: the device */
+        enum activity activity;
+        uint64_t activity_since;
+        const char *progress; /* static; "": none */
+        uint64_t current, requested;
+        uint64_t not_before, not_after, renew_at;
+        uint8_t key_id[20];
+        bool has_key;
+
+        uint64_t order;                /* position in lists; grows, never 0 */
+        struct enrollment *enrollment; /* while it runs */
+        struct record *details;        /* of model_details(); NULL: not in memory */
+        struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */
+        uint64_t key_generation;
+        struct certificate *next_in_bucket;
+};
+
+struct profile_entry {
+        store_id id;
+        char *name;
+        uid_t owner;    /* NO_OWNER: root placed it */
+        bool for_users; /* Type=user */
+        char *location;
+        struct profile_entry *next;
+};
+
+struct model;
+
+MUST_CHECK enum err model_new(struct store *store, struct model **ret, struct error *e);
+void model_free(struct model *model); /* takes NULL */
+
+struct certificate *model_find(struct model *model, const char *id);
+/* The certificate of this name that @uid may use: his own first, then the device's. NULL: none, or two. */
+struct certificate *model_find_name(struct model *model, const char *name, uid_t uid, bool all);
+struct certificate *model_find_key(struct model *model, const uint8_t key_id[20]);
+/* The one made from this profile for this owner; NULL: none yet. */
+struct certificate *model_find_origin(struct model *model, const char *profile, uid_t owner);
+/* The first whose order is above @order, in ascending order; NULL: the end. */
+struct certificate *model_next(struct model *model, uint64_t order);
+
+/* A new certificate from its record, and an existing one brought up to date with it. */
+MUST_CHECK enum err model_add(struct model *model, const char *id, const struct record *record,
+                              struct certificate **ret, struct error *e);
+MUST_CHECK enum err model_update(struct certificate *certificate, const struct record *record,
+                                 struct error *e);
+void model_remove(struct model *model, struct certificate *certificate);
+unsigned model_count(const struct model *model, uid_t owner);
+
+/* The record, read from the disk when it is not in memory; borrowed until the next turn of the loop. NULL: it
+ * could not be read. */
+const struct record *model_details(struct model *model, struct certificate *certificate);
+/* The key of the current generation, loaded once and shared by all who use it; borrowed. */
+struct ksp;
+MUST_CHECK enum err model_key(struct model *model, struct ksp *ksp, struct certificate *certificate,
+                              struct ksp_key **ret, struct error *e);
+/* Frees records that were read for showing. */
+void model_forget_details(struct model *model);
+
+MUST_CHECK enum err model_add_profile(struct model *model, const char *id,
+                                      const struct stored_profile *profile, struct profile_entry **ret,
+                                      struct error *e);
+void model_remove_profile(struct model *model, struct profile_entry *profile);
+struct profile_entry *model_find_profile(struct model *model, const char *id);
+/* By name and owner. */
+struct profile_entry *model_profile_named(struct model *model, const char *name, uid_t owner);
+struct profile_entry *model_profiles(struct model *model); /* the first; NULL: none */

@@ -1,0 +1,425 @@
+/* org.scepter1.Certificate. */
+#include <openssl/evp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/ossl.h"
+#include "base/parse.h"
+#include "enroll/enrollment.h"
+#include "internal.h"
+
+static const struct certificate *summary(const void *object)
+{
+        return ((const struct handle *)object)->certificate;
+}
+
+/* The record; NULL where it cannot be read, and then properties are empty. */
+static const struct record *details(void *object)
+{
+        struct handle *handle = object;
+
+        return model_details(handle->d->model, handle->certificate);
+}
+
+#define TEXT_PROPERTY(function, member)                                                                      \
+        static void function(void *object, uid_t viewer, struct bus_writer *w)                               \
+        {                                                                                                    \
+                const struct record *record = details(object);                                               \
+                                                                                                             \
+                (void)viewer;                                                                                \
+                bus_write_string(w, record ? record->member : "");                                           \
+        }
+
+#define LIST_PROPERTY(function, member)                                                                      \
+        static void function(void *object, uid_t viewer, struct bus_writer *w)                               \
+        {                                                                                                    \
+                const struct record *record = details(object);                                               \
+                                                                                                             \
+                (void)viewer;                                                                                \
+                bus_write_strings(w, record ? (const char *const *)record->member.items : NULL,              \
+                                  record ? record->member.count : 0);                                        \
+        }
+
+#define TIME_PROPERTY(function, member)                                                                      \
+        static void function(void *object, uid_t viewer, struct bus_writer *w)                               \
+        {                                                                                                    \
+                (void)viewer;                                                                                \
+                bus_write_u64(w, summary(object)->member);                                                   \
+        }
+
+TEXT_PROPERTY(get_subject, subject)
+TEXT_PROPERTY(get_serial, serial)
+TEXT_PROPERTY(get_thumbprint, thumbprint)
+TEXT_PROPERTY(get_respondent, respondent)
+LIST_PROPERTY(get_deviations, deviations)
+TIME_PROPERTY(get_activity_since, activity_since)
+TIME_PROPERTY(get_not_before, not_before)
+TIME_PROPERTY(get_not_after, not_after)
+TIME_PROPERTY(get_renew_at, renew_at)
+
+/* Of the certificate that is installed, or, before there is one, of the key that is being requested. */
+#define KEY_PROPERTY(function, member)                                                                       \
+        static void function(void *object, uid_t viewer, struct bus_writer *w)                               \
+        {                                                                                                    \
+                const struct record *record = details(object);                                               \
+                                                                                                             \
+                (void)viewer;                                                                                \
+                bus_write_string(w, !record           ? ""                                                   \
+                                    : *record->member ? record->member                                       \
+                                                      : record->next_##member);                              \
+        }
+KEY_PROPERTY(get_key_protection, key_protection)
+KEY_PROPERTY(get_key_reason, key_reason)
+KEY_PROPERTY(get_key_algorithm, key_algorithm)
+
+static void get_key_attributes(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct record *record = details(object);
+        const struct strings none = {0}, *attributes = &none;
+
+        (void)viewer;
+        if (record)
+                attributes = *record->key_id ? &record->key_attributes : &record->next_key_attributes;
+        bus_write_strings(w, (const char *const *)attributes->items, attributes->count);
+}
+
+static void get_name(void *object, uid_t viewer, struct bus_writer *w)
+{
+        (void)viewer;
+        bus_write_string(w, summary(object)->name);
+}
+
+static enum health health_now(const struct handle *handle)
+{
+        const struct certificate *c = handle->certificate;
+
+        return health_of(c->not_before, c->not_after, c->renew_at, clock_now(&handle->d->clock));
+}
+
+static void get_health(void *object, uid_t viewer, struct bus_writer *w)
+{
+        (void)viewer;
+        bus_write_string(w, health_name(health_now(object)));
+}
+
+static void get_activity(void *object, uid_t viewer, struct bus_writer *w)
+{
+        (void)viewer;
+        bus_write_string(w, activity_name(summary(object)->activity));
+}
+
+static void get_progress(void *object, uid_t viewer, struct bus_writer *w)
+{
+        (void)viewer;
+        bus_write_string(w, summary(object)->progress);
+}
+
+static void get_profile(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct handle *handle = object;
+        char path[OBJECT_PATH_MAX] = "/";
+
+        (void)viewer;
+        if (model_find_profile(handle->d->model, handle->certificate->profile))
+                profile_path(handle->certificate->profile, path);
+        bus_write_path(w, path);
+}
+
+static void get_owner(void *object, uid_t viewer, struct bus_writer *w)
+{
+        (void)viewer;
+        bus_open_struct(w);
+        bus_write_u32(w, (uint32_t)summary(object)->owner);
+        bus_write_string(w, summary(object)->owner_name);
+        bus_close(w);
+}
+
+static void get_last_error(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct record *record = details(object);
+
+        (void)viewer;
+        bus_open_struct(w);
+        bus_write_string(w, record ? record->error_name : "");
+        bus_write_string(w, record ? record->error_message : "");
+        bus_write_string(w, record ? record->error_remedy : "");
+        bus_close(w);
+}
+
+static void get_status(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct handle *handle = object;
+
+        (void)viewer;
+        bus_write_i32(w, csp_status(handle->certificate->activity, health_now(handle)));
+}
+
+static void get_attempts(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct record *record = details(object);
+
+        (void)viewer;
+        bus_write_u32(w, record ? (uint32_t)record->attempts : 0);
+}
+
+static void get_uris(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct certificate *c = summary(object);
+        char name[PATH_MAX], id[64], hex[2 * KEY_ID_LEN + 1];
+        const char *const uris[] = {name, id};
+
+        (void)viewer;
+        (void)snprintf(name, sizeof name, "ksp:%s", c->name);
+        hex_encode((struct view){c->key_id, sizeof c->key_id}, hex);
+        (void)snprintf(id, sizeof id, "ksp:id=%s", hex);
+        bus_write_strings(w, uris, c->has_key ? N_ELEMENTS(uris) : 0);
+}
+
+static enum err no_options(struct bus_call *call, struct error *e)
+{
+        return bus_options_read(bus_call_reader(call), NULL, 0, e);
+}
+
+static enum err cancel(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle *handle = object;
+        enum err r = no_options(call, e);
+
+        if (!r)
+                r = enrollment_cancel(handle->certificate, e);
+        return r ? r : bus_call_reply_empty(call, e);
+}
+
+static void removed(void *ctx, const struct error *failure)
+{
+        struct bus_call *call = ctx;
+        struct error e = {0};
+
+        if (failure)
+                bus_call_fail(call, failure);
+        else if (bus_call_reply_empty(call, &e))
+                bus_call_fail(call, &e);
+        bus_call_unref(call);
+}
+
+static enum err remove_certificate(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle *handle = object;
+        enum err r = no_options(call, e);
+
+        if (r)
+                return r;
+        r = certificate_remove(handle->d, handle->certificate, removed, bus_call_ref(call), e);
+        if (r)
+                bus_call_unref(call);
+        return r;
+}
+
+static enum err get_chain(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle *handle = object;
+        CLEANUP(secret_done) struct secret cert = {0};
+        CLEANUP(secret_done) struct secret chain = {0};
+        CLEANUP(free_p) char *all = NULL;
+        CLEANUP(close_p) int fd = -1;
+        struct text text = TEXT(STORE_FILE_MAX);
+        struct bus_writer *w;
+        enum err r = no_options(call, e);
+
+        if (!r && !handle->certificate->current)
+                r = error_set(e, ERR_NOT_FOUND, "'%s' has no certificate yet", handle->certificate->name);
+        if (!r)
+                r = store_file_read(handle->d->store, STORE_CERTIFICATES, handle->certificate->id,
+                                    "current/cert.pem", &cert, e);
+        if (!r)
+                r = store_file_read(handle->d->store, STORE_CERTIFICATES, handle->certificate->id,
+                                    "current/chain.pem", &chain, e);
+        if (r)
+                return r;
+        text_add_n(&text, (const char *)cert.data, cert.len);
+        text_add_n(&text, (const char *)chain.data, chain.len);
+        r = text_finish(&text, &all, e);
+        if (!r)
+                r = memfd_make("scepter-chain", str_view(all), &fd, e);
+        if (r)
+                return r;
+        w = bus_call_begin(call);
+        bus_write_fd(w, fd);
+        return bus_call_reply(call, w, e);
+}
+
+struct testing {
+        struct later later;
+        struct ksp_key *key;
+        uid_t uid;
+        uint64_t usec;
+        enum err result;
+        struct error error;
+};
+
+static uint64_t now_usec(void)
+{
+        struct timespec t;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Signs a hash and verifies the signature with the public half. */
+static enum err test_key(struct testing *testing, struct error *e)
+{
+        static const char text[] = "scepter key test";
+        const struct key_sign how = {
+                .scheme = key_alg_is_rsa(ksp_key_alg(testing->key)) ? KEY_SCHEME_RSA_PKCS1 : KEY_SCHEME_ECDSA,
+                .digest = KEY_DIGEST_SHA256};
+        CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ksp_key_public(testing->key), NULL);
+        CLEANUP(bytes_done) struct bytes signature = {0};
+        uint8_t hash[32];
+        uint64_t begin = now_usec();
+        enum err r;
+
+        if (EVP_Digest(text, sizeof text, hash, NULL, EVP_sha256(), NULL) != 1)
+                return ossl_error(e, ERR_FAILED, "The test could not be made");
+        r = ksp_sign(testing->key, testing->uid, &how, (struct view){hash, sizeof hash}, &signature, e);
+        testing->usec = now_usec() - begin;
+        if (r)
+                return r;
+        if (!ctx || EVP_PKEY_verify_init(ctx) != 1 || EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) != 1 ||
+            EVP_PKEY_verify(ctx, signature.data, signature.len, hash, sizeof hash) != 1)
+                return ossl_error(e, ERR_KEY_DAMAGED, "The key signed, but its signature does not verify");
+        return ERR_OK;
+}
+
+static void run_test(void *ctx)
+{
+        struct testing *testing = ctx;
+
+        testing->result = test_key(testing, &testing->error);
+}
+
+static void test_done(void *ctx)
+{
+        struct testing *testing = ctx;
+        struct bus_writer *w;
+        struct error e = {0};
+
+        if (testing->result) {
+                later_fail(&testing->later, &testing->error);
+        } else {
+                w = bus_call_begin(testing->later.call);
+                bus_open_array(w, "{sv}");
+                bus_entry_string(w, "operation", "sign");
+                bus_entry_string(w, "algorithm", key_alg_name(ksp_key_alg(testing->key)));
+                bus_entry_string(w, "protection", ksp_key_in_tpm(testing->key) ? "tpm" : "software");
+                bus_entry_u64(w, "usec", testing->usec);
+                bus_close(w);
+                if (bus_call_reply(testing->later.call, w, &e))
+                        bus_call_fail(testing->later.call, &e);
+                bus_call_unref(testing->later.call);
+        }
+        ksp_key_unref(testing->key);
+        free(testing);
+}
+
+static enum err test(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle *handle = object;
+        struct testing *testing;
+        struct ksp_key *key;
+        enum err r = no_options(call, e);
+
+        if (!r)
+                r = model_key(handle->d->model, handle->d->ksp, handle->certificate, &key, e);
+        if (r)
+                return r;
+        testing = calloc(1, sizeof *testing);
+        if (!testing)
+                return error_no_memory(e);
+        *testing = (struct testing){
+                .later = {handle->d, bus_call_ref(call)}, .key = ksp_key_ref(key), .uid = bus_call_uid(call)};
+        r = pool_submit(handle->d->pool, run_test, test_done, testing, e);
+        if (r) {
+                bus_call_unref(testing->later.call);
+                ksp_key_unref(testing->key);
+                free(testing);
+        }
+        return r;
+}
+
+static void challenge_begun(void *ctx, struct certificate *certificate, const struct error *failure)
+{
+        (void)certificate;
+        removed(ctx, failure);
+}
+
+static enum err set_challenge(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle *handle = object;
+        struct certificate *c = handle->certificate;
+        struct bus_reader *reader = bus_call_reader(call);
+        struct enrollment_order order = {.profile = c->profile, .owner = c->owner};
+        const struct enrollment_ops ops = {challenge_begun, call};
+        CLEANUP(close_p) int fd = -1;
+        enum activity next;
+        enum err r = bus_read_fd(reader, "challenge", &fd, e);
+
+        if (!r)
+                r = bus_options_read(reader, NULL, 0, e);
+        if (!r && lifecycle_next(c->activity, LIFE_CHALLENGE, &next, NULL))
+                r = error_set(e, ERR_NOT_FOUND, "'%s' does not wait for a challenge", c->name);
+        if (!r)
+                r = memfd_read_secret(fd, BUS_CHALLENGE_MAX, &order.challenge, e);
+        if (r)
+                return r;
+        (void)bus_call_ref(call);
+        r = enrollment_start(handle->d, &order, &ops, e);
+        secret_done(&order.challenge);
+        if (r)
+                bus_call_unref(call);
+        return r;
+}
+
+static const struct bus_method methods[] = {
+        {"Cancel", "a{sv}", "", BUS_ACTION_ENROLL_DEVICE, cancel},
+        {"Remove", "a{sv}", "", BUS_ACTION_ENROLL_DEVICE, remove_certificate},
+        {"TestKey", "a{sv}", "a{sv}", BUS_ACTION_ENROLL_DEVICE, test},
+        {"GetChain", "a{sv}", "h", NULL, get_chain},
+        {"SetChallenge", "ha{sv}", "", BUS_ACTION_ENROLL_DEVICE, set_challenge},
+};
+
+static const struct bus_property properties[] = {
+        {"Name", "s", get_name},
+        {"Health", "s", get_health},
+        {"Activity", "s", get_activity},
+        {"ActivitySince", "t", get_activity_since},
+        {"Progress", "s", get_progress},
+        {"Profile", "o", get_profile},
+        {"Owner", "(us)", get_owner},
+        {"Subject", "s", get_subject},
+        {"SerialNumber", "s", get_serial},
+        {"Thumbprint", "s", get_thumbprint},
+        {"NotBefore", "t", get_not_before},
+        {"NotAfter", "t", get_not_after},
+        {"RenewAt", "t", get_renew_at},
+        {"KeyProtection", "s", get_key_protection},
+        {"KeyProtectionReason", "s", get_key_reason},
+        {"KeyAlgorithm", "s", get_key_algorithm},
+        {"KeyAttributes", "as", get_key_attributes},
+        {"RespondentServerUrl", "s", get_respondent},
+        {"Deviations", "as", get_deviations},
+        {"LastError", "(sss)", get_last_error},
+        {"Status", "i", get_status},
+        {"Attempts", "u", get_attempts},
+        {"Uris", "as", get_uris},
+};
+
+const struct bus_interface certificate_interface = {
+        .name = BUS_INTERFACE_CERTIFICATE,
+        .introspection = bus_introspection_certificate,
+        .methods = methods,
+        .n_methods = N_ELEMENTS(methods),
+        .properties = properties,
+        .n_properties = N_ELEMENTS(properties),
+};

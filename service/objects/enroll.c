@@ -1,0 +1,156 @@
+/* Manager.Enroll: whose, from which profile, with which challenge. */
+#include <string.h>
+
+#include "enroll/enrollment.h"
+#include "enroll/facts.h"
+#include "internal.h"
+
+struct enrolling {
+        struct later later;
+        store_id profile;
+        bool for_users;
+        char *login; /* option "user"; NULL: the caller */
+        struct enrollment_order order;
+        enum err result;
+        struct error error;
+};
+
+static void enrolling_free(struct enrolling *enrolling)
+{
+        secret_done(&enrolling->order.challenge);
+        bus_call_unref(enrolling->later.call);
+        free(enrolling->login);
+        free(enrolling);
+}
+
+static void reply_certificate(struct enrolling *enrolling, const char *id)
+{
+        struct bus_writer *w = bus_call_begin(enrolling->later.call);
+        char path[OBJECT_PATH_MAX];
+        struct error e = {0};
+
+        certificate_path(id, path);
+        bus_write_path(w, path);
+        if (bus_call_reply(enrolling->later.call, w, &e))
+                bus_call_fail(enrolling->later.call, &e);
+        enrolling_free(enrolling);
+}
+
+static void fail(struct enrolling *enrolling, const struct error *e)
+{
+        bus_call_fail(enrolling->later.call, e);
+        enrolling_free(enrolling);
+}
+
+static void begun(void *ctx, struct certificate *certificate, const struct error *failure)
+{
+        if (failure)
+                fail(ctx, failure);
+        else
+                reply_certificate(ctx, certificate->id);
+}
+
+static void start(struct enrolling *enrolling)
+{
+        struct daemon *d = enrolling->later.d;
+        const struct enrollment_ops ops = {begun, enrolling};
+        const struct certificate *existing;
+        struct error e = {0};
+
+        if (!model_find_profile(d->model, enrolling->profile)) {
+                (void)error_set(&e, ERR_NOT_FOUND, "The profile was removed meanwhile");
+                fail(enrolling, &e);
+                return;
+        }
+        enrolling->order.profile = enrolling->profile;
+        existing = model_find_origin(d->model, enrolling->profile, enrolling->order.owner);
+        /* A repeated request gets the one that runs. */
+        if (existing && existing->enrollment && activity_is_running(existing->activity))
+                reply_certificate(enrolling, existing->id);
+        else if (enrollment_start(d, &enrolling->order, &ops, &e))
+                fail(enrolling, &e);
+}
+
+static void run_login(void *ctx)
+{
+        struct enrolling *enrolling = ctx;
+
+        enrolling->result = facts_uid(enrolling->login, &enrolling->order.owner, &enrolling->error);
+}
+
+static void login_done(void *ctx)
+{
+        struct enrolling *enrolling = ctx;
+
+        if (enrolling->result)
+                fail(enrolling, &enrolling->error);
+        else
+                start(enrolling);
+}
+
+/* Whether this caller may enroll from this profile, and for whom. */
+static enum err permitted(const struct bus_call *call, const struct profile_entry *profile, const char *user,
+                          struct error *e)
+{
+        const bool root = bus_call_is_root(call);
+
+        if (!profile || (profile->owner != NO_OWNER && profile->owner != bus_call_uid(call) && !root))
+                return error_set(e, ERR_NOT_FOUND, "There is no such profile");
+        if (user && !root)
+                return error_set(e, ERR_DENIED, "Only root enrolls for other users");
+        if (user && !profile->for_users)
+                return error_set(e, ERR_INVALID, "The profile '%s' is for the device, not for users",
+                                 profile->name);
+        if (!profile->for_users && !root)
+                return error_set(e, ERR_DENIED, "Only an administrator enrolls certificates of the device");
+        return ERR_OK;
+}
+
+enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
+{
+        struct daemon *d = ((struct manager *)object)->d;
+        struct bus_reader *reader = bus_call_reader(call);
+        const char *path, *slash, *user = NULL;
+        CLEANUP(close_p) int challenge = -1;
+        const struct bus_option options[] = {
+                BUS_OPTION_AS_FD(BUS_OPTION_CHALLENGE, challenge),
+                BUS_OPTION_AS_STRING(BUS_OPTION_USER, user),
+        };
+        struct profile_entry *profile = NULL;
+        struct enrolling *enrolling;
+        enum err r = bus_read_path(reader, "profile", &path, e);
+
+        if (!r)
+                r = bus_options_read(reader, options, N_ELEMENTS(options), e);
+        if (r)
+                return r;
+        slash = strrchr(path, '/');
+        if (strncmp(path, BUS_PATH_PROFILES "/", sizeof BUS_PATH_PROFILES) == 0)
+                profile = model_find_profile(d->model, slash + 1);
+        r = permitted(call, profile, user, e);
+        if (r)
+                return r;
+        enrolling = calloc(1, sizeof *enrolling);
+        if (!enrolling)
+                return error_no_memory(e);
+        enrolling->later = (struct later){d, bus_call_ref(call)};
+        memcpy(enrolling->profile, profile->id, sizeof enrolling->profile);
+        enrolling->order.owner = profile->for_users ? bus_call_uid(call) : NO_OWNER;
+        if (profile->owner != NO_OWNER)
+                enrolling->order.owner = profile->owner;
+        if (challenge >= 0)
+                r = memfd_read_secret(challenge, BUS_CHALLENGE_MAX, &enrolling->order.challenge, e);
+        if (!r && user) {
+                enrolling->login = strdup(user);
+                r = enrolling->login ? pool_submit(d->pool, run_login, login_done, enrolling, e)
+                                     : error_no_memory(e);
+                if (!r)
+                        return ERR_OK;
+        }
+        if (r) {
+                enrolling_free(enrolling);
+                return r;
+        }
+        start(enrolling);
+        return ERR_OK;
+}

@@ -1,0 +1,312 @@
+/* A document of a stranger becomes a profile: read by a parse worker, checked again here, stored, shown. */
+#include <openssl/pem.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/ossl.h"
+#include "base/parse.h"
+#include "internal.h"
+#include "policy/profile.h"
+
+enum { FILE_MAX = 256 * 1024 };
+
+enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done, void *ctx,
+                     struct error *e)
+{
+        CLEANUP(secret_done) struct secret document = {0};
+        struct job job = {.kind = JOB_PARSE, .of.parse = {.format = format}};
+        enum err r = memfd_read_secret(fd, BUS_DOCUMENT_MAX, &document, e);
+
+        if (r)
+                return r;
+        if (!document.len)
+                return error_set(e, ERR_DOCUMENT, "The document is empty");
+        job.of.parse.document = secret_view(&document);
+        return workers_start(d->workers, &job, NULL, owner, done, ctx, NULL, e);
+}
+
+/* PEM or DER. */
+static enum err read_certificate(struct view v, X509 **ret, struct error *e)
+{
+        CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(v.data, (int)v.len);
+        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+        if (!cert && x509_parse(v, &cert, NULL))
+                return ossl_error(e, ERR_PROFILE,
+                                  "RootCertificate: the file holds no certificate in PEM or DER");
+        *ret = cert;
+        return ERR_OK;
+}
+
+enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret, struct error *e)
+{
+        CLEANUP(profile_done) struct profile profile = {0};
+        CLEANUP(stored_profile_done) struct stored_profile stored = {.owner = in->owner};
+        store_id id;
+        enum err r = profile_from_settings(&in->settings, in->root != NULL, &profile, e);
+
+        if (r)
+                return r;
+        if (in->owner != NO_OWNER && profile.type != PROFILE_USER)
+                return error_set(e, ERR_PROFILE, "A profile of one's own has Type=user");
+        if (in->owner != NO_OWNER && !profile_only_variables(&profile))
+                return error_set(e, ERR_PROFILE,
+                                 "In a profile of one's own, subject and alternative names consist of "
+                                 "variables alone");
+        if (model_profile_named(d->model, profile.name, in->owner))
+                return error_set(e, ERR_EXISTS, "There is a profile '%s' already", profile.name);
+        r = profile_to_settings(&profile, false, &stored.settings, e);
+        if (!r)
+                r = strings_copy(&stored.notes, &in->notes, e);
+        if (!r)
+                r = record_set_text(&stored.location, in->location ? in->location : "", e);
+        if (!r)
+                r = store_new_id(id, e);
+        if (!r && in->root)
+                r = store_pem_write(d->store, STORE_PROFILES, id, "root.pem", in->root, e);
+        if (!r && in->bundle.len)
+                r = store_file_write(d->store, STORE_PROFILES, id, "ca-bundle.pem", 0600, in->bundle, e);
+        if (!r && in->challenge.len)
+                r = store_file_write(d->store, STORE_PROFILES, id, "challenge", 0600, in->challenge, e);
+        if (!r) /* last: a profile without it is none */
+                r = store_profile_write(d->store, id, &stored, e);
+        if (!r)
+                r = model_add_profile(d->model, id, &stored, ret, e);
+        if (r) {
+                (void)!store_remove(d->store, STORE_PROFILES, id, NULL);
+                return r;
+        }
+        if (d->bus) {
+                char path[OBJECT_PATH_MAX];
+                struct bus_object object;
+
+                describe_profile_object(d, *ret, path, &object);
+                bus_server_added(d->bus, &object);
+        }
+        return ERR_OK;
+}
+
+struct adding {
+        struct later later;
+        uid_t owner;
+        struct {
+                char *value;
+                int fd;
+        } given[BUS_FILES_MAX]; /* of option "files": the message's strings do not outlive the call's handler
+                                 */
+        size_t n_given;
+};
+
+static void adding_free(struct adding *adding)
+{
+        for (size_t i = 0; i < adding->n_given; i++) {
+                free(adding->given[i].value);
+                close_p(&adding->given[i].fd);
+        }
+        bus_call_unref(adding->later.call);
+        free(adding);
+}
+
+/* Files a profile that came over the bus names: never opened here, only taken as the caller passed them. */
+struct named_files {
+        X509 *root;
+        struct secret bundle, challenge;
+};
+
+static void named_files_done(struct named_files *files)
+{
+        X509_free(files->root);
+        secret_done(&files->bundle);
+        secret_done(&files->challenge);
+}
+
+static enum err take_file(const struct adding *adding, const struct setting *named, struct named_files *ret,
+                          struct error *e)
+{
+        CLEANUP(secret_done) struct secret content = {0};
+        const bool challenge = strcmp(named->key, "Server.Challenge") == 0;
+        int fd = -1;
+        enum err r;
+
+        if (challenge && strncmp(named->value, "file:", 5) != 0)
+                return error_set(e, ERR_FILE_REFUSED,
+                                 "%s names a credential or a socket, which only root's files in "
+                                 "/etc/scepter/profiles.d may",
+                                 named->key);
+        for (size_t i = 0; i < adding->n_given; i++)
+                if (strcmp(adding->given[i].value, named->value) == 0)
+                        fd = adding->given[i].fd;
+        if (fd < 0) {
+                (void)error_set(e, ERR_FILE_NEEDED, "%s names a file that the service does not open for you",
+                                named->key);
+                return error_remedy(e, ERR_FILE_NEEDED,
+                                    "Pass its content in the option 'files' under the value as written.");
+        }
+        r = memfd_read_secret(fd, FILE_MAX, &content, e);
+        if (r)
+                return error_context(e, r, "%s", named->key);
+        if (challenge) {
+                while (content.len &&
+                       (content.data[content.len - 1] == '\n' || content.data[content.len - 1] == '\r'))
+                        content.len--;
+                ret->challenge = content;
+        } else if (strcmp(named->key, "Server.RootCertificate") == 0) {
+                return read_certificate(secret_view(&content), &ret->root, e);
+        } else if (strcmp(named->key, "Server.CaBundle") == 0) {
+                ret->bundle = content;
+        } else {
+                return error_set(e, ERR_UNSUPPORTED, "%s is not in this version", named->key);
+        }
+        content = (struct secret){0};
+        return ERR_OK;
+}
+
+static enum err take_files(struct adding *adding, const struct settings *settings, struct named_files *ret,
+                           struct error *e)
+{
+        CLEANUP(profile_done) struct profile profile = {0};
+        CLEANUP(settings_done) struct settings named = {0};
+        /* Whether there is an anchor shows when the files are there. */
+        enum err r = profile_from_settings(settings, true, &profile, e);
+
+        if (!r)
+                r = profile_file_values(&profile, &named, e);
+        for (size_t i = 0; !r && i < named.count; i++) {
+                r = take_file(adding, &named.items[i], ret, e);
+                if (r == ERR_FILE_NEEDED) {
+                        const char *const details[] = {named.items[i].key, named.items[i].value};
+
+                        bus_call_fail_with(adding->later.call, e, details, N_ELEMENTS(details));
+                }
+        }
+        return r;
+}
+
+static X509 *root_of(const struct commands *commands)
+{
+        for (size_t i = 0; i < commands->count; i++) {
+                X509 *cert;
+
+                if (commands->items[i].kind == COMMAND_ROOT &&
+                    x509_parse(bytes_view(&commands->items[i].certificate), &cert, NULL) == ERR_OK)
+                        return cert;
+        }
+        return NULL;
+}
+
+static enum err one_profile(const struct commands *commands, struct command **ret, struct error *e)
+{
+        *ret = NULL;
+        for (size_t i = 0; i < commands->count; i++) {
+                if (commands->items[i].kind != COMMAND_ENROLL)
+                        continue;
+                if (*ret)
+                        return error_set(e, ERR_DOCUMENT,
+                                         "The document holds more than one profile: apply it with 'scepter "
+                                         "syncml apply'");
+                *ret = &commands->items[i];
+        }
+        return *ret ? ERR_OK : error_set(e, ERR_DOCUMENT, "The document holds no SCEP profile");
+}
+
+static enum err add_parsed(struct adding *adding, const struct result *result, struct error *e)
+{
+        struct daemon *d = adding->later.d;
+        CLEANUP(commands_done) struct commands commands = {0};
+        CLEANUP(named_files_done) struct named_files files = {0};
+        struct profile_entry *entry;
+        struct command *command;
+        struct intake in = {.owner = adding->owner};
+        char path[OBJECT_PATH_MAX];
+        struct bus_writer *w;
+        enum err r = commands_decode(result->of.parsed.commands, &commands, e);
+
+        if (!r)
+                r = one_profile(&commands, &command, e);
+        if (!r)
+                r = take_files(adding, &command->settings, &files, e);
+        if (r)
+                return r;
+        if (!files.root)
+                files.root = root_of(&commands);
+        in.settings = command->settings;
+        in.notes = command->notes;
+        in.location = command->location;
+        in.root = files.root;
+        in.bundle = secret_view(&files.bundle);
+        in.challenge = files.challenge.len ? secret_view(&files.challenge) : secret_view(&command->challenge);
+        r = profile_take(d, &in, &entry, e);
+        if (r)
+                return r;
+        profile_path(entry->id, path);
+        w = bus_call_begin(adding->later.call);
+        bus_write_path(w, path);
+        return bus_call_reply(adding->later.call, w, e);
+}
+
+static void on_parsed(void *ctx, const struct result *result, const struct error *failure)
+{
+        struct adding *adding = ctx;
+        struct error e = {0};
+
+        if (failure)
+                bus_call_fail(adding->later.call, failure);
+        else if (add_parsed(adding, result, &e) && !bus_call_answered(adding->later.call))
+                bus_call_fail(adding->later.call, &e);
+        adding_free(adding);
+}
+
+static enum err keep_files(struct adding *adding, struct bus_files *files, struct error *e)
+{
+        for (size_t i = 0; i < files->n; i++) {
+                adding->given[i].value = strdup(files->file[i].value);
+                adding->given[i].fd = steal_fd(&files->file[i].fd);
+                adding->n_given = i + 1;
+                if (!adding->given[i].value)
+                        return error_no_memory(e);
+        }
+        return ERR_OK;
+}
+
+enum err manager_add_profile(void *object, struct bus_call *call, struct error *e)
+{
+        struct daemon *d = ((struct manager *)object)->d;
+        struct bus_reader *reader = bus_call_reader(call);
+        CLEANUP(bus_files_done) struct bus_files files = BUS_FILES_NONE;
+        CLEANUP(close_p) int fd = -1;
+        bool own = false;
+        const struct bus_option options[] = {
+                BUS_OPTION_AS_BOOL(BUS_OPTION_OWN, own),
+                BUS_OPTION_AS_FILES(BUS_OPTION_FILES, files),
+        };
+        struct adding *adding;
+        const char *format;
+        enum err r = bus_read_string(reader, "format", &format, e);
+
+        if (!r)
+                r = bus_read_fd(reader, "document", &fd, e);
+        if (!r)
+                r = bus_options_read(reader, options, N_ELEMENTS(options), e);
+        if (!r && strcmp(format, BUS_FORMAT_AUTO) != 0 && strcmp(format, BUS_FORMAT_INI) != 0 &&
+            strcmp(format, BUS_FORMAT_SYNCML) != 0)
+                r = error_set(e, ERR_INVALID, "A profile is of the format auto, ini or syncml, not '%s'",
+                              format);
+        if (!r && !own && !bus_call_is_root(call)) {
+                r = error_set(e, ERR_DENIED, "Only an administrator adds profiles for the device");
+                (void)error_remedy(e, r,
+                                   "Run the command as root, or add a profile of your own with --user.");
+        }
+        if (r)
+                return r;
+        adding = calloc(1, sizeof *adding);
+        if (!adding)
+                return error_no_memory(e);
+        adding->later = (struct later){d, bus_call_ref(call)};
+        adding->owner = own ? bus_call_uid(call) : NO_OWNER;
+        r = keep_files(adding, &files, e);
+        if (!r)
+                r = parse_start(d, fd, format, bus_call_uid(call), on_parsed, adding, e);
+        if (r)
+                adding_free(adding);
+        return r;
+}

@@ -1,0 +1,78 @@
+/* Shared by the files of service/objects alone. */
+#pragma once
+
+#include "bus-server/server.h"
+#include "bus/introspection.h"
+#include "bus/write.h"
+#include "objects.h"
+#include "policy/command.h"
+
+enum { OBJECT_PATH_MAX = 80 };
+
+extern const struct bus_interface manager_interface, profile_interface, certificate_interface;
+
+/* What a certificate's or profile's handler gets: the server hands over one pointer. */
+struct manager {
+        struct daemon *d;
+};
+
+void certificate_path(const char *id, char ret[OBJECT_PATH_MAX]);
+void profile_path(const char *id, char ret[OBJECT_PATH_MAX]);
+void describe_certificate_object(struct daemon *d, struct certificate *certificate,
+                                 char path[OBJECT_PATH_MAX], struct bus_object *ret);
+void describe_profile_object(struct daemon *d, struct profile_entry *profile, char path[OBJECT_PATH_MAX],
+                             struct bus_object *ret);
+/* The tree, and the daemon it shows. Objects of one kind are handed to handlers with the daemon by this pair.
+ */
+struct handle {
+        struct daemon *d;
+        struct certificate *certificate;
+        struct profile_entry *profile;
+};
+/* Valid until the next call: the server uses an object at once. */
+struct handle *tree_handle(struct daemon *d, struct certificate *certificate, struct profile_entry *profile);
+
+/* tpm-status.c: what the TPM last said of itself. @refresh: the TPM is asked again, in a thread, and the
+ * answer is told by PropertiesChanged, always, since "checked" (a count) is new. */
+struct ksp_tpm tpm_status_get(struct daemon *d, bool refresh);
+uint64_t tpm_status_checked(const struct daemon *d);
+
+/* authority.c: root, and the owner for his own. */
+void authorise(void *ctx, struct bus_call *call, const char *action, const struct bus_object *object,
+               bus_authorised *done);
+
+/* intake.c: a document becomes a profile. Answers the call itself, later. */
+enum err manager_add_profile(void *object, struct bus_call *call, struct error *e);
+/* Takes a profile that was read from a document into store and model. @root, @bundle, @challenge: what came
+ * beside it, or empty. *ret: borrowed. */
+struct intake {
+        struct settings settings;
+        struct strings notes;
+        uid_t owner;
+        const char *location;
+        X509 *root;
+        struct view bundle, challenge;
+};
+MUST_CHECK enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret,
+                                 struct error *e);
+/* Starts a parse job for a memfd of the caller's; @done as for workers. */
+MUST_CHECK enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done,
+                                void *ctx, struct error *e);
+
+/* syncml.c */
+enum err manager_apply_syncml(void *object, struct bus_call *call, struct error *e);
+/* enroll.c */
+enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
+
+/* remove.c: the files go in a thread, then the objects. @done(ctx, NULL) at the end. */
+MUST_CHECK enum err certificate_remove(struct daemon *d, struct certificate *certificate,
+                                       void (*done)(void *ctx, const struct error *failure), void *ctx,
+                                       struct error *e);
+
+/* A call that is answered later, with the daemon. */
+struct later {
+        struct daemon *d;
+        struct bus_call *call;
+};
+/* Answers with the error and lets the call go. */
+void later_fail(struct later *later, const struct error *e);

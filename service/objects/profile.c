@@ -1,0 +1,319 @@
+/* org.scepter1.Profile: its settings under their own names, and its removal. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "internal.h"
+#include "policy/profile.h"
+
+/* Settings with defaults, canonical; empty where the profile cannot be read. */
+struct shown {
+        struct stored_profile stored;
+        struct settings settings;
+};
+
+static void shown_done(struct shown *shown)
+{
+        stored_profile_done(&shown->stored);
+        settings_done(&shown->settings);
+}
+
+static void read_shown(const void *object, struct shown *ret)
+{
+        const struct handle *handle = object;
+        CLEANUP(profile_done) struct profile profile = {0};
+
+        *ret = (struct shown){0};
+        if (store_profile_read(handle->d->store, handle->profile->id, &ret->stored, NULL) == ERR_OK &&
+            profile_from_settings(&ret->stored.settings, true, &profile, NULL) == ERR_OK)
+                (void)!profile_to_settings(&profile, true, &ret->settings, NULL);
+}
+
+static void write_text(void *object, const char *key, struct bus_writer *w)
+{
+        CLEANUP(shown_done) struct shown shown;
+        const char *value;
+
+        read_shown(object, &shown);
+        value = settings_get(&shown.settings, key);
+        bus_write_string(w, value ? value : "");
+}
+
+static void write_number(void *object, const char *key, struct bus_writer *w)
+{
+        CLEANUP(shown_done) struct shown shown;
+        const char *value;
+        uint64_t v = 0;
+
+        read_shown(object, &shown);
+        value = settings_get(&shown.settings, key);
+        bus_write_u32(w, value && parse_u64(value, UINT32_MAX, &v) ? (uint32_t)v : 0);
+}
+
+static void write_bool(void *object, const char *key, struct bus_writer *w)
+{
+        CLEANUP(shown_done) struct shown shown;
+        const char *value;
+        bool v = false;
+
+        read_shown(object, &shown);
+        value = settings_get(&shown.settings, key);
+        bus_write_bool(w, value && parse_bool(value, &v) && v);
+}
+
+/* All values of the key; one value of several words becomes one item a word. */
+static void write_list(void *object, const char *key, bool words, struct bus_writer *w)
+{
+        CLEANUP(shown_done) struct shown shown;
+        CLEANUP(strings_done) struct strings list = {0};
+        enum err r = ERR_OK;
+
+        read_shown(object, &shown);
+        for (size_t i = 0; !r && i < shown.settings.count; i++) {
+                const struct setting *setting = &shown.settings.items[i];
+
+                if (strcmp(setting->key, key) == 0)
+                        r = words ? strings_add_words(&list, setting->value, NULL)
+                                  : strings_add(&list, setting->value, NULL);
+        }
+        bus_write_strings(w, (const char *const *)list.items, list.count);
+}
+
+#define GETTER(function, writer)                                                                             \
+        static void function(void *object, uid_t viewer, struct bus_writer *w)                               \
+        {                                                                                                    \
+                (void)viewer;                                                                                \
+                writer;                                                                                      \
+        }
+
+GETTER(get_name, bus_write_string(w, ((struct handle *)object)->profile->name))
+GETTER(get_type, bus_write_string(w, ((struct handle *)object)->profile->for_users ? "user" : "device"))
+GETTER(get_owner, bus_write_u32(w, (uint32_t)((struct handle *)object)->profile->owner))
+GETTER(get_url, write_list(object, "Server.Url", false, w))
+GETTER(get_thumbprint, write_text(object, "Server.CaThumbprint", w))
+GETTER(get_identifier, write_text(object, "Server.CaIdentifier", w))
+GETTER(get_suffix, write_text(object, "Server.PkiClientSuffix", w))
+GETTER(get_require, write_list(object, "Server.RequireCaps", true, w))
+GETTER(get_legacy, write_list(object, "Server.AllowLegacy", true, w))
+GETTER(get_rollover, write_bool(object, "Server.FollowRollover", w))
+GETTER(get_protection, write_text(object, "Key.Protection", w))
+GETTER(get_algorithm, write_text(object, "Key.Algorithm", w))
+GETTER(get_reuse, write_bool(object, "Key.ReuseAtRenewal", w))
+GETTER(get_downgrade, write_bool(object, "Key.AllowDowngrade", w))
+GETTER(get_groups, write_list(object, "Key.Groups", true, w))
+GETTER(get_subject, write_text(object, "Subject.Name", w))
+GETTER(get_alternative, write_list(object, "Subject.AlternativeName", false, w))
+GETTER(get_key_usage, write_list(object, "Subject.KeyUsage", true, w))
+GETTER(get_eku, write_list(object, "Subject.ExtendedKeyUsage", false, w))
+GETTER(get_hash, write_text(object, "Subject.Hash", w))
+GETTER(get_validity, write_text(object, "Subject.Validity", w))
+GETTER(get_template, write_text(object, "Subject.TemplateName", w))
+GETTER(get_threshold, write_number(object, "Renewal.Threshold", w))
+GETTER(get_method, write_text(object, "Renewal.Method", w))
+GETTER(get_retry_count, write_number(object, "Renewal.RetryCount", w))
+GETTER(get_retry_delay, write_number(object, "Renewal.RetryDelay", w))
+GETTER(get_after_expiry, write_text(object, "Renewal.AfterExpiry", w))
+
+static void get_pending_limit(void *object, uid_t viewer, struct bus_writer *w)
+{
+        CLEANUP(shown_done) struct shown shown;
+        CLEANUP(profile_done) struct profile profile = {0};
+
+        (void)viewer;
+        read_shown(object, &shown);
+        bus_write_u64(
+                w, profile_from_settings(&shown.settings, true, &profile, NULL) ? 0 : profile.pending_limit);
+}
+
+static void get_challenge_kind(void *object, uid_t viewer, struct bus_writer *w)
+{
+        static const char *const names[] = {[CHALLENGE_NONE] = "none",
+                                            [CHALLENGE_ASK] = "ask",
+                                            [CHALLENGE_FILE] = "file",
+                                            [CHALLENGE_CREDENTIAL] = "credential",
+                                            [CHALLENGE_SOCKET] = "socket"};
+        CLEANUP(shown_done) struct shown shown;
+        CLEANUP(profile_done) struct profile profile = {0};
+        const char *kind = "";
+
+        (void)viewer;
+        read_shown(object, &shown);
+        if (profile_from_settings(&shown.settings, true, &profile, NULL) == ERR_OK)
+                kind = profile.origin == ORIGIN_SYNCML ? "document" : names[profile_challenge_kind(&profile)];
+        bus_write_string(w, kind);
+}
+
+static void get_notes(void *object, uid_t viewer, struct bus_writer *w)
+{
+        CLEANUP(shown_done) struct shown shown;
+
+        (void)viewer;
+        read_shown(object, &shown);
+        bus_write_strings(w, (const char *const *)shown.stored.notes.items, shown.stored.notes.count);
+}
+
+static void get_certificates(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct handle handle = *(struct handle *)object;
+        struct certificate *c;
+        uint64_t order = 0;
+
+        bus_open_array(w, "o");
+        while ((c = model_next(handle.d->model, order))) {
+                char path[OBJECT_PATH_MAX];
+
+                order = c->order;
+                if (strcmp(c->profile, handle.profile->id) != 0 ||
+                    (c->owner != NO_OWNER && c->owner != viewer && viewer != 0))
+                        continue;
+                certificate_path(c->id, path);
+                bus_write_path(w, path);
+        }
+        bus_close(w);
+}
+
+struct leaving {
+        struct later later;
+        store_id id;
+        unsigned waiting; /* certificates that are being removed, and this call */
+        enum err result;
+        struct error error;
+};
+
+static void leaving_done(struct leaving *leaving)
+{
+        struct error e = {0};
+
+        if (--leaving->waiting)
+                return;
+        if (leaving->result)
+                bus_call_fail(leaving->later.call, &leaving->error);
+        else if (bus_call_reply_empty(leaving->later.call, &e))
+                bus_call_fail(leaving->later.call, &e);
+        bus_call_unref(leaving->later.call);
+        free(leaving);
+}
+
+static void certificate_gone(void *ctx, const struct error *failure)
+{
+        struct leaving *leaving = ctx;
+
+        if (failure)
+                leaving->result = error_copy(&leaving->error, failure);
+        leaving_done(leaving);
+}
+
+/* Its certificates stay, orphaned, unless they are to go too. */
+static void take_certificates(struct leaving *leaving, bool remove)
+{
+        struct daemon *d = leaving->later.d;
+        struct certificate *c;
+        uint64_t order = 0;
+
+        while ((c = model_next(d->model, order))) {
+                order = c->order;
+                if (strcmp(c->profile, leaving->id) != 0)
+                        continue;
+                if (!remove) {
+                        objects_certificate_changed(d, c);
+                        continue;
+                }
+                leaving->waiting++;
+                if (certificate_remove(d, c, certificate_gone, leaving, &leaving->error)) {
+                        leaving->result = leaving->error.code;
+                        leaving->waiting--;
+                }
+        }
+}
+
+static enum err check_idle(struct daemon *d, const char *id, struct error *e)
+{
+        struct certificate *c;
+        uint64_t order = 0;
+
+        while ((c = model_next(d->model, order))) {
+                order = c->order;
+                if (strcmp(c->profile, id) == 0 && c->enrollment)
+                        return error_set(e, ERR_BUSY, "A request for '%s' is under way: cancel it first",
+                                         c->name);
+        }
+        return ERR_OK;
+}
+
+static enum err remove_profile(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle handle = *(struct handle *)object;
+        bool with_certificates = false;
+        const struct bus_option options[] = {
+                BUS_OPTION_AS_BOOL(BUS_OPTION_WITH_CERTIFICATES, with_certificates)};
+        struct leaving *leaving;
+        struct bus_object gone;
+        char path[OBJECT_PATH_MAX];
+        enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
+
+        if (!r)
+                r = check_idle(handle.d, handle.profile->id, e);
+        if (!r)
+                r = store_remove(handle.d->store, STORE_PROFILES, handle.profile->id, e);
+        if (r)
+                return r;
+        leaving = calloc(1, sizeof *leaving);
+        if (!leaving)
+                return error_no_memory(e);
+        leaving->later = (struct later){handle.d, bus_call_ref(call)};
+        leaving->waiting = 1;
+        memcpy(leaving->id, handle.profile->id, sizeof leaving->id);
+        describe_profile_object(handle.d, handle.profile, path, &gone);
+        bus_server_removed(handle.d->bus, &gone);
+        model_remove_profile(handle.d->model, handle.profile);
+        take_certificates(leaving, with_certificates);
+        leaving_done(leaving);
+        return ERR_OK;
+}
+
+static const struct bus_method methods[] = {
+        {"Remove", "a{sv}", "", BUS_ACTION_MANAGE_PROFILES, remove_profile},
+};
+
+static const struct bus_property properties[] = {
+        {"Name", "s", get_name},
+        {"Type", "s", get_type},
+        {"Owner", "u", get_owner},
+        {"Url", "as", get_url},
+        {"CaThumbprint", "s", get_thumbprint},
+        {"CaIdentifier", "s", get_identifier},
+        {"PkiClientSuffix", "s", get_suffix},
+        {"RequireCaps", "as", get_require},
+        {"AllowLegacy", "as", get_legacy},
+        {"ChallengeKind", "s", get_challenge_kind},
+        {"FollowRollover", "b", get_rollover},
+        {"PendingLimit", "t", get_pending_limit},
+        {"Protection", "s", get_protection},
+        {"Algorithm", "s", get_algorithm},
+        {"ReuseAtRenewal", "b", get_reuse},
+        {"AllowDowngrade", "b", get_downgrade},
+        {"Groups", "as", get_groups},
+        {"SubjectName", "s", get_subject},
+        {"AlternativeName", "as", get_alternative},
+        {"KeyUsage", "as", get_key_usage},
+        {"ExtendedKeyUsage", "as", get_eku},
+        {"Hash", "s", get_hash},
+        {"Validity", "s", get_validity},
+        {"TemplateName", "s", get_template},
+        {"Threshold", "u", get_threshold},
+        {"Method", "s", get_method},
+        {"RetryCount", "u", get_retry_count},
+        {"RetryDelay", "u", get_retry_delay},
+        {"AfterExpiry", "s", get_after_expiry},
+        {"Notes", "as", get_notes},
+        {"Certificates", "ao", get_certificates},
+};
+
+const struct bus_interface profile_interface = {
+        .name = BUS_INTERFACE_PROFILE,
+        .introspection = bus_introspection_profile,
+        .methods = methods,
+        .n_methods = N_ELEMENTS(methods),
+        .properties = properties,
+        .n_properties = N_ELEMENTS(properties),
+};

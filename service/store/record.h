@@ -1,0 +1,54 @@
+/*
+ * The record of one certificate: what is known of it, what is under way, and the plan it is renewed by. It
+ * stands in certificates/<id>/record.json, written whole and atomically; this file knows its JSON, not its
+ * place.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "policy/settings.h"
+
+enum { RECORD_VERSION = 1, RECORD_MAX = 256 * 1024 };
+#define NO_OWNER ((uid_t)-1) /* the device */
+
+struct record {
+        char *name, *profile; /* profile: its id, "" once it was removed */
+        uint64_t owner;       /* uid; NO_OWNER: the device */
+        char *owner_name;
+        struct settings plan; /* policy/plan.h's pairs */
+
+        char *activity; /* enroll/lifecycle.h's name */
+        uint64_t activity_since;
+        uint64_t current;   /* generation that is installed, 0: none */
+        uint64_t requested; /* generation that is being requested, 0: none */
+
+        /* of the current generation */
+        uint64_t not_before, not_after, renew_at;
+        char *subject, *serial, *thumbprint; /* RFC 4514; lower-case hex; SHA-1, lower-case hex */
+        char *key_id, *key_algorithm, *key_protection, *key_reason, *key_parent;
+        struct strings key_attributes, deviations;
+        char *respondent;
+
+        /* of the request under way */
+        char *transaction, *nonce,
+                *request_url; /* nonce: hex; url: where the message goes, suffix included */
+        bool request_post;
+        char *exchange; /* for people: "AES-128, SHA-256, POST" */
+        char *next_key_id, *next_key_algorithm, *next_key_protection, *next_key_reason, *next_key_parent;
+        struct strings next_key_attributes;
+        uint64_t pending_since, polls, next_poll;
+
+        char *error_name, *error_message, *error_remedy; /* of the last failure; "" after a success */
+        uint64_t attempts, status;                       /* status: the number of Windows' CSP */
+};
+
+/* Every text is "" rather than NULL afterwards. */
+MUST_CHECK enum err record_new(struct record *ret, struct error *e);
+void record_done_p(struct record *record);
+MUST_CHECK enum err record_to_json(const struct record *record, char **ret, struct error *e);
+/* ERR_CONFIG: not ours, damaged, or of a version that is not read any more. */
+MUST_CHECK enum err record_from_json(struct view json, struct record *ret, struct error *e);
+/* Replaces one text. */
+MUST_CHECK enum err record_set_text(char **text, const char *value, struct error *e);

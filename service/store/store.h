@@ -1,0 +1,89 @@
+/*
+ * The state directory (scepter.state(5)): plain files, each written whole. The rename of "current" is what
+ * makes a generation the installed one. Thread rule: functions on one certificate or profile belong to
+ * whoever works on it (one at a time); different ones may be worked on side by side.
+ *
+ *      anchors/<owner>/<sha256>.pem
+ *      profiles/<id>/{profile.json, root.pem}
+ *      certificates/<id>/{record.json, events.jsonl, anchor.pem, refused.pem, current -> generations/<n>}
+ *      certificates/<id>/generations/<n>/{key.pem, transport.pem, challenge, request.der, cert.pem,
+ * chain.pem}
+ */
+#pragma once
+
+#include <openssl/x509.h>
+
+#include "base/file.h"
+#include "policy/settings.h"
+#include "record.h"
+
+enum { ID_LEN = 32, STORE_FILE_MAX = 1024 * 1024 };
+typedef char store_id[ID_LEN + 1]; /* 128 random bits, lower-case hex */
+
+struct store;
+
+MUST_CHECK enum err store_open(const char *path, struct store **ret, struct error *e);
+void store_close(struct store *store); /* takes NULL */
+MUST_CHECK enum err store_new_id(store_id ret, struct error *e);
+
+enum store_kind { STORE_PROFILES, STORE_CERTIFICATES };
+/* Every directory that is named by an id; others are passed over. */
+MUST_CHECK enum err store_each(struct store *store, enum store_kind kind,
+                               enum err (*each)(void *ctx, const char *id, struct error *e), void *ctx,
+                               struct error *e);
+/* Removes the object and all its files; a missing one is a success. */
+MUST_CHECK enum err store_remove(struct store *store, enum store_kind kind, const char *id, struct error *e);
+
+MUST_CHECK enum err store_record_read(struct store *store, const char *id, struct record *ret,
+                                      struct error *e);
+/* Makes the directory if need be. */
+MUST_CHECK enum err store_record_write(struct store *store, const char *id, const struct record *record,
+                                       struct error *e);
+/* One line of JSON, without its newline, at the end of events.jsonl. */
+MUST_CHECK enum err store_event_add(struct store *store, const char *id, const char *line, struct error *e);
+MUST_CHECK enum err store_events_read(struct store *store, const char *id, struct bytes *ret,
+                                      struct error *e);
+
+/* Directory of a generation, made if @create. *ret_fd: the caller's. */
+MUST_CHECK enum err store_generation(struct store *store, const char *id, uint64_t n, bool create,
+                                     int *ret_fd, struct error *e);
+/* The commit: "current" points to generation @n, durably. The generation's files must be complete and
+ * synchronised (file_write() does that). */
+MUST_CHECK enum err store_commit(struct store *store, const char *id, uint64_t n, struct error *e);
+/* What "current" points to; 0: nothing. */
+MUST_CHECK enum err store_current(struct store *store, const char *id, uint64_t *ret, struct error *e);
+MUST_CHECK enum err store_generation_remove(struct store *store, const char *id, uint64_t n, struct error *e);
+
+/* Other files in the directory of a certificate or profile ("challenge", "ca-bundle.pem"). Reading:
+ * ERR_NOT_FOUND. */
+MUST_CHECK enum err store_file_write(struct store *store, enum store_kind kind, const char *id,
+                                     const char *name, mode_t mode, struct view v, struct error *e);
+MUST_CHECK enum err store_file_read(struct store *store, enum store_kind kind, const char *id,
+                                    const char *name, struct secret *ret, struct error *e);
+MUST_CHECK enum err store_file_remove(struct store *store, enum store_kind kind, const char *id,
+                                      const char *name, struct error *e);
+
+/* PEM in the directory of a certificate ("anchor.pem", "refused.pem") or a profile ("root.pem"). */
+MUST_CHECK enum err store_pem_write(struct store *store, enum store_kind kind, const char *id,
+                                    const char *name, X509 *cert, struct error *e);
+MUST_CHECK enum err store_pem_read(struct store *store, enum store_kind kind, const char *id,
+                                   const char *name, X509 **ret, struct error *e);
+
+/* @owner: a uid or NO_OWNER. *ret_known (may be NULL): it was there already. */
+MUST_CHECK enum err store_anchor_add(struct store *store, uid_t owner, X509 *cert, bool *ret_known,
+                                     struct error *e);
+/* All anchors of the owner and of the device. *ret: sk_X509_pop_free(). */
+MUST_CHECK enum err store_anchors(struct store *store, uid_t owner, STACK_OF(X509) * *ret, struct error *e);
+
+/* A profile: its settings (policy/profile.h), and where it came from. */
+struct stored_profile {
+        uint64_t owner; /* NO_OWNER: root placed it */
+        struct settings settings;
+        struct strings notes;
+        char *location; /* LocURI of a SyncML profile, "" otherwise; challenges are never kept here */
+};
+MUST_CHECK enum err store_profile_write(struct store *store, const char *id,
+                                        const struct stored_profile *profile, struct error *e);
+MUST_CHECK enum err store_profile_read(struct store *store, const char *id, struct stored_profile *ret,
+                                       struct error *e);
+void stored_profile_done(struct stored_profile *profile);
