@@ -462,15 +462,14 @@ static void after_begin(struct enrollment *en)
         en->ops.begun(en->ops.ctx, en->certificate, NULL);
 }
 
-static enum err enrollment_new(struct daemon *d, struct enrollment **ret, struct error *e)
+/* NULL: no memory. */
+static struct enrollment *enrollment_new(struct daemon *d)
 {
         struct enrollment *en = calloc(1, sizeof *en);
 
-        if (!en)
-                return error_no_memory(e);
-        en->d = d;
-        *ret = en;
-        return ERR_OK;
+        if (en)
+                en->d = d;
+        return en;
 }
 
 enum err enrollment_start(struct daemon *d, struct enrollment_order *order, const struct enrollment_ops *ops,
@@ -482,9 +481,9 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
 
         if (existing && existing->enrollment)
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already", existing->name);
-        r = enrollment_new(d, &en, e);
-        if (r)
-                return r;
+        en = enrollment_new(d);
+        if (!en)
+                return error_no_memory(e);
         en->ops = *ops;
         en->owner = order->owner;
         en->challenge = order->challenge;
@@ -559,11 +558,11 @@ static void after_resume(struct enrollment *en)
 
 enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e)
 {
-        struct enrollment *en;
-        enum err r = enrollment_new(d, &en, e);
+        struct enrollment *en = enrollment_new(d);
+        enum err r;
 
-        if (r)
-                return r;
+        if (!en)
+                return error_no_memory(e);
         memcpy(en->id, certificate->id, sizeof en->id);
         en->owner = certificate->owner;
         r = store_record_read(d->store, en->id, &en->record, e);

@@ -174,7 +174,9 @@ static enum err take_files(struct adding *adding, const struct settings *setting
         for (size_t i = 0; !r && i < named.count; i++) {
                 r = take_file(adding, &named.items[i], ret, e);
                 if (r == ERR_FILE_NEEDED) {
-                        const char *const details[] = {named.items[i].key, named.items[i].value};
+                        /* As it stands in the file: without its section. */
+                        const char *dot = strchr(named.items[i].key, '.');
+                        const char *const details[] = {dot ? dot + 1 : named.items[i].key, named.items[i].value};
 
                         bus_call_fail_with(adding->later.call, e, details, N_ELEMENTS(details));
                 }

@@ -1,6 +1,5 @@
 #include "swtpm.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +11,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+
+/* An assertion that stays in optimised builds. */
+static void must(bool ok)
+{
+        if (!ok)
+                abort();
+}
 
 bool run_program(const char *program, ...)
 {
@@ -26,7 +32,7 @@ bool run_program(const char *program, ...)
                         break;
         va_end(ap);
         pid = fork();
-        assert(pid >= 0);
+        must(pid >= 0);
         if (pid == 0) {
                 /* execvp() does not change the strings. */
                 union {
@@ -55,20 +61,20 @@ void swtpm_again(struct swtpm *swtpm)
                 pid_t child = fork();
                 int status;
 
-                assert(child >= 0);
+                must(child >= 0);
                 if (child == 0) {
                         execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state, "--server", server,
                                "--ctrl", control, "--flags", "startup-clear", "--pid", pidfile, "--daemon",
                                (char *)NULL);
                         _exit(127);
                 }
-                assert(waitpid(child, &status, 0) == child && status == 0);
+                must(waitpid(child, &status, 0) == child && status == 0);
         }
         file = fopen(pidfile + 5, "re");
-        assert(file && fgets(pid, sizeof pid, file));
+        must(file && fgets(pid, sizeof pid, file));
         (void)fclose(file);
         swtpm->pid = (pid_t)atoi(pid);
-        assert(swtpm->pid > 1);
+        must(swtpm->pid > 1);
 }
 
 bool swtpm_start(struct swtpm *swtpm)
@@ -76,7 +82,7 @@ bool swtpm_start(struct swtpm *swtpm)
         if (access("/usr/bin/swtpm", X_OK) < 0)
                 return false;
         strcpy(swtpm->dir, "/tmp/scepter-swtpm.XXXXXX");
-        assert(mkdtemp(swtpm->dir));
+        must(mkdtemp(swtpm->dir));
         (void)snprintf(swtpm->tcti, sizeof swtpm->tcti, "swtpm:path=%s/sock", swtpm->dir);
         swtpm_again(swtpm);
         return true;
