@@ -1,11 +1,38 @@
 /* scepter tpm */
 #include "cli/cli.h"
 
+#include <string.h>
+
 #include "cli/args.h"
 #include "cli/object.h"
 #include "cli/output.h"
 #include "cli/table.h"
 #include "cli/value.h"
+
+enum { ANSWER_MS = 3000 };
+
+/*
+ * What the service shows is what the TPM last said; looking has the TPM asked again, and the answer comes as a signal.
+ * A TPM that does not answer in time is shown as it was.
+ */
+static enum err ask_afresh(struct cli *cli, struct error *e)
+{
+        CLEANUP(json_decref_p) json_t *before = NULL;
+        bool answered = false;
+        enum err r = cli_connect(cli, e);
+
+        if (!r)
+                r = bus_client_watch(cli->client, BUS_PATH, e);
+        if (!r)
+                r = object_properties(cli, BUS_PATH, BUS_INTERFACE_MANAGER, &before, e);
+        while (!r && !answered) {
+                CLEANUP(bus_signal_done) struct bus_signal signal = {0};
+
+                r = bus_client_next(cli->client, ANSWER_MS, &signal, e);
+                answered = !signal.args || strcmp(signal.member, "PropertiesChanged") == 0;
+        }
+        return r;
+}
 
 enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e)
 {
@@ -16,6 +43,8 @@ enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e)
         size_t n;
         enum err r = args_parse(argc, argv, NULL, 0, 0, 0, NULL, &n, e);
 
+        if (!r)
+                r = ask_afresh(cli, e);
         if (!r)
                 r = object_properties(cli, BUS_PATH, BUS_INTERFACE_MANAGER, &object, e);
         if (r)

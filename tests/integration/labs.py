@@ -1,0 +1,146 @@
+"""A lab for tests: everything real, in a directory of its own, gone afterwards."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+LAB = SOURCE / "tests/lab/lab"
+BUILD = pathlib.Path(os.environ.get("SCEPTER_BUILD", SOURCE / "build"))
+
+PROFILE = """[Profile]
+Name={name}
+Type={type}
+[Server]
+Url={url}
+RootCertificate={root}
+Challenge={challenge}
+{server}
+[Key]
+Protection={protection}
+Algorithm={algorithm}
+[Subject]
+Name={subject}
+{san}
+KeyUsage=digitalSignature keyEncipherment
+ExtendedKeyUsage=1.3.6.1.5.5.7.3.2
+[Renewal]
+RetryDelay={delay}
+RetryCount={count}
+"""
+DEFAULTS = {"type": "device", "challenge": "ask", "server": "", "protection": "software", "algorithm": "rsa-2048",
+            "subject": "CN=pc1,O=Contoso", "san": "AlternativeName=dns:pc1.contoso.com", "delay": 1, "count": 3}
+
+
+def sanitized():
+    cache = BUILD / "CMakeCache.txt"
+    return cache.exists() and "SCEPTER_SANITIZE:BOOL=ON" in cache.read_text()
+
+
+def foreign_environment():
+    """What a program of others needs that loads a ksp.so built with AddressSanitizer."""
+    if not sanitized():
+        return {}
+    library = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    return {"LD_PRELOAD": os.path.realpath(library.stdout.strip()), "ASAN_OPTIONS": "detect_leaks=0"}
+
+
+class Lab:
+    def __init__(self, *options):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="scepter-it."))
+        self.dir.chmod(0o711)
+        self.files = self.dir / "files"
+        self.files.mkdir(mode=0o755)
+        arguments = list(options)
+        extra = arguments[arguments.index("--"):] if "--" in arguments else []
+        arguments = arguments[:len(arguments) - len(extra)]
+        subprocess.run([LAB, "up", self.dir / "lab", "--build", BUILD, *arguments, *extra], check=True)
+        self.env = {**os.environ, **self._environment()}
+        self.state = pathlib.Path(self.env["LAB_STATE"])
+        self.url, self.root = self.env["LAB_URL"], self.env["LAB_ROOT"]
+
+    def _environment(self):
+        # The lab's env is for shells: let one read it.
+        text = subprocess.run(["sh", "-c", '. "$1" && env -0', "sh", self.dir / "lab/env"], capture_output=True,
+                              check=True).stdout.decode()
+        return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
+    def close(self):
+        subprocess.run([LAB, "down", self.dir / "lab"], check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def run(self, *command, user=None, env=None, **options):
+        if user is not None:
+            command = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command)
+        options.setdefault("timeout", 120)
+        return subprocess.run([str(part) for part in command], env={**self.env, **(env or {})}, capture_output=True,
+                              text=True, **options)
+
+    def scepter(self, *arguments, **options):
+        return self.run(BUILD / "bin/scepter", *arguments, **options)
+
+    def json(self, *arguments, **options):
+        done = self.scepter(*arguments, "--json", **options)
+        return json.loads(done.stdout)
+
+    def openssl(self, *arguments, **options):
+        return self.run("openssl", *arguments, env=foreign_environment(), **options)
+
+    def write(self, name, content, mode=0o644):
+        path = self.files / name
+        data = content if isinstance(content, bytes) else content.encode()
+        path.write_bytes(data)
+        path.chmod(mode)
+        return path
+
+    def profile_text(self, name, **values):
+        return PROFILE.format(**{**DEFAULTS, "name": name, "url": self.url, "root": self.root, **values})
+
+    def add(self, name, **values):
+        """A profile; fails the test where it is refused."""
+        path = self.write(f"{name}.profile", self.profile_text(name, **values))
+        done = self.scepter("profile", "add", path)
+        assert done.returncode == 0, done.stderr
+        return path
+
+    def challenge(self, *options):
+        done = self.run(LAB, "challenge", self.dir / "lab", *options, check=True)
+        return self.write("challenge", done.stdout)
+
+    def enroll(self, name, *options, challenge=True, **run_options):
+        given = ("--challenge-file", self.challenge()) if challenge else ()
+        return self.scepter("enroll", name, "--wait", *given, *options, **run_options)
+
+    def ndes(self, *words):
+        return self.run(LAB, "ndes", self.dir / "lab", *words, check=True).stdout
+
+    def daemon(self, what):
+        return self.run(LAB, "daemon", self.dir / "lab", what, check=True)
+
+    def log(self):
+        return (self.dir / "lab/log/scepterd.log").read_text()
+
+    def certificate(self, name):
+        """The state directory of the certificate of this name."""
+        for record in self.state.glob("certificates/*/record.json"):
+            if json.loads(record.read_text())["name"] == name:
+                return record.parent
+        raise AssertionError(f"there is no certificate {name}")
+
+    def serves(self):
+        """The next request is served."""
+        done = self.scepter("list", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def lab(*options):
+    made = Lab(*options)
+    try:
+        yield made
+    finally:
+        made.close()

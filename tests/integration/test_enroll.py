@@ -1,0 +1,175 @@
+"""A profile goes in, a certificate comes out: every protection and algorithm of this version, each way of the server."""
+import os
+import stat
+import subprocess
+
+import pytest
+
+import labs
+
+KEYS = [
+    # protection, algorithm, where the key is
+    ("tpm", "rsa-2048", "tpm"),
+    ("tpm", "rsa-3072", "tpm"),
+    ("tpm", "ec-p256", "tpm"),
+    ("tpm-preferred", "rsa-2048", "tpm"),
+    ("tpm-preferred", "rsa-4096", "software"),
+    ("software", "rsa-2048", "software"),
+    ("software", "ec-p256", "software"),
+]
+
+
+def modes(path):
+    return {item.name: stat.S_IMODE(item.lstat().st_mode) for item in path.iterdir() if not item.is_symlink()}
+
+
+def check_installed(lab, name, place):
+    home = lab.certificate(name)
+    current = home / "current"
+    chain = lab.openssl("verify", "-CAfile", lab.root, "-untrusted", current / "chain.pem", current / "cert.pem")
+    assert chain.returncode == 0, chain.stderr
+    assert os.readlink(current) == "generations/1"
+    # The secrets of the request are gone, what stays has the modes of design.md §6.
+    assert modes(current.resolve()) == {"key.pem": 0o600, "cert.pem": 0o644, "chain.pem": 0o644}
+    assert modes(home) == {"record.json": 0o600, "events.jsonl": 0o600, "anchor.pem": 0o644, "generations": 0o711}
+    first = (current / "key.pem").read_text().splitlines()[0]
+    assert first == ("-----BEGIN TSS2 PRIVATE KEY-----" if place == "tpm" else "-----BEGIN ENCRYPTED PRIVATE KEY-----")
+
+
+@pytest.mark.parametrize("protection,algorithm,place", KEYS)
+def test_key(lab, protection, algorithm, place):
+    name = f"{protection}-{algorithm}"
+    lab.add(name, protection=protection, algorithm=algorithm)
+    done = lab.enroll(name)
+    assert done.returncode == 0, done.stderr
+    shown = lab.json("show", name)
+    assert shown["health"] == "valid" and shown["activity"] == "idle" and shown["status"] == 1
+    assert shown["keyProtection"] == place and shown["keyAlgorithm"] == algorithm
+    attributes = {"fixedTPM", "fixedParent", "sensitiveDataOrigin"}
+    assert attributes <= set(shown["keyAttributes"]) if place == "tpm" else shown["keyAttributes"] == []
+    if protection == "tpm-preferred" and place == "software":
+        assert "cannot make rsa-4096" in shown["keyProtectionReason"]
+    check_installed(lab, name, place)
+    test = lab.json("key", "test", name)
+    assert test["protection"] == place
+
+
+def test_certificate_is_what_the_profile_says(lab):
+    lab.add("exact", subject="CN={{DeviceName}}x,OU=Mobile+L=Redmond,O=\"Finance, Group\"",
+            san="AlternativeName=email:a@b.example\nAlternativeName=upn:jane@corp.example\n"
+                "AlternativeName=uri:tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-4\nAlternativeName=dns:pc.example")
+    assert lab.enroll("exact").returncode == 0
+    text = lab.openssl("x509", "-in", lab.certificate("exact") / "current/cert.pem", "-noout", "-text",
+                       "-nameopt", "sep_multiline,esc_msb").stdout
+    host = os.uname().nodename.split(".")[0]
+    assert f"CN={host}x" in text and "O=Finance, Group" in text
+    for wanted in ("email:a@b.example", "UPN::jane@corp.example", "URI:tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-4",
+                   "DNS:pc.example", "Digital Signature, Key Encipherment", "TLS Web Client Authentication"):
+        assert wanted in text, wanted
+
+
+SERVERS = [
+    ("ndes", [], "3DES, SHA-256, POST"),
+    ("modern", [("caps", "modern"), ("reply-shape", "rfc")], "AES-128, SHA-256, POST"),
+    ("standard-alone", [("caps", "standard"), ("reply-shape", "rfc")], "AES-128, SHA-256, POST"),
+    ("get-only", [("get-only", "on")], "3DES, SHA-256, GET"),
+    ("one-tier", [("single-tier", "on")], "3DES, SHA-256, POST"),
+    ("one-ra", [("ra", "one")], "3DES, SHA-256, POST"),
+    ("no-ra", [("ra", "none")], "3DES, SHA-256, POST"),
+    ("root-included", [("root-included", "on")], "3DES, SHA-256, POST"),
+    ("ber", [("encoding", "ber")], "3DES, SHA-256, POST"),
+    ("full-signature-oid", [("signature", "full")], "3DES, SHA-256, POST"),
+    ("oaep", [("transport", "oaep")], "3DES, SHA-256, POST"),
+    ("ca-first", [("order", "ca-first")], "3DES, SHA-256, POST"),
+    ("no-content-type", [("content-type", "none")], "3DES, SHA-256, POST"),
+]
+
+
+@pytest.mark.parametrize("name,switches,exchange", SERVERS, ids=[row[0] for row in SERVERS])
+def test_server(lab, ndes, name, switches, exchange):
+    for switch in switches:
+        ndes("set", *switch)
+    lab.add(f"at-{name}", algorithm="rsa-2048")
+    done = lab.enroll(f"at-{name}")
+    assert done.returncode == 0, done.stderr
+    events = lab.json("events", f"at-{name}")["events"]
+    assert [event["exchange"] for event in events if event["event"] == 36] == [exchange]
+    assert lab.json("show", f"at-{name}")["health"] == "valid"
+
+
+def syncml(lab, name, protection=1, **changes):
+    text = (labs.SOURCE / "tests/data/policy/intune.syncml.in").read_text()
+    pem = open(lab.root).read().splitlines()
+    values = {"ROOT_BASE64": "".join(line for line in pem if "-----" not in line), "ROOT_SHA1": lab.env["LAB_ROOT_SHA1"],
+              "URL": lab.url, "CHALLENGE": lab.challenge("--form", "intune").read_text().strip(),
+              "SUBJECT": "CN=pc1,O=Contoso", "KSP": str(protection), "NAME": name, **changes}
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return lab.write(f"{name}.syncml", text)
+
+
+def test_intune_document(lab):
+    document = syncml(lab, "intune")
+    done = lab.scepter("syncml", "apply", document)
+    assert done.returncode == 0, done.stderr
+    codes = [part.split("</Data>")[0] for part in done.stdout.split("<Data>")[1:]]
+    assert codes == ["200", "404", "404", "404", "200", "202"] + ["404"] * 9
+    done = lab.scepter("enroll", "intune", "--wait")  # joins the enrollment that runs, or finds it done
+    shown = lab.json("show", "intune")
+    assert shown["health"] == "valid" and shown["keyProtection"] == "tpm", done.stderr
+    # Applied again, the root and the enrollment are there already; nothing is requested twice.
+    before = lab.ndes("issued")
+    again = lab.scepter("syncml", "apply", document).stdout
+    assert again.count("<Data>418</Data>") == 2
+    assert lab.ndes("issued") == before
+
+
+def test_intune_notes_and_settings(lab):
+    document = syncml(lab, "noted", protection=3)
+    assert lab.scepter("syncml", "apply", document).returncode == 0
+    profile = lab.json("profile", "show", "noted")
+    assert profile["protection"] == "software" and profile["algorithm"] == "rsa-2048"
+    assert profile["threshold"] == 20 and profile["retryDelay"] == 1 and profile["method"] == "challenge"
+    assert profile["alternativeName"] == ["upn:john@contoso.onmicrosoft.com"]
+    assert profile["challengeKind"] == "document"
+
+
+def test_repeated_request_is_the_running_one(lab, ndes):
+    lab.add("twice")
+    ndes("set", "delay", "1s")
+    challenge = lab.challenge()
+    first = subprocess.Popen([labs.BUILD / "bin/scepter", "enroll", "twice", "--wait", "--challenge-file", challenge],
+                             env=lab.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while lab.scepter("show", "twice").returncode:
+        assert first.poll() is None
+    second = lab.scepter("enroll", "twice", "--challenge-file", challenge)
+    assert second.returncode == 0, second.stderr
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert len([entry for entry in lab.json("list")["certificates"] if entry["name"] == "twice"]) == 1
+
+
+def test_events_are_told_in_order(lab):
+    lab.add("told")
+    assert lab.enroll("told").returncode == 0
+    assert [event["event"] for event in lab.json("events", "told")["events"]] == [306, 36, 39]
+
+
+def test_removal_leaves_nothing(lab):
+    lab.add("gone")
+    assert lab.enroll("gone").returncode == 0
+    home = lab.certificate("gone")
+    assert lab.scepter("remove", "gone").returncode == 0
+    assert not home.exists()
+    assert lab.scepter("show", "gone").returncode == 3
+    assert lab.scepter("profile", "remove", "gone").returncode == 0
+    assert lab.scepter("profile", "show", "gone").returncode == 3
+
+
+def test_profile_removal_orphans_or_takes_along(lab):
+    for name, option in (("stays", []), ("goes", ["--with-certificates"])):
+        lab.add(name)
+        assert lab.enroll(name).returncode == 0
+        assert lab.scepter("profile", "remove", name, *option).returncode == 0
+    assert lab.json("show", "stays")["profile"] in ("/", "", None)
+    assert lab.scepter("show", "goes").returncode == 3
