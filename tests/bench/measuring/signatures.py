@@ -1,0 +1,119 @@
+"""Signatures per second: raw ESYS, ksp.h, ksp.so over the key socket, tpm2-openssl; all on one swtpm.
+
+swtpm holds three objects, so nobody but the daemon keeps a key loaded between its turns (the daemon one, which it
+leaves to itself), and the daemon is started anew between RSA and EC, which flushes the other key. Each turn of a
+path stands between two turns of raw ESYS and is compared with their mean.
+"""
+import os
+import select
+import statistics
+import subprocess
+
+from .room import BenchError
+from .table import row
+
+PATIENCE_SECONDS = 120
+KINDS = (("rsa", "RSA-2048", "rsa-2048", ("-algorithm", "RSA", "-pkeyopt", "bits:2048"), 0.98, 0.95),
+         ("ec", "P-256", "ec-p256", ("-algorithm", "EC", "-pkeyopt", "group:P-256"), 0.96, 0.85))
+
+
+class Signer:
+    """One of the bench-sign programs."""
+
+    def __init__(self, room, name, *arguments):
+        self._name = name
+        with open(room.log, "ab") as log:
+            self._process = subprocess.Popen([room.find("bench-sign-" + name), *arguments], env=room.env, stderr=log,
+                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._line(room)
+        self._room = room
+
+    def _line(self, room):
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_SECONDS)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            raise BenchError(f"bench-sign-{self._name} gave no answer; the end of its log:\n{room.end_of_log()}")
+        return line
+
+    def turn(self, milliseconds):
+        """Signatures per second."""
+        self._process.stdin.write(f"{milliseconds}\n")
+        self._process.stdin.flush()
+        count, nanoseconds = self._line(self._room).split()
+        return int(count) * 1e9 / int(nanoseconds)
+
+    def close(self):
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def _start(room, kind, genpkey, signers):
+    """Each makes its key; nothing stays loaded."""
+    folder, pem = os.path.join(room.dir, "ksp-" + kind), os.path.join(room.dir, f"tpm2-{kind}.pem")
+    tcti = room.env["LAB_TCTI"]
+    os.mkdir(folder, 0o700)
+    signers["raw"] = Signer(room, "raw", tcti, kind)
+    signers["ksp.h"] = Signer(room, "ksp", tcti, kind, folder)
+    signers["ksp.so"] = Signer(room, "evp", "ksp", "ksp:bench-" + kind)
+    try:
+        room.find("openssl")
+        room.timed("openssl", "genpkey", "-provider", "tpm2", "-provider", "default", *genpkey, "-out", pem)
+    except BenchError:
+        return  # tpm2-openssl is not here; its row stays empty
+    # Without this query it would leave the signing to the default provider, which has no key.
+    signers["tpm2"] = Signer(room, "evp", "tpm2", pem, "?provider=tpm2")
+
+
+def _rounds(signers, given):
+    paths = [name for name in signers if name != "raw"]
+    rates, ratios = {name: [] for name in signers}, {name: [] for name in paths}
+    before = signers["raw"].turn(given.turn_ms)
+    for _ in range(given.rounds):
+        for name in paths:
+            rate = signers[name].turn(given.turn_ms)
+            after = signers["raw"].turn(given.turn_ms)
+            rates[name].append(rate)
+            rates["raw"].append(after)
+            ratios[name].append(rate / ((before + after) / 2))
+            before = after
+    return rates, ratios
+
+
+def _one(room, given, kind, title, genpkey, least_ksp, least_so):
+    signers = {}
+    room.restart_daemon()
+    try:
+        _start(room, kind, genpkey, signers)
+        rates, ratios = _rounds(signers, given)
+    finally:
+        for signer in signers.values():
+            signer.close()
+
+    def rate(name):
+        return statistics.median(rates[name]) if name in rates else None
+
+    def ratio(name):
+        return statistics.median(ratios[name]) if name in ratios else None
+
+    return {"title": title + " signatures", "unit": "per second", "ratio": "/ raw ESYS",
+            "rows": [row("raw ESYS, loaded key, password session", rate("raw")),
+                     row("ksp.h in process", rate("ksp.h"), ratio("ksp.h"), ("at least", least_ksp), "ratio"),
+                     row("ksp.so over the key socket", rate("ksp.so"), ratio("ksp.so"), ("at least", least_so),
+                         "ratio"),
+                     row("tpm2-openssl in process", rate("tpm2"), ratio("tpm2"))],
+            "notes": [f"{given.rounds} rounds, {given.turn_ms} ms a turn, raw ESYS before and after each; one swtpm, "
+                      "keys loaded for their turn, the daemon's stays"],
+            "samples": {"rates": rates, "ratios": ratios}}
+
+
+def measure(room, given):
+    for kind, _, algorithm, _, _, _ in KINDS:
+        room.ensure_profile("bench-" + kind, "tpm", algorithm)
+        room.enroll("bench-" + kind)
+    return [_one(room, given, kind, title, genpkey, least_ksp, least_so)
+            for kind, title, _, genpkey, least_ksp, least_so in KINDS]
