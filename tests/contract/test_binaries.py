@@ -1,0 +1,87 @@
+"""What the built programs link, export and are hardened with: it shows whether the walls stand."""
+import os
+import re
+import subprocess
+
+import pytest
+
+import house
+
+# Every library a binary may name itself; SYSTEM_LIBRARIES come with the compiler.
+SYSTEM_LIBRARIES = {"libc", "libm", "libasan", "libubsan", "libgcc_s", "ld-linux-x86-64", "ld-linux-aarch64"}
+SANITIZERS = ("__asan_", "__lsan_", "__ubsan_")
+MAY_LINK = {
+    "bin/scepterd": {"libtss2-esys", "libtss2-mu", "libtss2-rc", "libtss2-tctildr", "libcrypto", "libdbus-1", "libsystemd",
+                     "libjansson", "libinih"},
+    "bin/scepter-worker": {"libcrypto", "libcurl", "libxml2", "libinih", "libseccomp"},
+    "bin/scepter": {"libdbus-1", "libjansson"},
+    "modules/ksp.so": {"libcrypto"},
+}
+MUST_LINK = {
+    "bin/scepterd": {"libtss2-esys", "libdbus-1"},
+    "bin/scepter-worker": {"libcurl", "libxml2", "libseccomp"},
+    "bin/scepter": {"libdbus-1"},
+    "modules/ksp.so": {"libcrypto"},
+}
+# Not even through another library.
+NEVER_LOADED = {
+    "bin/scepterd": ("libcurl", "libxml2"),
+    "bin/scepter-worker": ("libtss2", "libdbus"),
+    "bin/scepter": ("libtss2", "libcurl", "libxml2"),
+    "modules/ksp.so": ("libtss2", "libdbus", "libcurl", "libxml2", "libssl"),
+}
+
+
+def _path(binary):
+    path = os.path.join(house.BUILD, binary)
+    assert os.path.exists(path), f"{path} is not built"
+    return path
+
+
+def _run(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
+                          env={**os.environ, "LC_ALL": "C"}).stdout
+
+
+def _needed(binary):
+    names = re.findall(r"\(NEEDED\).*\[([^]]+)\]", _run("readelf", "-dW", _path(binary)))
+    return {re.sub(r"\.so.*", "", name) for name in names}
+
+
+@pytest.mark.parametrize("binary", sorted(MAY_LINK))
+def test_links_only_what_it_may(binary):
+    extra = _needed(binary) - MAY_LINK[binary] - SYSTEM_LIBRARIES
+    assert not extra, f"{binary} links {', '.join(sorted(extra))}"
+    missing = MUST_LINK[binary] - _needed(binary)
+    assert not missing, f"{binary} does not link {', '.join(sorted(missing))}"
+
+
+@pytest.mark.parametrize("binary", sorted(NEVER_LOADED))
+def test_loads_nothing_it_must_not(binary):
+    loaded = re.findall(r"^\s*(\S+) =>", _run("ldd", _path(binary)), flags=re.M)
+    assert loaded
+    breaches = [name for name in loaded if name.startswith(NEVER_LOADED[binary])]
+    assert not breaches, f"{binary} loads {', '.join(breaches)}"
+
+
+def test_the_provider_exports_its_entry_point_alone():
+    lines = _run("nm", "-D", "--defined-only", _path("modules/ksp.so")).split("\n")
+    assert [line.split()[-1] for line in lines if line] == ["OSSL_provider_init"]
+
+
+@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter"])
+def test_programs_export_no_function(binary):
+    """Data may: the linker copies what a program uses of a library's."""
+    rows = [line.split() for line in _run("nm", "-D", "--defined-only", _path(binary)).split("\n") if line]
+    assert not [row[-1] for row in rows if row[-2] in "TtWiu" and not row[-1].startswith(SANITIZERS)]
+
+
+@pytest.mark.parametrize("binary", sorted(MAY_LINK))
+def test_hardening(binary):
+    dynamic, segments = _run("readelf", "-dW", _path(binary)), _run("readelf", "-lW", _path(binary))
+    assert "BIND_NOW" in dynamic, "relocations are not resolved at start"
+    assert "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK\s+\S+\s+\S+\s+\S+\s+\S+\s+\S+\s+RW\s", segments), "the stack is executable"
+    assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+    if binary.startswith("bin/"):
+        assert re.search(r"Flags:.*\bPIE\b", dynamic)
