@@ -42,7 +42,7 @@ def main(folder, port=0):
     log = events.EventLog(os.path.join(folder, "events.jsonl"))
     board, challenge_list, pki_of = switches.Switches(), challenges.Challenges(), PkiChoice(folder)
     shutil.copy(os.path.join(folder, "ca", "root.pem"), os.path.join(folder, "root.pem"))
-    work = enrollment.Enrollment(pki_of, board, challenge_list, log, os.path.join(folder, "requests"))
+    work = enrollment.Enrollment(pki_of, board, challenge_list, log, os.path.join(folder, "record"))
     try:
         server = web.Server(port, work, pki_of, board, log)
     except OSError:

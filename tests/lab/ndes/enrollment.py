@@ -48,8 +48,12 @@ class Enrollment:
     # PKIOperation
 
     def operate(self, body):
+        answer = self._operate(body)
         if self._switches["record"]:
-            self._record(body)
+            self._record(body, answer.body)
+        return answer
+
+    def _operate(self, body):
         pki = self._pki_of(self._switches)
         try:
             request = messages.open_request(body, pki.recipient(self._switches))
@@ -85,13 +89,14 @@ class Enrollment:
             self._log.write(20600, 0, transaction=outer.transaction)
         return Answer(200, MESSAGE_TYPE, body, {0: "SUCCESS", 2: "FAILURE", 3: "PENDING"}[status], outer.transaction)
 
-    def _record(self, body):
+    def _record(self, *messages_of_one):
         os.makedirs(self._record_folder, exist_ok=True)
         with self._lock:
             self._recorded += 1
             number = self._recorded
-        with open(os.path.join(self._record_folder, f"{number:04}.der"), "wb") as file:
-            file.write(body)
+        for body, name in zip(messages_of_one, ("request", "reply")):
+            with open(os.path.join(self._record_folder, f"{number:04}.{name}.der"), "wb") as file:
+                file.write(body)
 
     def _dispatch(self, pki, request):
         outer, known = request.outer, self._transactions.get(request.outer.transaction)

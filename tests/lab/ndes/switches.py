@@ -147,7 +147,7 @@ TABLE = (
            one_of("printable", "any")),
     flag("template-missing", "the CA does not know the template (event 31, 0x80094800)"),
     # for tests
-    flag("record", "keep every PKIOperation request in ndes/requests"),
+    flag("record", "keep every PKIOperation, request and reply, in DIR/ndes/record"),
 )
 
 _BY_NAME = {switch.name: switch for switch in TABLE}
