@@ -400,7 +400,6 @@ static int verify(void *ctx, const unsigned char *sig, size_t sig_len, const uns
 static int digest_verify_init(void *ctx, const char *name, void *key, const OSSL_PARAM params[])
 {
         struct signature *s = ctx;
-        EVP_PKEY_CTX *pctx = NULL;
 
         if (!take_key(s, key, false) || !set_ctx_params(s, params))
                 return 0;
@@ -411,9 +410,8 @@ static int digest_verify_init(void *ctx, const char *name, void *key, const OSSL
         EVP_MD_CTX_free(s->verifying);
         s->verifying = EVP_MD_CTX_new();
         return s->verifying &&
-               EVP_DigestVerifyInit_ex(s->verifying, &pctx, key_digest_name(s->digest), s->provider->libctx,
-                                       NULL, s->object->public, NULL) == 1 &&
-               set_verify(s, pctx);
+               EVP_DigestVerifyInit_ex(s->verifying, NULL, key_digest_name(s->digest), s->provider->libctx,
+                                       NULL, s->object->public, NULL) == 1;
 }
 
 static int digest_verify_update(void *ctx, const unsigned char *data, size_t len)
@@ -427,7 +425,9 @@ static int digest_verify_final(void *ctx, const unsigned char *sig, size_t sig_l
 {
         const struct signature *s = ctx;
 
-        return s->verifying && EVP_DigestVerifyFinal(s->verifying, sig, sig_len) == 1;
+        /* Padding and salt are set between initialisation and here. */
+        return s->verifying && set_verify(s, EVP_MD_CTX_get_pkey_ctx(s->verifying)) &&
+               EVP_DigestVerifyFinal(s->verifying, sig, sig_len) == 1;
 }
 
 #define ENTRY(id, function)                                                                                  \

@@ -156,7 +156,8 @@ class StrongSwan:
         """Path of the certificate, path of the key, output."""
         key = key or self.key()
         command = ["pki", "--scep", "--url", self.responder.url, "--in", key, "--dn", subject, "--san",
-                   "ss1.example.com", "--cacert-enc", self.encrypt, "--cacert-sig", self.sign, "--outform", "pem", *more]
+                   "ss1.example.com", "--cacert-enc", self.encrypt, "--cacert-sig", self.sign, "--outform", "pem",
+                   *more]
         for authority in self.cas:
             command += ["--cacert", authority]
         if challenge:

@@ -66,8 +66,8 @@ def test_there_are_enough():
     assert len(requests()) >= 15
 
 
-@pytest.mark.parametrize("data", [b"", b"\x30", b"\x30\x80", b"\x00" * 100, b"\x30\x84\xff\xff\xff\xff", b"\x30\x03\x02\x01\x00",
-                                  b"\xa0\x80\x00\x00", b"<html>"])
+@pytest.mark.parametrize("data", [b"", b"\x30", b"\x30\x80", b"\x00" * 100, b"\x30\x84\xff\xff\xff\xff",
+                                  b"\x30\x03\x02\x01\x00", b"\xa0\x80\x00\x00", b"<html>"])
 def test_no_message(data):
     with pytest.raises(messages.Undecodable) as refusal:
         messages.open_outer(data)

@@ -199,4 +199,5 @@ def test_daemon(place, with_daemon):
     third = pids(place)
     assert len({first["scepterd"], second["scepterd"], third["scepterd"]}) == 3
     assert first["ndes"] == third["ndes"]
-    assert "org.scepter1" in run("busctl", "--system", "list", "--acquired", env={**os.environ, **environment(place)}).stdout
+    names = run("busctl", "--system", "list", "--acquired", env={**os.environ, **environment(place)}).stdout
+    assert "org.scepter1" in names

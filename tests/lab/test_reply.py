@@ -11,7 +11,8 @@ from conftest import certificate_text, need, run
 
 def attribute(text, dotted):
     """The value of a signed attribute as openssl prints it; None: there is none."""
-    match = re.search(re.escape(f"({dotted})") + r"\s*(?:set|value\.set):\s*(\S[^\n]*(?:\n\s+[0-9a-f]{4} -[^\n]*)*)", text)
+    value = r"\s*(?:set|value\.set):\s*(\S[^\n]*(?:\n\s+[0-9a-f]{4} -[^\n]*)*)"
+    match = re.search(re.escape(f"({dotted})") + value, text)
     return match[1].strip() if match else None
 
 
@@ -56,7 +57,8 @@ def ask(responder, strongswan):
 
     def send(**switches):
         responder.set(**switches)
-        _, key, _ = strongswan.enroll(responder.challenge(), more=("--interval", "1", "--maxpolltime", "1"), check=False)
+        _, key, _ = strongswan.enroll(responder.challenge(), more=("--interval", "1", "--maxpolltime", "1"),
+                                      check=False)
         return Reply(responder, key, strongswan.sign)
     return send
 
@@ -134,8 +136,9 @@ def test_wrong_nonce(responder, ask):
     """Read from the messages: strongSwan itself does not look at it."""
     for lie in (False, True):
         reply = ask(wrong_nonce="on" if lie else "off")
-        request = run("openssl", "cms", "-cmsout", "-print", "-inform", "der", "-in", responder.recorded("request")).stdout
-        sent = attribute(request, "2.16.840.1.113733.1.9.5")
+        request = responder.recorded("request")
+        printed = run("openssl", "cms", "-cmsout", "-print", "-inform", "der", "-in", request).stdout
+        sent = attribute(printed, "2.16.840.1.113733.1.9.5")
         assert sent and reply.attribute(RECIPIENT_NONCE)
         assert (reply.attribute(RECIPIENT_NONCE) == sent) != lie
 

@@ -32,7 +32,7 @@ class Room:
 
     def __init__(self, root, build):
         folder = os.path.join(root, "tests", "lab")
-        self._profiles = set()
+        self._profiles, self.cpu_ms = set(), 0.0
         self.build, self._lab = build, os.path.join(folder, "lab")
         sys.path.insert(0, folder)
         from parts import commands, daemon, layout, process, services  # the lab's
@@ -83,7 +83,7 @@ class Room:
         return path
 
     def timed(self, *command, allowed=(0,), stdout=None):
-        """Milliseconds from the start of the program to its end."""
+        """Milliseconds from the start of the program to its end; its CPU time goes to self.cpu_ms."""
         output = stdout or "/dev/null"
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                    (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
@@ -91,8 +91,9 @@ class Room:
         path = self.find(command[0])
         start = time.monotonic()
         pid = os.posix_spawn(path, command, self.env, file_actions=actions)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        _, status, usage = os.wait4(pid, 0)
         elapsed = (time.monotonic() - start) * 1e3
+        self.cpu_ms, status = (usage.ru_utime + usage.ru_stime) * 1e3, os.waitstatus_to_exitcode(status)
         if status not in allowed:
             raise BenchError(f"{' '.join(command)} ended with status {status}:\n{self.end_of_log()}")
         return elapsed
@@ -108,6 +109,12 @@ class Room:
         if not pid:
             raise BenchError("scepterd does not run any more:\n" + self.tail("scepterd"))
         return pid
+
+    def daemon_cpu_ms(self):
+        """What the daemon and its workers that ended have used so far."""
+        with open(f"/proc/{self.daemon_pid()}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) * 1e3 / os.sysconf("SC_CLK_TCK")
 
     def tail(self, name):
         with open(self.layout.log_of(name), encoding="utf-8", errors="replace") as file:

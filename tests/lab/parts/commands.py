@@ -11,10 +11,6 @@ import socket
 import subprocess
 import sys
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-
-
 from . import daemon, layout as lay, process, services
 from .layout import LabError, Layout
 
@@ -121,7 +117,8 @@ def up(options):
         records = process.Records(layout)
         running = [name for name in ORDER if records.pid(name)]
         if running:
-            raise LabError(f"a lab already runs in {layout.dir} ({', '.join(running)}); 'lab down {layout.dir}' ends it")
+            raise LabError(f"a lab already runs in {layout.dir} ({', '.join(running)}); "
+                           f"'lab down {layout.dir}' ends it")
         for path in (layout.etc, layout.log, layout.pids):
             lay.folder(path, 0o755)
         try:
