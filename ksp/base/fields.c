@@ -136,12 +136,16 @@ bool fields_valid(struct view in)
 bool fields_find(struct view in, uint16_t tag, struct view *ret_value)
 {
         struct fields_reader reader = {in};
+        struct view value;
         uint16_t found;
         bool bad;
 
-        while (fields_next(&reader, &found, ret_value, &bad))
-                if (found == tag)
+        while (fields_next(&reader, &found, &value, &bad)) {
+                if (found == tag) {
+                        *ret_value = value;
                         return true;
+                }
+        }
         return false;
 }
 

@@ -123,7 +123,7 @@ static enum err store_request(struct enrollment *en, int fd, struct error *e)
         return r ? r : file_write(fd, "request.der", 0600, bytes_view(&en->message), e);
 }
 
-static void tell_request(struct enrollment *en)
+static void tell_request(struct enrollment *en, const char *message)
 {
         const struct event_field fields[] = {{"url", en->record.request_url},
                                              {"exchange", en->record.exchange},
@@ -133,7 +133,7 @@ static void tell_request(struct enrollment *en)
                                              {NULL, NULL}};
 
         event_record(en->d->store, &en->d->clock, en->id, en->record.name, 36, "request-generated",
-                     "The certificate request was made", fields);
+                     message, fields);
 }
 
 static unsigned signer_life(const struct enrollment *en)
@@ -153,6 +153,8 @@ enum err step_build(struct enrollment *en, struct error *e)
 
         if (!r)
                 r = take_stored(en, fd, &found, e);
+        if (!r && found)
+                tell_request(en, "The stored certificate request is sent again");
         if (r || found)
                 return r;
         r = build_request(en, &request, e);
@@ -166,7 +168,7 @@ enum err step_build(struct enrollment *en, struct error *e)
         if (!r)
                 r = store_request(en, fd, e);
         if (!r)
-                tell_request(en);
+                tell_request(en, "The certificate request was made");
         return r;
 }
 

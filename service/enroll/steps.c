@@ -190,6 +190,18 @@ static enum err forget_request(struct enrollment *en, struct error *e)
         return file_remove(fd, "request.der", e);
 }
 
+/* Before the record says "requesting": whoever goes on after a crash has to find it. */
+static enum err keep_challenge(struct enrollment *en, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r;
+
+        if (!en->challenge.len)
+                return ERR_OK;
+        r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
+        return r ? r : file_write(fd, "challenge", 0600, secret_view(&en->challenge), e);
+}
+
 static enum err clear_error(struct record *record, struct error *e)
 {
         enum err r = record_set_text(&record->error_name, "", e);
@@ -232,6 +244,8 @@ enum err step_begin(struct enrollment *en, struct error *e)
                 r = take_challenge(en, id, e);
         if (!r)
                 r = forget_request(en, e);
+        if (!r)
+                r = keep_challenge(en, e);
         if (!r)
                 r = clear_error(&en->record, e);
         if (!r)
@@ -302,8 +316,6 @@ enum err step_key(struct enrollment *en, struct error *e)
         char transaction[SCEP_TRANSACTION_LEN + 1];
         enum err r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
 
-        if (!r && en->challenge.len)
-                r = file_write(fd, "challenge", 0600, secret_view(&en->challenge), e);
         if (!r) /* it has moved to this transaction */
                 r = store_file_remove(en->d->store, STORE_PROFILES, en->record.profile, "challenge", e);
         if (!r)

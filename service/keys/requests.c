@@ -55,7 +55,7 @@ struct operation {
         struct ksp_op op;
         struct connection *connection;
         uint32_t id;
-        uint8_t data[FRAME_DATA_MAX];
+        uint8_t data[FRAME_DATA_MAX], label[FRAME_LABEL_MAX];
 };
 
 /* Any thread. Owns the operation. */
@@ -127,6 +127,8 @@ static enum err operate(struct connection *connection, const struct frame_header
         if (!operation)
                 return error_no_memory(e);
         memcpy(operation->data, request->data.data, request->data.len);
+        if (request->decrypt.label.len)
+                memcpy(operation->label, request->decrypt.label.data, request->decrypt.label.len);
         operation->op = (struct ksp_op){.key = ksp_key_ref(key),
                                         .uid = connection->peer.uid,
                                         .decrypts = h->type == FRAME_DECRYPT,
@@ -134,13 +136,12 @@ static enum err operate(struct connection *connection, const struct frame_header
                                         .decrypt = request->decrypt,
                                         .data = {operation->data, request->data.len},
                                         .done = tpm_done};
+        operation->op.decrypt.label = (struct view){operation->label, request->decrypt.label.len};
         operation->id = h->id;
         operation->connection = connection;
         atomic_fetch_add_explicit(&connection->references, 1, memory_order_relaxed);
         atomic_fetch_add(&connection->operations, 1);
-        if (request->decrypt.label.len)
-                r = error_set(&operation->op.error, ERR_UNSUPPORTED, "OAEP labels are not supported");
-        else if (ksp_key_in_tpm(key))
+        if (ksp_key_in_tpm(key))
                 ksp_submit(&operation->op);
         else
                 r = pool_submit(connection_daemon(connection)->pool, run_software, nothing, operation,

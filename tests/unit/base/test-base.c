@@ -219,6 +219,12 @@ static void fields_round_trip(void **state)
         expect_err(fields_get_str(in, 1, 2, &s, &e), ERR_PROTOCOL);
         expect_err(fields_get_u64(in, 1, &n, &e), ERR_PROTOCOL);
         expect_err(fields_get_u64(in, 9, &n, &e), ERR_PROTOCOL);
+        {
+                struct view untouched = {NULL, 0};
+
+                assert_false(fields_find(in, 9, &untouched));
+                assert_null(untouched.data);
+        }
         /* Every cut that is not between two fields is malformed. */
         for (size_t len = 1; len < out.len; len++)
                 assert_int_equal(fields_valid((struct view){out.data, len}), len == 9 || len == 23);

@@ -1,0 +1,126 @@
+"""Programs of others with ksp.so: the openssl command, TLS client authentication, more processes than the TPM has slots,
+a restart of the daemon under a running program."""
+import concurrent.futures
+import subprocess
+
+import pytest
+
+import labs
+
+
+@pytest.fixture(scope="module")
+def keys():
+    with labs.lab() as lab:
+        for protection, algorithm in (("tpm", "rsa-2048"), ("tpm", "ec-p256"), ("software", "rsa-2048"),
+                                      ("software", "ec-p256")):
+            name = f"{protection}-{algorithm}"
+            lab.add(name, protection=protection, algorithm=algorithm)
+            assert lab.enroll(name).returncode == 0
+        yield lab
+
+
+NAMES = ["tpm-rsa-2048", "tpm-ec-p256", "software-rsa-2048", "software-ec-p256"]
+KSP = ("-provider", "ksp", "-provider", "default")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sign_and_verify(keys, name):
+    data = keys.write("data", "to be signed")
+    public = keys.write("public.pem", keys.openssl("x509", "-in", keys.certificate(name) / "current/cert.pem", "-noout",
+                                                   "-pubkey").stdout)
+    variants = [("-sha256",), ("-sha1",), ("-sha512",)]
+    if "rsa" in name:
+        variants += [("-sha256", "-sigopt", "rsa_padding_mode:pss"),
+                     ("-sha384", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:max")]
+    for variant in variants:
+        done = keys.openssl("dgst", *KSP, *variant, "-sign", f"ksp:{name}", "-out", keys.files / "sig", data)
+        assert done.returncode == 0, done.stderr
+        done = keys.openssl("dgst", *variant, "-verify", public, "-signature", keys.files / "sig", data)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "rsa" in name])
+def test_cms_decrypt(keys, name):
+    data = keys.write("secret", "for this key alone")
+    cert = keys.certificate(name) / "current/cert.pem"
+    for options in ((), ("-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256")):
+        done = keys.openssl("cms", "-encrypt", "-aes128", "-binary", "-outform", "DER", "-in", data, "-out",
+                            keys.files / "cms", "-recip", cert, *options)
+        assert done.returncode == 0, done.stderr
+        done = keys.openssl("cms", *KSP, "-decrypt", "-inform", "DER", "-in", keys.files / "cms", "-inkey", f"ksp:{name}")
+        assert done.returncode == 0 and done.stdout == "for this key alone", done.stderr
+
+
+def test_private_half_stays(keys):
+    done = keys.openssl("pkey", *KSP, "-in", "ksp:software-rsa-2048")
+    assert "PRIVATE KEY" not in done.stdout
+    done = keys.openssl("pkcs12", *KSP, "-export", "-inkey", "ksp:software-rsa-2048", "-in",
+                        keys.certificate("software-rsa-2048") / "current/cert.pem", "-passout", "pass:x")
+    assert done.returncode != 0
+
+
+def test_store_has_key_and_certificate(keys):
+    done = keys.openssl("storeutl", *KSP, "-noout", "-text", "ksp:tpm-rsa-2048")
+    assert "Certificate:" in done.stdout and "Total found: 2" in done.stdout, done.stderr
+
+
+def test_unknown_key(keys):
+    done = keys.openssl("pkey", *KSP, "-in", "ksp:nothing", "-pubout")
+    assert done.returncode != 0 and "There is no key 'nothing' for you" in done.stderr
+    done = keys.openssl("pkey", *KSP, "-in", "ksp:id=12", "-pubout")
+    assert done.returncode != 0 and "hexadecimal" in done.stderr
+
+
+@pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
+@pytest.mark.parametrize("name", NAMES)
+def test_tls_client_authentication(keys, name, version):
+    """A server that demands a certificate of the lab's CA; the client's key is used through the key socket."""
+    server = keys.files / "server"
+    if not server.with_suffix(".pem").exists():
+        made = keys.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                        f"{server}.key", "-out", f"{server}.pem")
+        assert made.returncode == 0
+    process = subprocess.Popen(
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", f"{server}.pem", "-key", f"{server}.key", "-CAfile",
+         keys.root, "-Verify", "3", "-verify_return_error", "-naccept", "1", "-rev", version],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        while "ACCEPT" not in (line := process.stdout.readline()):
+            assert line
+        port = line.strip().rsplit(":", 1)[1]
+        current = keys.certificate(name) / "current"
+        done = keys.openssl("s_client", *KSP, "-connect", f"127.0.0.1:{port}", "-cert", current / "cert.pem", "-cert_chain",
+                            current / "chain.pem", "-key", f"ksp:{name}", "-CAfile", f"{server}.pem", "-quiet",
+                            "-verify_return_error", version, input="hello\n")
+        assert "olleh" in done.stdout, done.stderr
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_many_processes_at_once(keys):
+    data = keys.write("many", "x")
+
+    def sign(number):
+        return keys.openssl("dgst", *KSP, "-sha256", "-sign", f"ksp:{NAMES[number % 4]}", "-out",
+                            keys.files / f"many-{number}.sig", data).returncode
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(sign, range(32))) == {0}
+
+
+def test_daemon_restarts_under_a_program(keys):
+    """One process that signs, waits for a line, and signs again: it reopens its key by id on a new connection."""
+    data = keys.write("twice", "x")
+    script = (f"dgst -provider ksp -provider default -sha256 -sign ksp:tpm-ec-p256 -out {keys.files}/one {data}\n")
+    process = subprocess.Popen(["openssl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**keys.env, **labs.foreign_environment()})
+    process.stdin.write(script)
+    process.stdin.flush()
+    while not (keys.files / "one").exists():
+        assert process.poll() is None
+    keys.daemon("restart")
+    process.stdin.write(script.replace("/one", "/two"))
+    process.stdin.close()
+    process.wait(timeout=60)
+    assert (keys.files / "two").stat().st_size > 60, process.stderr.read()

@@ -1,0 +1,179 @@
+"""The interface itself: descriptors that are no memfds, unknown options, pages, strings that are no UTF-8."""
+import os
+import pathlib
+import socket
+import sys
+
+import dbus
+import dbus.bus
+import pytest
+
+import labs
+
+MANAGER, PROFILE, CERTIFICATE = "org.scepter1.Manager", "org.scepter1.Profile", "org.scepter1.Certificate"
+
+
+@pytest.fixture(scope="module")
+def bus(lab):
+    return dbus.bus.BusConnection(lab.env["DBUS_SYSTEM_BUS_ADDRESS"])
+
+
+@pytest.fixture(scope="module")
+def manager(bus):
+    return dbus.Interface(bus.get_object("org.scepter1", "/org/scepter1", introspect=False), MANAGER)
+
+
+def memfd(content):
+    fd = os.memfd_create("test")
+    os.write(fd, content)
+    return fd
+
+
+def error_name(call):
+    with pytest.raises(dbus.DBusException) as raised:
+        call()
+    return raised.value.get_dbus_name().replace("org.scepter1.Error.", "")
+
+
+def descriptors():
+    read, write = os.pipe()
+    pair = socket.socketpair()
+    yield "pipe", read
+    yield "socket", pair[0].fileno()
+    yield "file", os.open("/etc/passwd", os.O_RDONLY)
+    yield "directory", os.open("/", os.O_RDONLY)
+    yield "null", os.open("/dev/null", os.O_RDONLY)
+    yield "path", os.open("/etc/passwd", os.O_PATH)
+    os.close(write)
+
+
+def test_no_memfd(manager):
+    for name, fd in descriptors():
+        got = error_name(lambda fd=fd: manager.AddProfile("ini", dbus.types.UnixFd(fd), {}, signature="sha{sv}"))
+        assert got == "NotAMemfd", name
+
+
+def test_lying_memfd(manager):
+    fd = os.memfd_create("sparse")
+    os.ftruncate(fd, 10 << 30)
+    assert error_name(lambda: manager.ApplySyncML(dbus.types.UnixFd(fd), {}, signature="ha{sv}")) == "TooLarge"
+
+
+def test_unknown_option(manager):
+    call = lambda: manager.ListCertificates(dbus.UInt64(0), dbus.UInt32(0), {"nonsense": 1}, signature="tua{sv}")  # noqa: E731
+    with pytest.raises(dbus.DBusException) as raised:
+        call()
+    assert raised.value.get_dbus_name() == "org.scepter1.Error.UnknownOption" and "nonsense" in str(raised.value)
+
+
+WRONG = [
+    (lambda m: m.AddProfile("toml", dbus.types.UnixFd(memfd(b"x")), {}, signature="sha{sv}"), "InvalidArgument"),
+    (lambda m: m.ListCertificates(dbus.UInt64(0), dbus.UInt32(251), {}, signature="tua{sv}"), "InvalidArgument"),
+    (lambda m: m.Enroll(dbus.ObjectPath("/"), {}, signature="oa{sv}"), "NotFound"),
+    (lambda m: m.Enroll(dbus.ObjectPath("/org/scepter1/profile/x"), {}, signature="oa{sv}"), "NotFound"),
+    (lambda m: m.GetEvents({"certificate": dbus.ObjectPath("/nothing")}, signature="a{sv}"), "NotFound"),
+    (lambda m: m.GetEvents({"limit": dbus.UInt32(10001)}, signature="a{sv}"), "InvalidArgument"),
+]
+
+
+@pytest.mark.parametrize("row", range(len(WRONG)))
+def test_wrong_arguments(manager, row):
+    call, wanted = WRONG[row]
+    assert error_name(lambda: call(manager)) == wanted
+
+
+def test_wrong_signature(manager):
+    with pytest.raises(dbus.DBusException) as raised:
+        manager.Subscribe("x", signature="s")
+    assert "InvalidArgs" in raised.value.get_dbus_name() or "InvalidArgument" in raised.value.get_dbus_name()
+
+
+def test_pages(lab, manager):
+    lab.add("paged")
+    for name in ("paged", "paged-2", "paged-3"):
+        if name != "paged":
+            lab.add(name)
+        assert lab.enroll(name).returncode == 0
+    seen, cursor, rounds = [], dbus.UInt64(0), 0
+    while True:
+        page, cursor = manager.ListCertificates(cursor, dbus.UInt32(1), {}, signature="tua{sv}")
+        assert len(page) <= 1
+        seen += [str(row[1]) for row in page]
+        rounds += 1
+        if not cursor:
+            break
+    assert seen == ["paged", "paged-2", "paged-3"] and rounds == 3
+    page, _ = manager.ListCertificates(dbus.UInt64(0), dbus.UInt32(0), {"name": "paged-2"}, signature="tua{sv}")
+    assert [str(row[1]) for row in page] == ["paged-2"]
+
+
+def test_introspection_is_the_xml(bus):
+    for path, interface, name in (("/org/scepter1", MANAGER, "Manager"),):
+        live = bus.get_object("org.scepter1", path, introspect=False).Introspect(
+            dbus_interface="org.freedesktop.DBus.Introspectable")
+        wanted = (labs.SOURCE / f"dbus/org.scepter1.{name}.xml").read_text()
+        assert f'<interface name="{interface}">' in live
+        for line in wanted.splitlines():
+            if line.strip().startswith(("<method", "<property", "<arg", "<signal")):
+                assert line.strip().split(">")[0] in live, line
+
+
+def test_properties_are_read_only(bus):
+    properties = dbus.Interface(bus.get_object("org.scepter1", "/org/scepter1", introspect=False),
+                                "org.freedesktop.DBus.Properties")
+    with pytest.raises(dbus.DBusException):
+        properties.Set(MANAGER, "Version", "x")
+    assert str(properties.Get(MANAGER, "Version"))
+    assert error_name(lambda: properties.Get(MANAGER, "Nothing"))
+
+
+def test_bytes_that_are_no_text(lab):
+    """A profile whose texts are not UTF-8, and a server whose words are not: the service lives and says so."""
+    path = lab.write("latin.profile", lab.profile_text("latin").encode().replace(b"O=Contoso", b"O=Caf\xe9"))
+    done = lab.scepter("profile", "add", path, "--json")
+    assert done.returncode == 2
+    for raw in (b"\xff\xfe", b"a\x00b"):
+        path = lab.write("raw.profile", raw)
+        assert lab.scepter("profile", "add", path).returncode == 2
+    lab.serves()
+
+
+def raw_call(address, body):
+    """A message with a string that is not UTF-8, past libdbus: the bus itself or the service may hang up, not die."""
+    path = address.split("unix:path=")[1].split(",")[0]
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(path)
+        connection.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+        connection.recv(1000)
+        connection.sendall(b"BEGIN\r\n" + body)
+        try:
+            connection.recv(1000)
+        except OSError:
+            pass
+
+
+def test_raw_rubbish_on_the_bus(lab):
+    for body in (b"l\1\0\1" + b"\xff" * 60, os.urandom(200), b""):
+        raw_call(lab.env["DBUS_SYSTEM_BUS_ADDRESS"], body)
+    lab.serves()
+
+
+def test_rubbish_on_the_key_socket(lab):
+    for body in (b"\1\1\0\0\0\0\0\1\xff\xff\xff\xff", os.urandom(5000), b"\2" * 12, b"\1\2\0\0\0\0\0\1\0\0\0\5hello", b""):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(lab.env["SCEPTER_KEYS"])
+            try:
+                connection.sendall(body)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+            except OSError:
+                pass
+    lab.serves()
+    assert pathlib.Path(lab.env["SCEPTER_KEYS"]).is_socket()
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__]))
