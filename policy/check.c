@@ -73,8 +73,8 @@ static void decide(struct check_result *r, enum check_verdict verdict, const cha
                         text);
         if (verdict == CHECK_KEPT)
                 (void)error_remedy(e, ERR_CERTIFICATE_REFUSED,
-                                   "Correct the CA's template, or take the certificate as it is with "
-                                   "'scepter renew --accept'.");
+                                   "Correct the CA's template and enroll again; the certificate as it came is kept "
+                                   "in refused.pem.");
 }
 
 static void name_text(const X509_NAME *name, char *ret, size_t size)

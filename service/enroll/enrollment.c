@@ -321,7 +321,13 @@ static void refused(struct enrollment *en, const struct result_exchanged *reply)
         (void)error_set(&e, ERR_SERVER_REFUSED, "The server refused the request: %s (%s)%s%s%s",
                         scep_fail_name(info), scep_fail_meaning(info), hresult,
                         reply->text ? "; it says: " : "", reply->text ? reply->text : "");
-        (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", scep_fail_remedy(info));
+        /* CERTSRV_E_UNSUPPORTED_CERT_TYPE: the CA does not know the template (NDES: event 31). */
+        if (reply->has_hresult && reply->hresult == 0x80094800)
+                (void)error_remedy(&e, ERR_SERVER_REFUSED,
+                                   "On the server: publish the template at the CA, and see that NDES's registry holds its "
+                                   "name, not its display name.");
+        else
+                (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", scep_fail_remedy(info));
         fail(en, &e);
 }
 

@@ -106,9 +106,10 @@ def test_kill_and_go_on(lab, ndes, protection, state):
         try:
             home = lab.certificate(name)
         except (AssertionError, json.JSONDecodeError, FileNotFoundError):
-            pass
+            assert process.poll() is None, "it ended before it began"
     while not (home / KILL_AT[state]).exists():
         assert not (home / "current").exists(), "too late to kill it"
+        assert process.poll() is None, "it ended before it could be killed"
     pid = daemon_pid(lab)
     os.kill(pid, signal.SIGKILL)
     process.wait(timeout=60)

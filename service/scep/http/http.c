@@ -234,7 +234,7 @@ static enum err transfer_error(const struct transfer *t, CURLcode code, const ch
         if (t->no_memory || code == CURLE_OUT_OF_MEMORY)
                 return error_no_memory(e);
         if (t->too_large)
-                return error_set(e, ERR_TOO_LARGE, "The server's answer is larger than %d octets",
+                return error_set(e, ERR_REPLY, "The server's answer is larger than %d octets",
                                  HTTP_BODY_MAX);
         if (t->denied) {
                 (void)error_set(

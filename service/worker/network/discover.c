@@ -57,7 +57,8 @@ static enum err ask_caps(const struct job_discover *job, const char *url, bool w
                 return caps_parse(bytes_view(&f->caps.body), &caps, e);
         /* Old IIS closes the connection on GetCACaps; other servers refuse it by status. GetCACert will tell.
          * A redirect is no answer of a SCEP server, and neither is a web page. */
-        if ((r == ERR_HTTP && (f->caps.status < 300 || f->caps.status >= 400) && !*ret_missing) ||
+        if ((r == ERR_HTTP && (f->caps.status < 300 || f->caps.status >= 400) &&
+             (!*ret_missing || (job->want & DISCOVER_CERTS))) ||
             (r == ERR_NETWORK && f->caps.status == 0 && (job->want & DISCOVER_CERTS))) {
                 bytes_done(&f->caps.body);
                 return ERR_OK;

@@ -3,6 +3,7 @@ import os
 import pwd
 import secrets
 import shutil
+import subprocess
 
 from . import process
 from .layout import DAEMON_UID, LabError, folder, write
@@ -53,7 +54,19 @@ def program(layout, settings):
     return os.path.join(copies, "scepterd")
 
 
+def flush_tpm(layout):
+    """What the kernel's resource manager does behind /dev/tpmrm0 when a process ends, and swtpm does not: give the object
+    slots of a killed daemon back."""
+    if shutil.which("tpm2_flushcontext") is None:
+        return
+    for kind in ("-t", "-s"):
+        subprocess.run(["tpm2_flushcontext", kind, "-T", f"swtpm:path={layout.tpm_socket}"], check=False, timeout=30,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "TSS2_LOG": "all+NONE"})
+
+
 def start(layout, records, settings):
+    if settings["tpm"]:
+        flush_tpm(layout)
     command = [program(layout, settings), "--config", os.path.join(layout.etc, "scepter.conf"), "--exec-workers",
                *settings["arguments"]]
     if settings["root"]:
