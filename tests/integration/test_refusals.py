@@ -175,7 +175,7 @@ def test_no_service(lab):
     lab.daemon("restart")
     lab.serves()
     env = {"SCEPTER_KEYS": f"{lab.dir}/nowhere"}
-    done = lab.run("openssl", "pkey", "-provider", "ksp", "-provider", "default", "-in", "ksp:x", "-pubout",
+    done = lab.run("openssl", "pkey", "-provider", "default", "-provider", "ksp", "-in", "ksp:x", "-pubout",
                    env={**labs.foreign_environment(), **env})
     assert done.returncode != 0 and "does not answer at" in done.stderr
 

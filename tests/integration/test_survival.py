@@ -125,7 +125,7 @@ def test_kill_and_go_on(lab, ndes, protection, state):
     # The first request may have reached the CA before the kill; the second was the same transaction.
     assert issued(lab) == before + 1
     public = lab.openssl("x509", "-in", home / "current/cert.pem", "-noout", "-pubkey").stdout
-    with_key = lab.openssl("pkey", "-provider", "ksp", "-provider", "default", "-in", f"ksp:{name}", "-pubout").stdout
+    with_key = lab.openssl("pkey", "-provider", "default", "-provider", "ksp", "-in", f"ksp:{name}", "-pubout").stdout
     assert public == with_key
 
 

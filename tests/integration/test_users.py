@@ -95,7 +95,7 @@ def test_events(users):
 def openssl_sign(lab, who, key):
     data = lab.write("signed-data", "x")
     user = uid(who) if who else None
-    return lab.openssl("dgst", "-provider", "ksp", "-provider", "default", "-sha256", "-sign", key, data, user=user,
+    return lab.openssl("dgst", "-provider", "default", "-provider", "ksp", "-sha256", "-sign", key, data, user=user,
                        errors="replace")
 
 
