@@ -141,6 +141,6 @@ def measure(room, given):
                  row(f"idle {when}: RSS, MiB", found["Rss"])]
     notes = [f"{given.rounds} starts, {2 * given.rounds} lists"]
     if not fresh:
-        notes.append("memory of another user's process is shown to root alone")
+        notes.append("scepterd is not dumpable: its memory is shown to root alone")
     return [{"title": "scepterd with 1 certificate", "unit": "", "rows": rows, "notes": notes,
              "samples": {"start": starts, "list": lists}}]
