@@ -121,18 +121,35 @@ def test_many_processes_at_once(keys):
         assert set(pool.map(sign, range(32))) == {0}
 
 
-def test_daemon_restarts_under_a_program(keys):
-    """One process that signs, waits for a line, and signs again: it reopens its key by id on a new connection."""
-    data = keys.write("twice", "x")
-    script = (f"dgst -provider default -provider ksp -sha256 -sign ksp:tpm-ec-p256 -out {keys.files}/one {data}\n")
-    process = subprocess.Popen(["openssl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**keys.env, **labs.foreign_environment()})
-    process.stdin.write(script)
-    process.stdin.flush()
-    while not (keys.files / "one").exists():
-        assert process.poll() is None
-    keys.daemon("restart")
-    process.stdin.write(script.replace("/one", "/two"))
-    process.stdin.close()
-    process.wait(timeout=60)
-    assert (keys.files / "two").stat().st_size > 60, process.stderr.read()
+class Holder:
+    """A program that keeps a key open and signs when it is told to."""
+
+    def __init__(self, lab, uri):
+        self.process = subprocess.Popen([labs.BUILD / "bin/hold-key", uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env={**lab.env, "ASAN_OPTIONS": "detect_leaks=0"})
+        assert self.process.stdout.readline() == "ready\n"
+
+    def tell(self, word):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        assert self.process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_program_outlives_the_daemon(keys, name):
+    """It signs, forks, loses the daemon, and signs again: keys are opened again by id on a new connection."""
+    with Holder(keys, f"ksp:{name}") as holder:
+        assert [holder.tell(word) for word in ("sign", "fork", "sign")] == ["ok"] * 3
+        keys.daemon("restart")
+        assert [holder.tell(word) for word in ("sign", "fork", "sign")] == ["ok"] * 3
+        keys.daemon("kill")
+        assert "does not answer" in holder.tell("sign")
+        keys.daemon("restart")
+        assert holder.tell("sign") == "ok"
