@@ -6,7 +6,6 @@ path stands between two turns of raw ESYS and is compared with their mean.
 """
 import os
 import select
-import statistics
 import subprocess
 
 from .room import BenchError
@@ -94,12 +93,7 @@ def _one(room, given, kind, title, genpkey, least_ksp, least_so):
         for signer in signers.values():
             signer.close()
 
-    def rate(name):
-        return statistics.median(rates[name]) if name in rates else None
-
-    def ratio(name):
-        return statistics.median(ratios[name]) if name in ratios else None
-
+    rate, ratio = rates.get, ratios.get
     return {"title": title + " signatures", "unit": "per second", "ratio": "/ raw ESYS",
             "rows": [row("raw ESYS, loaded key, password session", rate("raw")),
                      row("ksp.h in process", rate("ksp.h"), ratio("ksp.h"), ("at least", least_ksp), "ratio"),
