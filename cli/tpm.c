@@ -12,8 +12,8 @@
 enum { ANSWER_MS = 3000 };
 
 /*
- * What the service shows is what the TPM last said; looking has the TPM asked again, and the answer comes as a signal.
- * A TPM that does not answer in time is shown as it was.
+ * What the service shows is what the TPM last said; looking has the TPM asked again, and the answer comes as
+ * a signal. A TPM that does not answer in time is shown as it was.
  */
 static enum err ask_afresh(struct cli *cli, struct error *e)
 {

@@ -72,9 +72,10 @@ static void decide(struct check_result *r, enum check_verdict verdict, const cha
         (void)error_set(e, ERR_CERTIFICATE_REFUSED, "The CA issued a certificate that does not fit: %s",
                         text);
         if (verdict == CHECK_KEPT)
-                (void)error_remedy(e, ERR_CERTIFICATE_REFUSED,
-                                   "Correct the CA's template and enroll again; the certificate as it came is kept "
-                                   "in refused.pem.");
+                (void)error_remedy(
+                        e, ERR_CERTIFICATE_REFUSED,
+                        "Correct the CA's template and enroll again; the certificate as it came is kept "
+                        "in refused.pem.");
 }
 
 static void name_text(const X509_NAME *name, char *ret, size_t size)

@@ -8,7 +8,7 @@ scepter_program(scepterd
     work/pool.c work/workers.c
     keys/access.c keys/requests.c keys/server.c
     model/model.c
-    enroll/lifecycle.c enroll/facts.c enroll/events.c enroll/enrollment.c enroll/steps.c enroll/messages.c enroll/install.c
+    enroll/lifecycle.c enroll/facts.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/steps.c enroll/messages.c enroll/install.c
     objects/tree.c objects/authority.c objects/manager.c objects/profile.c objects/certificate.c objects/intake.c
     objects/enroll.c objects/syncml.c objects/remove.c objects/tpm-status.c)
 target_include_directories(scepterd PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})

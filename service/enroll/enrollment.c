@@ -12,18 +12,7 @@
 #include "policy/command.h"
 #include "objects/objects.h"
 
-enum {
-        CONNECT_MS = 15 * 1000,
-        TOTAL_MS = 60 * 1000, /* a first answer of NDES can take seconds */
-        POLL_SLOW = 3600,     /* seconds, once RetryCount is used up */
-};
-
-static void next_discover(struct enrollment *en);
-static void next_build(struct enrollment *en);
-static void next_exchange(struct enrollment *en);
-static void fail(struct enrollment *en, const struct error *why);
-
-static void forget_exchange(struct enrollment *en)
+void enrollment_forget_exchange(struct enrollment *en)
 {
         bytes_done(&en->caps_body);
         bytes_done(&en->certs_body);
@@ -36,12 +25,12 @@ static void forget_exchange(struct enrollment *en)
         en->n_issued = 0;
 }
 
-static void enrollment_free(struct enrollment *en)
+void enrollment_free(struct enrollment *en)
 {
         if (en->job)
                 worker_job_cancel(STEAL(en->job));
         (void)sd_event_source_disable_unref(STEAL(en->timer));
-        forget_exchange(en);
+        enrollment_forget_exchange(en);
         record_done_p(&en->record);
         if (en->have_plan)
                 plan_done(&en->plan);
@@ -90,8 +79,8 @@ static void step_done(void *ctx)
                 next(en);
 }
 
-static void begin_step(struct enrollment *en, enum err (*run)(struct enrollment *en, struct error *e),
-                       void (*next)(struct enrollment *en))
+void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *en, struct error *e),
+                     void (*next)(struct enrollment *en))
 {
         struct step *step = malloc(sizeof *step);
         struct error e = {0};
@@ -112,7 +101,7 @@ static void begin_step(struct enrollment *en, enum err (*run)(struct enrollment 
 }
 
 /* What is on the disk is what the bus shows. */
-static void publish(struct enrollment *en, const char *progress)
+void enrollment_publish(struct enrollment *en, const char *progress)
 {
         struct error e = {0};
 
@@ -126,7 +115,7 @@ static void after_failure(struct enrollment *en)
 {
         if (en->result)
                 log_error(LOG_ERR, &en->error);
-        publish(en, "");
+        enrollment_publish(en, "");
         enrollment_free(en);
 }
 
@@ -136,315 +125,42 @@ static bool is_final(enum err code)
         return code == ERR_SERVER_REFUSED || code == ERR_CERTIFICATE_REFUSED;
 }
 
-struct failure {
-        struct enrollment *en;
-        struct error why;
-};
-
-static void run_failure(void *ctx)
+/* The failure of an earlier step, into the record. */
+static enum err step_tell_failure(struct enrollment *en, struct error *e)
 {
-        struct failure *failure = ctx;
+        const struct error why = en->why;
 
-        failure->en->error = (struct error){0};
-        failure->en->result =
-                step_fail(failure->en, &failure->why, is_final(failure->why.code), &failure->en->error);
+        return step_fail(en, &why, is_final(why.code), e);
 }
 
-static void failure_done(void *ctx)
+void enrollment_fail(struct enrollment *en, const struct error *why)
 {
-        struct failure *failure = ctx;
-        struct enrollment *en = failure->en;
-
-        free(failure);
-        en->busy = false;
-        if (en->abandoned)
-                enrollment_free(en);
-        else if (en->cancelled)
-                end_cancelled(en);
-        else
-                after_failure(en);
+        en->why = *why;
+        enrollment_step(en, step_tell_failure, after_failure);
 }
 
-static void fail(struct enrollment *en, const struct error *why)
-{
-        struct failure *failure = malloc(sizeof *failure);
-
-        if (failure) {
-                *failure = (struct failure){en, *why};
-                if (pool_submit(en->d->pool, run_failure, failure_done, failure, NULL) == ERR_OK) {
-                        en->busy = true;
-                        return;
-                }
-        }
-        free(failure);
-        log_error(LOG_ERR, why);
-        enrollment_free(
-                en); /* out of memory: the record still says "requesting", and a restart takes it up */
-}
-
-static bool failed(struct enrollment *en)
+bool enrollment_failed(struct enrollment *en)
 {
         if (!en->result)
                 return false;
         if (en->error.code == ERR_OK)
                 (void)error_set(&en->error, en->result, "The enrollment failed");
-        fail(en, &en->error);
+        enrollment_fail(en, &en->error);
         return true;
-}
-
-static void link_options(const struct enrollment *en, struct job_link *ret)
-{
-        *ret = (struct job_link){.proxy = en->plan.proxy,
-                                 .ca_bundle = bytes_view(&en->ca_bundle),
-                                 .connect_ms = CONNECT_MS,
-                                 .total_ms = TOTAL_MS,
-                                 .deny_local = en->deny_local};
-}
-
-static void after_install(struct enrollment *en)
-{
-        if (failed(en))
-                return;
-        publish(en, "");
-        enrollment_free(en);
-}
-
-static void after_poll(struct enrollment *en)
-{
-        if (!failed(en))
-                next_exchange(en);
-}
-
-static void after_repeated_choice(struct enrollment *en)
-{
-        if (!failed(en))
-                begin_step(en, step_poll, after_poll);
-}
-
-static void on_discovered(void *ctx, const struct result *result, const struct error *failure);
-
-static void discover(struct enrollment *en)
-{
-        static const uint64_t suffixes[] = {
-                [SUFFIX_AUTO] = 0, [SUFFIX_NO] = 1, [SUFFIX_YES] = 2}; /* enum scep_suffix */
-        struct job job = {.kind = JOB_DISCOVER,
-                          .of.discover = {.identifier = en->plan.ca_identifier, .want = DISCOVER_BOTH}};
-        struct error e = {0};
-
-        forget_exchange(en);
-        for (size_t i = 0; i < en->plan.urls.count && i < JOB_URLS_MAX; i++)
-                job.of.discover.urls.at[job.of.discover.urls.n++] = en->plan.urls.items[i];
-        job.of.discover.suffix = suffixes[en->plan.suffix];
-        link_options(en, &job.of.discover.link);
-        if (workers_start(en->d->workers, &job, NULL, en->owner, on_discovered, en, &en->job, &e))
-                fail(en, &e);
-}
-
-static int on_poll_time(sd_event_source *source, uint64_t usec, void *ctx)
-{
-        struct enrollment *en = ctx;
-
-        (void)source;
-        (void)usec;
-        (void)sd_event_source_disable_unref(STEAL(en->timer));
-        discover(en); /* RA certificates are read anew before each request */
-        return 0;
-}
-
-static void wait_for_poll(struct enrollment *en)
-{
-        uint64_t now = clock_now(&en->d->clock);
-        uint64_t seconds = en->record.next_poll > now ? en->record.next_poll - now : 0;
-        int r = sd_event_add_time_relative(en->d->event, &en->timer, CLOCK_BOOTTIME,
-                                           clock_wait_usec(&en->d->clock, seconds), 0, on_poll_time, en);
-
-        if (r < 0) {
-                struct error e = {0};
-
-                (void)errno_error(&e, -r, "The event loop took no timer");
-                fail(en, &e);
-        }
-}
-
-static enum err step_pending(struct enrollment *en, struct error *e)
-{
-        struct record *record = &en->record;
-        uint64_t now = clock_now(&en->d->clock), delay = (uint64_t)en->plan.retry_delay * 60;
-
-        if (!record->pending_since) {
-                const struct event_field fields[] = {{"transaction", record->transaction}, {NULL, NULL}};
-
-                record->pending_since = now;
-                event_record(en->d->store, &en->d->clock, en->id, record->name, 2, "pending",
-                             "The CA wants a person to approve the request", fields);
-        } else {
-                record->polls++;
-        }
-        if (now - record->pending_since >= en->plan.pending_limit)
-                return error_set(e, ERR_SERVER_REFUSED, "The request was not approved within %llu hours",
-                                 (unsigned long long)en->plan.pending_limit / 3600);
-        record->next_poll = now + (record->polls < en->plan.retry_count ? delay : POLL_SLOW);
-        return record_move(en, LIFE_PENDING, e);
-}
-
-static void after_pending(struct enrollment *en)
-{
-        if (failed(en))
-                return;
-        publish(en, "pending");
-        wait_for_poll(en);
-}
-
-static enum err keep_issued(struct enrollment *en, const struct result_exchanged *reply, struct error *e)
-{
-        en->reply_notes = (unsigned)reply->notes;
-        for (size_t i = 0; i < reply->certs.n && i < JOB_CERTS_MAX; i++) {
-                enum err r = bytes_copy(&en->issued[i], reply->certs.at[i].data, reply->certs.at[i].len, e);
-
-                if (r)
-                        return r;
-                en->n_issued = i + 1;
-        }
-        return ERR_OK;
-}
-
-static void refused(struct enrollment *en, const struct result_exchanged *reply)
-{
-        const enum scep_fail info = (enum scep_fail)reply->fail;
-        const char *name = reply->has_hresult ? scep_hresult_name((uint32_t)reply->hresult) : NULL;
-        char hresult[64] = "";
-        struct error e = {0};
-
-        if (reply->has_hresult)
-                (void)snprintf(hresult, sizeof hresult, "; HRESULT 0x%08x%s%s", (unsigned)reply->hresult,
-                               name ? " " : "", name ? name : "");
-        (void)error_set(&e, ERR_SERVER_REFUSED, "The server refused the request: %s (%s)%s%s%s",
-                        scep_fail_name(info), scep_fail_meaning(info), hresult,
-                        reply->text ? "; it says: " : "", reply->text ? reply->text : "");
-        /* CERTSRV_E_UNSUPPORTED_CERT_TYPE: the CA does not know the template (NDES: event 31). */
-        if (reply->has_hresult && reply->hresult == 0x80094800)
-                (void)error_remedy(&e, ERR_SERVER_REFUSED,
-                                   "On the server: publish the template at the CA, and see that NDES's registry holds its "
-                                   "name, not its display name.");
-        else
-                (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", scep_fail_remedy(info));
-        fail(en, &e);
-}
-
-static void on_exchanged(void *ctx, const struct result *result, const struct error *failure)
-{
-        struct enrollment *en = ctx;
-        struct error e = {0};
-
-        en->job = NULL;
-        if (failure) {
-                fail(en, failure);
-                return;
-        }
-        switch ((enum scep_status)result->of.exchanged.status) {
-        case SCEP_SUCCESS:
-                if (keep_issued(en, &result->of.exchanged, &e)) {
-                        fail(en, &e);
-                        return;
-                }
-                publish(en, "check");
-                begin_step(en, step_install, after_install);
-                return;
-        case SCEP_PENDING:
-                begin_step(en, step_pending, after_pending);
-                return;
-        case SCEP_FAILURE:
-                refused(en, &result->of.exchanged);
-                return;
-        }
-        (void)error_set(&e, ERR_PROTOCOL, "The worker told a status that does not exist");
-        fail(en, &e);
-}
-
-static void next_exchange(struct enrollment *en)
-{
-        struct job job = {.kind = JOB_EXCHANGE};
-        struct job_exchange *exchange = &job.of.exchange;
-        const struct worker_grant grant = {request_key(en), en->owner == NO_OWNER ? 0 : en->owner};
-        struct bytes signers[JOB_CERTS_MAX] = {{0}}, recipient = {0};
-        struct error e = {0};
-        enum err r = x509_der(en->signer, &recipient, &e);
-
-        *exchange =
-                (struct job_exchange){.url = en->record.request_url,
-                                      .post = en->exchange.post,
-                                      .type = (uint64_t)en->type,
-                                      .request = bytes_view(&en->message),
-                                      .transaction = en->record.transaction,
-                                      .nonce = {en->nonce, sizeof en->nonce},
-                                      .recipient = bytes_view(&recipient),
-                                      .allow = en->plan.allow_legacy & LEGACY_DES ? EXCHANGE_ALLOW_DES : 0};
-        link_options(en, &exchange->link);
-        for (int i = 0; !r && i < sk_X509_num(en->choice.signers) && i < JOB_CERTS_MAX; i++) {
-                r = x509_der(sk_X509_value(en->choice.signers, i), &signers[i], &e);
-                exchange->signers.at[exchange->signers.n++] = bytes_view(&signers[i]);
-        }
-        if (!r)
-                r = workers_start(en->d->workers, &job, &grant, en->owner, on_exchanged, en, &en->job, &e);
-        for (size_t i = 0; i < JOB_CERTS_MAX; i++)
-                bytes_done(&signers[i]);
-        bytes_done(&recipient);
-        if (r)
-                fail(en, &e);
-}
-
-static void after_build(struct enrollment *en)
-{
-        if (failed(en))
-                return;
-        publish(en, "request");
-        next_exchange(en);
-}
-
-static void next_build(struct enrollment *en)
-{
-        if (!failed(en))
-                begin_step(en, step_build, after_build);
-}
-
-static void on_discovered(void *ctx, const struct result *result, const struct error *failure)
-{
-        struct enrollment *en = ctx;
-        const struct result_discovered *found;
-        struct error e = {0};
-        enum err r;
-
-        en->job = NULL;
-        if (failure) {
-                fail(en, failure);
-                return;
-        }
-        found = &result->of.discovered;
-        r = bytes_copy(&en->certs_body, found->certs.data, found->certs.len, &e);
-        if (!r && found->caps_status == 200)
-                r = bytes_copy(&en->caps_body, found->caps.data, found->caps.len, &e);
-        if (!r)
-                r = record_set_text(&en->answered_url, found->url, &e);
-        if (r) {
-                fail(en, &e);
-                return;
-        }
-        begin_step(en, step_choose,
-                   en->certificate->activity == ACTIVITY_PENDING ? after_repeated_choice : next_build);
 }
 
 static void next_discover(struct enrollment *en)
 {
-        if (failed(en))
+        if (enrollment_failed(en))
                 return;
-        publish(en, "discover");
-        discover(en);
+        enrollment_publish(en, "discover");
+        enrollment_discover(en);
 }
 
 static void next_key(struct enrollment *en)
 {
-        publish(en, "key");
-        begin_step(en, step_key, next_discover);
+        enrollment_publish(en, "key");
+        enrollment_step(en, step_key, next_discover);
 }
 
 static void after_begin(struct enrollment *en)
@@ -513,7 +229,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         }
         if (existing)
                 existing->enrollment = en; /* a second request finds it */
-        begin_step(en, step_begin, after_begin);
+        enrollment_step(en, step_begin, after_begin);
         return ERR_OK;
 }
 
@@ -547,16 +263,16 @@ static enum err step_resume(struct enrollment *en, struct error *e)
 
 static void after_resume(struct enrollment *en)
 {
-        if (failed(en))
+        if (enrollment_failed(en))
                 return;
         if (en->record.requested == 0) { /* it was installed but for the record */
-                publish(en, "");
+                enrollment_publish(en, "");
                 enrollment_free(en);
                 return;
         }
         if (en->certificate->activity == ACTIVITY_PENDING) {
-                publish(en, "pending");
-                wait_for_poll(en);
+                enrollment_publish(en, "pending");
+                enrollment_wait(en);
         } else {
                 next_discover(en);
         }
@@ -578,7 +294,7 @@ enum err enrollment_resume(struct daemon *d, struct certificate *certificate, st
         }
         en->certificate = certificate;
         certificate->enrollment = en;
-        begin_step(en, step_resume, after_resume);
+        enrollment_step(en, step_resume, after_resume);
         return ERR_OK;
 }
 
@@ -593,7 +309,7 @@ static void after_cancel(struct enrollment *en)
 {
         if (en->result)
                 log_error(LOG_ERR, &en->error);
-        publish(en, "");
+        enrollment_publish(en, "");
         enrollment_free(en);
 }
 
@@ -604,7 +320,7 @@ static void end_cancelled(struct enrollment *en)
             strcmp(en->record.activity, activity_name(ACTIVITY_FAILED)) == 0)
                 after_cancel(en); /* it ended by itself meanwhile */
         else
-                begin_step(en, step_cancel, after_cancel);
+                enrollment_step(en, step_cancel, after_cancel);
 }
 
 enum err enrollment_cancel(struct certificate *certificate, struct error *e)

@@ -49,6 +49,7 @@ struct enrollment {
         sd_event_source *timer;
         enum err result; /* of the step in the thread */
         struct error error;
+        struct error why; /* what failed, while it is being recorded */
 };
 
 /* Runs in a thread of the pool; @en->result and @en->error tell the end. steps.c */
@@ -75,3 +76,16 @@ static inline struct ksp_key *request_key(const struct enrollment *en)
 }
 /* challenge and request.der of the generation that was requested. */
 MUST_CHECK enum err request_files_remove(struct enrollment *en, struct error *e);
+
+/* enrollment.c, for the loop: a step in a thread and then @next; the end with a failure; whether the last
+ * step failed (and then the failure is on its way); what is on the disk onto the bus. */
+void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *en, struct error *e),
+                     void (*next)(struct enrollment *en));
+void enrollment_fail(struct enrollment *en, const struct error *why);
+bool enrollment_failed(struct enrollment *en);
+void enrollment_publish(struct enrollment *en, const char *progress);
+void enrollment_forget_exchange(struct enrollment *en);
+void enrollment_free(struct enrollment *en);
+/* server.c: GetCACaps and GetCACert, then what follows; and the wait until the next poll. */
+void enrollment_discover(struct enrollment *en);
+void enrollment_wait(struct enrollment *en);

@@ -132,8 +132,8 @@ static void tell_request(struct enrollment *en, const char *message)
                                              {"key_algorithm", en->record.next_key_algorithm},
                                              {NULL, NULL}};
 
-        event_record(en->d->store, &en->d->clock, en->id, en->record.name, 36, "request-generated",
-                     message, fields);
+        event_record(en->d->store, &en->d->clock, en->id, en->record.name, 36, "request-generated", message,
+                     fields);
 }
 
 static unsigned signer_life(const struct enrollment *en)

@@ -176,7 +176,8 @@ static enum err take_files(struct adding *adding, const struct settings *setting
                 if (r == ERR_FILE_NEEDED) {
                         /* As it stands in the file: without its section. */
                         const char *dot = strchr(named.items[i].key, '.');
-                        const char *const details[] = {dot ? dot + 1 : named.items[i].key, named.items[i].value};
+                        const char *const details[] = {dot ? dot + 1 : named.items[i].key,
+                                                       named.items[i].value};
 
                         bus_call_fail_with(adding->later.call, e, details, N_ELEMENTS(details));
                 }

@@ -1,6 +1,6 @@
 /*
- * A program that keeps a key: loads it through OSSL_STORE, then signs once for each line it reads, "fork" in a child.
- * Prints "ready", then "ok" or the reason for each. Usage: hold-key URI
+ * A program that keeps a key: loads it through OSSL_STORE, then signs once for each line it reads, "fork" in
+ * a child. Prints "ready", then "ok" or the reason for each. Usage: hold-key URI
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "scep-wire/legacy.h"
 
 OSSL_CLEANUP(CMS_ContentInfo, cms_free, CMS_ContentInfo_free)
 
@@ -49,32 +50,6 @@ enum err poll_data_build(const X509 *issuer, struct view subject, struct bytes *
         memcpy(out + n_first, second, (size_t)n_second);
         r = bytes_copy(ret, der, (size_t)total, e);
         return r;
-}
-
-/* Single DES is in the legacy provider, which is loaded into a context of its own for this one message. */
-struct legacy {
-        OSSL_LIB_CTX *libctx;
-        OSSL_PROVIDER *standard, *legacy;
-};
-
-static void legacy_done(struct legacy *l)
-{
-        if (l->legacy)
-                OSSL_PROVIDER_unload(l->legacy);
-        if (l->standard)
-                OSSL_PROVIDER_unload(l->standard);
-        OSSL_LIB_CTX_free(l->libctx);
-}
-
-static enum err legacy_load(struct legacy *ret, struct error *e)
-{
-        ret->libctx = OSSL_LIB_CTX_new();
-        ret->standard = ret->libctx ? OSSL_PROVIDER_load(ret->libctx, "default") : NULL;
-        ret->legacy = ret->standard ? OSSL_PROVIDER_load(ret->libctx, "legacy") : NULL;
-        if (!ret->legacy)
-                return ossl_error(e, ERR_UNSUPPORTED,
-                                  "Single DES is not available: OpenSSL's legacy provider is missing");
-        return ERR_OK;
 }
 
 static enum err cms_bytes(CMS_ContentInfo *cms, struct bytes *ret, struct error *e)

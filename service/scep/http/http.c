@@ -189,6 +189,7 @@ static enum err setup_transport(CURL *curl, const struct http_options *options, 
              curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_ms) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->total_ms) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_PROXY, options->proxy ? options->proxy : "") == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_NOPROXY, "") == CURLE_OK && /* nor the environment's exceptions */
              curl_easy_setopt(curl, CURLOPT_USERAGENT, "scepter/" SCEPTER_VERSION) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
@@ -234,8 +235,7 @@ static enum err transfer_error(const struct transfer *t, CURLcode code, const ch
         if (t->no_memory || code == CURLE_OUT_OF_MEMORY)
                 return error_no_memory(e);
         if (t->too_large)
-                return error_set(e, ERR_REPLY, "The server's answer is larger than %d octets",
-                                 HTTP_BODY_MAX);
+                return error_set(e, ERR_REPLY, "The server's answer is larger than %d octets", HTTP_BODY_MAX);
         if (t->denied) {
                 (void)error_set(
                         e, ERR_DENIED,

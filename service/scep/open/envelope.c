@@ -7,6 +7,7 @@
 
 #include "scep-open/parts.h"
 #include "scep-wire/ca-certs.h"
+#include "scep-wire/legacy.h"
 
 enum { RECIPIENTS_MAX = 16 };
 
@@ -144,32 +145,6 @@ static enum err judge(const struct reply_spec *spec, struct view octets, bool *r
         return check_cipher(spec, info->data->content->cipher, ret_legacy, notes, e);
 }
 
-/* Single DES lives in the legacy provider: a library context of its own, for this reply alone. */
-struct context {
-        OSSL_LIB_CTX *libctx;
-        OSSL_PROVIDER *standard, *legacy;
-};
-
-static void context_done(struct context *c)
-{
-        if (c->legacy)
-                OSSL_PROVIDER_unload(c->legacy);
-        if (c->standard)
-                OSSL_PROVIDER_unload(c->standard);
-        OSSL_LIB_CTX_free(c->libctx);
-}
-
-static enum err context_load(struct context *ret, struct error *e)
-{
-        ret->libctx = OSSL_LIB_CTX_new();
-        ret->standard = ret->libctx ? OSSL_PROVIDER_load(ret->libctx, "default") : NULL;
-        ret->legacy = ret->standard ? OSSL_PROVIDER_load(ret->libctx, "legacy") : NULL;
-        if (!ret->legacy)
-                return ossl_error(e, ERR_UNSUPPORTED,
-                                  "Single DES is not available: OpenSSL's legacy provider is missing");
-        return ERR_OK;
-}
-
 /* Someone among the recipients must be us, with RSA: other kinds need more than the one decrypt. */
 static enum err check_recipient(const struct reply_spec *spec, CMS_ContentInfo *cms, struct error *e)
 {
@@ -208,23 +183,23 @@ static enum err check_recipient(const struct reply_spec *spec, CMS_ContentInfo *
 enum err envelope_open(const struct reply_spec *spec, struct view octets, struct reply *reply,
                        struct error *e)
 {
-        CLEANUP(context_done) struct context legacy_context = {0};
+        CLEANUP(legacy_done) struct legacy legacy = {0};
         CLEANUP(cms_free_p) CMS_ContentInfo *cms = NULL;
         CLEANUP(bio_free_p) BIO *out = BIO_new(BIO_s_mem());
         const uint8_t *p = octets.data;
         char *plain = NULL;
-        bool legacy = false;
+        bool des = false;
         long len;
         enum err r;
 
         if (!out)
                 return error_no_memory(e);
-        r = judge(spec, octets, &legacy, &reply->notes, e);
-        if (!r && legacy)
-                r = context_load(&legacy_context, e);
+        r = judge(spec, octets, &des, &reply->notes, e);
+        if (!r && des)
+                r = legacy_load(&legacy, e);
         if (r)
                 return r;
-        cms = CMS_ContentInfo_new_ex(legacy_context.libctx, NULL);
+        cms = CMS_ContentInfo_new_ex(legacy.libctx, NULL);
         if (!cms || !d2i_CMS_ContentInfo(&cms, &p, (long)octets.len))
                 return ossl_error(e, ERR_REPLY, "The envelope of the reply could not be read");
         r = check_recipient(spec, cms, e);

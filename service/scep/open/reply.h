@@ -35,8 +35,9 @@ void reply_done(struct reply *reply);
 
 /*
  * FAILURE and PENDING are results, not errors.
- * ERR_REPLY: no CertRep for this request (malformed, another signer, transaction, nonce, type, status; no envelope);
- * ERR_SERVER_ALGORITHM: single DES, or an algorithm never taken; ERR_UNSUPPORTED: a recipient other than RSA.
- * A key that fails is ERR_REPLY too, with what OpenSSL's queue says: whoever granted the decrypt knows the true reason.
+ * ERR_REPLY: no CertRep for this request (malformed, another signer, transaction, nonce, type, status; no
+ * envelope); ERR_SERVER_ALGORITHM: single DES, or an algorithm never taken; ERR_UNSUPPORTED: a recipient
+ * other than RSA. A key that fails is ERR_REPLY too, with what OpenSSL's queue says: whoever granted the
+ * decrypt knows the true reason.
  */
 MUST_CHECK enum err reply_open(const struct reply_spec *spec, struct reply *ret, struct error *e);

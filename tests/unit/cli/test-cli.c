@@ -361,7 +361,7 @@ static void named_files(void **state)
 
 static void challenges(void **state)
 {
-        static char large[4096 + 4];
+        static char large[BUS_CHALLENGE_MAX + 4];
         const struct {
                 const char *in;
                 size_t len;
@@ -375,15 +375,15 @@ static void challenges(void **state)
                 {" with blanks \n", 14, ERR_OK, " with blanks "},
                 {"", 0, ERR_INVALID, NULL},
                 {"\n", 1, ERR_INVALID, NULL},
-                {large, 4096, ERR_OK, large},
-                {large, 4097, ERR_TOO_LARGE, NULL},
-                {large, 4100, ERR_TOO_LARGE, NULL},
+                {large, BUS_CHALLENGE_MAX, ERR_OK, large},
+                {large, BUS_CHALLENGE_MAX + 1, ERR_TOO_LARGE, NULL},
+                {large, BUS_CHALLENGE_MAX + 4, ERR_TOO_LARGE, NULL},
         };
 
         (void)state;
         memset(large, 'x', sizeof large);
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
-                char out[5000] = "";
+                char out[BUS_CHALLENGE_MAX + 8] = "";
                 int pipe_fd[2], fd = -1;
                 struct error e;
 
@@ -398,7 +398,7 @@ static void challenges(void **state)
 
                         expect_ok(input_challenge("-", pipe_fd[0], &fd, &e));
                         n = pread(fd, out, sizeof out, 0);
-                        assert_int_equal(n, cases[i].out == large ? 4096 : strlen(cases[i].out));
+                        assert_int_equal(n, cases[i].out == large ? BUS_CHALLENGE_MAX : strlen(cases[i].out));
                         assert_memory_equal(out, cases[i].out, (size_t)n);
                         close(fd);
                 }

@@ -151,13 +151,16 @@ static void check_pss(const struct place *at)
                 assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, salts[i]), 1);
                 assert_int_equal(EVP_DigestVerify(check, signature, len, (const uint8_t *)data, sizeof data),
                                  1);
-                /* The same by the provider's own object: libcrypto sets padding and salt after the initialisation. */
+                /* The same by the provider's own object: libcrypto sets padding and salt after the
+                 * initialisation. */
                 EVP_MD_CTX_free(STEAL(check));
                 check = EVP_MD_CTX_new();
-                assert_int_equal(EVP_DigestVerifyInit_ex(check, &pctx, "SHA256", at->libctx, NULL, at->key, NULL), 1);
+                assert_int_equal(
+                        EVP_DigestVerifyInit_ex(check, &pctx, "SHA256", at->libctx, NULL, at->key, NULL), 1);
                 assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING), 1);
                 assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, salts[i]), 1);
-                assert_int_equal(EVP_DigestVerify(check, signature, len, (const uint8_t *)data, sizeof data), 1);
+                assert_int_equal(EVP_DigestVerify(check, signature, len, (const uint8_t *)data, sizeof data),
+                                 1);
         }
 }
 

@@ -1,0 +1,259 @@
+/* The part of the course that talks with the server: discover, build, exchange, wait and poll, install. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "events.h"
+#include "internal.h"
+
+enum {
+        CONNECT_MS = 15 * 1000,
+        TOTAL_MS = 60 * 1000, /* a first answer of NDES can take seconds */
+        POLL_SLOW = 3600,     /* seconds, once RetryCount is used up */
+};
+
+static void link_options(const struct enrollment *en, struct job_link *ret)
+{
+        const bool direct = en->plan.proxy && strcmp(en->plan.proxy, "none") == 0;
+
+        *ret = (struct job_link){.proxy = direct ? NULL : en->plan.proxy,
+                                 .ca_bundle = bytes_view(&en->ca_bundle),
+                                 .connect_ms = CONNECT_MS,
+                                 .total_ms = TOTAL_MS,
+                                 .deny_local = en->deny_local};
+}
+
+static void after_install(struct enrollment *en)
+{
+        if (enrollment_failed(en))
+                return;
+        enrollment_publish(en, "");
+        enrollment_free(en);
+}
+
+static void next_exchange(struct enrollment *en);
+
+static void after_poll(struct enrollment *en)
+{
+        if (!enrollment_failed(en))
+                next_exchange(en);
+}
+
+static void after_repeated_choice(struct enrollment *en)
+{
+        if (!enrollment_failed(en))
+                enrollment_step(en, step_poll, after_poll);
+}
+
+static void on_discovered(void *ctx, const struct result *result, const struct error *failure);
+
+void enrollment_discover(struct enrollment *en)
+{
+        static const uint64_t suffixes[] = {
+                [SUFFIX_AUTO] = 0, [SUFFIX_NO] = 1, [SUFFIX_YES] = 2}; /* enum scep_suffix */
+        struct job job = {.kind = JOB_DISCOVER,
+                          .of.discover = {.identifier = en->plan.ca_identifier, .want = DISCOVER_BOTH}};
+        struct error e = {0};
+
+        enrollment_forget_exchange(en);
+        for (size_t i = 0; i < en->plan.urls.count && i < JOB_URLS_MAX; i++)
+                job.of.discover.urls.at[job.of.discover.urls.n++] = en->plan.urls.items[i];
+        job.of.discover.suffix = suffixes[en->plan.suffix];
+        link_options(en, &job.of.discover.link);
+        if (workers_start(en->d->workers, &job, NULL, en->owner, on_discovered, en, &en->job, &e))
+                enrollment_fail(en, &e);
+}
+
+static int on_poll_time(sd_event_source *source, uint64_t usec, void *ctx)
+{
+        struct enrollment *en = ctx;
+
+        (void)source;
+        (void)usec;
+        (void)sd_event_source_disable_unref(STEAL(en->timer));
+        enrollment_discover(en); /* RA certificates are read anew before each request */
+        return 0;
+}
+
+void enrollment_wait(struct enrollment *en)
+{
+        uint64_t now = clock_now(&en->d->clock);
+        uint64_t seconds = en->record.next_poll > now ? en->record.next_poll - now : 0;
+        int r = sd_event_add_time_relative(en->d->event, &en->timer, CLOCK_BOOTTIME,
+                                           clock_wait_usec(&en->d->clock, seconds), 0, on_poll_time, en);
+
+        if (r < 0) {
+                struct error e = {0};
+
+                (void)errno_error(&e, -r, "The event loop took no timer");
+                enrollment_fail(en, &e);
+        }
+}
+
+static enum err step_pending(struct enrollment *en, struct error *e)
+{
+        struct record *record = &en->record;
+        uint64_t now = clock_now(&en->d->clock), delay = (uint64_t)en->plan.retry_delay * 60;
+
+        if (!record->pending_since) {
+                const struct event_field fields[] = {{"transaction", record->transaction}, {NULL, NULL}};
+
+                record->pending_since = now;
+                event_record(en->d->store, &en->d->clock, en->id, record->name, 2, "pending",
+                             "The CA wants a person to approve the request", fields);
+        } else {
+                record->polls++;
+        }
+        if (now - record->pending_since >= en->plan.pending_limit)
+                return error_set(e, ERR_SERVER_REFUSED, "The request was not approved within %llu hours",
+                                 (unsigned long long)en->plan.pending_limit / 3600);
+        record->next_poll = now + (record->polls < en->plan.retry_count ? delay : POLL_SLOW);
+        return record_move(en, LIFE_PENDING, e);
+}
+
+static void after_pending(struct enrollment *en)
+{
+        if (enrollment_failed(en))
+                return;
+        enrollment_publish(en, "pending");
+        enrollment_wait(en);
+}
+
+static enum err keep_issued(struct enrollment *en, const struct result_exchanged *reply, struct error *e)
+{
+        en->reply_notes = (unsigned)reply->notes;
+        for (size_t i = 0; i < reply->certs.n && i < JOB_CERTS_MAX; i++) {
+                enum err r = bytes_copy(&en->issued[i], reply->certs.at[i].data, reply->certs.at[i].len, e);
+
+                if (r)
+                        return r;
+                en->n_issued = i + 1;
+        }
+        return ERR_OK;
+}
+
+static void refused(struct enrollment *en, const struct result_exchanged *reply)
+{
+        const enum scep_fail info = (enum scep_fail)reply->fail;
+        const char *name = reply->has_hresult ? scep_hresult_name((uint32_t)reply->hresult) : NULL;
+        char hresult[64] = "";
+        struct error e = {0};
+
+        if (reply->has_hresult)
+                (void)snprintf(hresult, sizeof hresult, "; HRESULT 0x%08x%s%s", (unsigned)reply->hresult,
+                               name ? " " : "", name ? name : "");
+        (void)error_set(&e, ERR_SERVER_REFUSED, "The server refused the request: %s (%s)%s%s%s",
+                        scep_fail_name(info), scep_fail_meaning(info), hresult,
+                        reply->text ? "; it says: " : "", reply->text ? reply->text : "");
+        /* CERTSRV_E_UNSUPPORTED_CERT_TYPE: the CA does not know the template (NDES: event 31). */
+        if (reply->has_hresult && reply->hresult == 0x80094800)
+                (void)error_remedy(&e, ERR_SERVER_REFUSED,
+                                   "On the server: publish the template at the CA, and see that NDES's "
+                                   "registry holds its "
+                                   "name, not its display name.");
+        else
+                (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", scep_fail_remedy(info));
+        enrollment_fail(en, &e);
+}
+
+static void on_exchanged(void *ctx, const struct result *result, const struct error *failure)
+{
+        struct enrollment *en = ctx;
+        struct error e = {0};
+
+        en->job = NULL;
+        if (failure) {
+                enrollment_fail(en, failure);
+                return;
+        }
+        switch ((enum scep_status)result->of.exchanged.status) {
+        case SCEP_SUCCESS:
+                if (keep_issued(en, &result->of.exchanged, &e)) {
+                        enrollment_fail(en, &e);
+                        return;
+                }
+                enrollment_publish(en, "check");
+                enrollment_step(en, step_install, after_install);
+                return;
+        case SCEP_PENDING:
+                enrollment_step(en, step_pending, after_pending);
+                return;
+        case SCEP_FAILURE:
+                refused(en, &result->of.exchanged);
+                return;
+        }
+        (void)error_set(&e, ERR_PROTOCOL, "The worker told a status that does not exist");
+        enrollment_fail(en, &e);
+}
+
+static void next_exchange(struct enrollment *en)
+{
+        struct job job = {.kind = JOB_EXCHANGE};
+        struct job_exchange *exchange = &job.of.exchange;
+        const struct worker_grant grant = {request_key(en), en->owner == NO_OWNER ? 0 : en->owner};
+        struct bytes signers[JOB_CERTS_MAX] = {{0}}, recipient = {0};
+        struct error e = {0};
+        enum err r = x509_der(en->signer, &recipient, &e);
+
+        *exchange =
+                (struct job_exchange){.url = en->record.request_url,
+                                      .post = en->exchange.post,
+                                      .type = (uint64_t)en->type,
+                                      .request = bytes_view(&en->message),
+                                      .transaction = en->record.transaction,
+                                      .nonce = {en->nonce, sizeof en->nonce},
+                                      .recipient = bytes_view(&recipient),
+                                      .allow = en->plan.allow_legacy & LEGACY_DES ? EXCHANGE_ALLOW_DES : 0};
+        link_options(en, &exchange->link);
+        for (int i = 0; !r && i < sk_X509_num(en->choice.signers) && i < JOB_CERTS_MAX; i++) {
+                r = x509_der(sk_X509_value(en->choice.signers, i), &signers[i], &e);
+                exchange->signers.at[exchange->signers.n++] = bytes_view(&signers[i]);
+        }
+        if (!r)
+                r = workers_start(en->d->workers, &job, &grant, en->owner, on_exchanged, en, &en->job, &e);
+        for (size_t i = 0; i < JOB_CERTS_MAX; i++)
+                bytes_done(&signers[i]);
+        bytes_done(&recipient);
+        if (r)
+                enrollment_fail(en, &e);
+}
+
+static void after_build(struct enrollment *en)
+{
+        if (enrollment_failed(en))
+                return;
+        enrollment_publish(en, "request");
+        next_exchange(en);
+}
+
+static void next_build(struct enrollment *en)
+{
+        if (!enrollment_failed(en))
+                enrollment_step(en, step_build, after_build);
+}
+
+static void on_discovered(void *ctx, const struct result *result, const struct error *failure)
+{
+        struct enrollment *en = ctx;
+        const struct result_discovered *found;
+        struct error e = {0};
+        enum err r;
+
+        en->job = NULL;
+        if (failure) {
+                enrollment_fail(en, failure);
+                return;
+        }
+        found = &result->of.discovered;
+        r = bytes_copy(&en->certs_body, found->certs.data, found->certs.len, &e);
+        if (!r && found->caps_status == 200)
+                r = bytes_copy(&en->caps_body, found->caps.data, found->caps.len, &e);
+        if (!r)
+                r = record_set_text(&en->answered_url, found->url, &e);
+        if (r) {
+                enrollment_fail(en, &e);
+                return;
+        }
+        enrollment_step(en, step_choose,
+                        en->certificate->activity == ACTIVITY_PENDING ? after_repeated_choice : next_build);
+}

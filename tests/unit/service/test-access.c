@@ -1,0 +1,60 @@
+/* service/keys/access: who may use what. */
+#include "test.h"
+
+#include "keys/access.h"
+
+static void peers(void **state)
+{
+        static const gid_t wifi[] = {33, 44};
+        static const struct {
+                const char *name;
+                struct key_peer peer;
+                struct key_owner owner;
+                bool may;
+        } cases[] = {
+                {"/peer-root/user", {.uid = 0, .root = true}, {1000, NULL, 0}, true},
+                {"/peer-root/device", {.uid = 0, .root = true}, {(uid_t)-1, NULL, 0}, true},
+                {"/daemon's own uid/device", {.uid = 999, .root = true}, {(uid_t)-1, NULL, 0}, true},
+                {"/owner", {.uid = 1000}, {1000, NULL, 0}, true},
+                {"/other", {.uid = 1001}, {1000, NULL, 0}, false},
+                {"/user/device", {.uid = 1000}, {(uid_t)-1, NULL, 0}, false},
+                {"/primary group/device", {.uid = 33, .gid = 33}, {(uid_t)-1, wifi, 2}, true},
+                {"/supplementary group/device",
+                 {.uid = 5, .gid = 5, .groups = {1, 44}, .n_groups = 2},
+                 {(uid_t)-1, wifi, 2},
+                 true},
+                {"/another group/device",
+                 {.uid = 5, .gid = 5, .groups = {1, 2}, .n_groups = 2},
+                 {(uid_t)-1, wifi, 2},
+                 false},
+                {"/a group does not open a user's key", {.uid = 5, .gid = 33}, {1000, wifi, 2}, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+                if (access_by_peer(&cases[i].peer, &cases[i].owner) != cases[i].may)
+                        fail_msg("%s", cases[i].name);
+}
+
+static void grants(void **state)
+{
+        char never_looked_into;
+        struct ksp_key *some = (struct ksp_key *)(void *)&never_looked_into;
+        struct key_grant grant = {some, 0, 1}, none = {NULL, 0, 1};
+        static const enum frame_type others[] = {FRAME_OPEN, FRAME_SIGN, FRAME_CLOSE, FRAME_JOB};
+        struct error e = {0};
+
+        (void)state;
+        expect_err(access_by_grant(&none, FRAME_DECRYPT, &e), ERR_KEY_DENIED);
+        for (size_t i = 0; i < N_ELEMENTS(others); i++)
+                expect_err(access_by_grant(&grant, others[i], &e), ERR_KEY_DENIED);
+        expect_ok(access_by_grant(&grant, FRAME_DECRYPT, &e));
+        expect_err(access_by_grant(&grant, FRAME_DECRYPT, &e), ERR_KEY_DENIED);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(peers), cmocka_unit_test(grants)};
+
+        return cmocka_run_group_tests_name("access", tests, NULL, NULL);
+}
