@@ -212,7 +212,8 @@ static void check_properties(struct bus_client *c)
         bus_write_string(w, FAKE_INTERFACE);
         bus_write_string(w, "Viewer");
         CHECK(bus_client_call(c, w, &r, NULL, &e) == ERR_OK && bus_read_enter(r, "v", &e) == ERR_OK);
-        CHECK(bus_read_u32(r, "u", &viewer, &e) == ERR_OK && viewer == geteuid());
+        CHECK(bus_read_u32(r, "u", &viewer, &e) == ERR_OK &&
+              viewer == 0 /* the daemon's own uid is root to it */);
         bus_reader_free(r);
         w = properties(BUS_PATH, "GetAll");
         bus_write_string(w, FAKE_INTERFACE);
