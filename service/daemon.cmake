@@ -5,7 +5,7 @@ scepter_expose(scepter-store store store)
 
 scepter_program(scepterd
     daemon/main.c daemon/config.c daemon/log.c
-    work/pool.c work/workers.c
+    work/pool.c work/workers.c work/process.c
     keys/access.c keys/requests.c keys/server.c
     model/model.c
     enroll/lifecycle.c enroll/facts.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/steps.c enroll/messages.c enroll/install.c

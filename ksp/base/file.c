@@ -143,7 +143,7 @@ static enum err write_and_sync(int fd, mode_t mode, struct view v, struct error 
         return ERR_OK;
 }
 
-enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
+enum err file_place(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
 {
         CLEANUP(free_p) char *temporary = NULL;
         CLEANUP(close_p) int fd = -1;
@@ -163,7 +163,14 @@ enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, str
                 (void)unlinkat(dirfd, temporary, 0);
                 return error_context(e, r, "%s", name);
         }
-        return sync_parent(dirfd, name, e);
+        return ERR_OK;
+}
+
+enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
+{
+        enum err r = file_place(dirfd, name, mode, v, e);
+
+        return r ? r : sync_parent(dirfd, name, e);
 }
 
 enum err file_append(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
@@ -183,6 +190,13 @@ enum err file_remove(int dirfd, const char *name, struct error *e)
         if (unlinkat(dirfd, name, 0) < 0)
                 return errno == ENOENT ? ERR_OK : errno_error(e, errno, "%s could not be removed", name);
         return sync_parent(dirfd, name, e);
+}
+
+enum err file_drop(int dirfd, const char *name, struct error *e)
+{
+        if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+                return errno_error(e, errno, "%s could not be removed", name);
+        return ERR_OK;
 }
 
 enum err dir_ensure(int dirfd, const char *name, mode_t mode, int *ret_fd, struct error *e)

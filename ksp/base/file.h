@@ -19,6 +19,10 @@ MUST_CHECK enum err file_read_secret(int dirfd, const char *name, size_t max, st
  * temporary file beside it, fsync, rename, fsync of the directory. No half file stays behind after a failure.
  */
 MUST_CHECK enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
+/* The same, and file_remove(), without the last fsync: for several files of one directory, before one
+ * dir_sync(). */
+MUST_CHECK enum err file_place(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
+MUST_CHECK enum err file_drop(int dirfd, const char *name, struct error *e);
 /* Adds @v at the end (one write(2), O_APPEND), creating the file with @mode; no fsync. */
 MUST_CHECK enum err file_append(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
 /* Unlinks @name and fsyncs the directory. A file that does not exist is a success. */

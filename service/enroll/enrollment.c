@@ -229,6 +229,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         }
         if (existing)
                 existing->enrollment = en; /* a second request finds it */
+        workers_warm(d->workers, JOB_DISCOVER);
         enrollment_step(en, step_begin, after_begin);
         return ERR_OK;
 }

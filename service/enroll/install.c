@@ -22,8 +22,8 @@ enum err request_files_remove(struct enrollment *en, struct error *e)
         if (r == ERR_NOT_FOUND)
                 return ERR_OK;
         for (size_t i = 0; !r && i < N_ELEMENTS(names); i++)
-                r = file_remove(fd, names[i], e);
-        return r;
+                r = file_drop(fd, names[i], e);
+        return r ? r : dir_sync(fd, e);
 }
 
 /* Splits what came into our certificate, found by our public key, and the rest. */
@@ -137,7 +137,7 @@ static enum err write_chain(int fd, X509 *cert, STACK_OF(X509) * chain, X509 *an
                 at = issuer;
         }
         r = bio_bytes(bio, &pem, e);
-        return r ? r : file_write(fd, "chain.pem", 0644, bytes_view(&pem), e);
+        return r ? r : file_place(fd, "chain.pem", 0644, bytes_view(&pem), e);
 }
 
 static enum err write_certificate(int fd, X509 *cert, struct error *e)
@@ -148,7 +148,7 @@ static enum err write_certificate(int fd, X509 *cert, struct error *e)
 
         if (!r)
                 r = bio_bytes(bio, &pem, e);
-        return r ? r : file_write(fd, "cert.pem", 0644, bytes_view(&pem), e);
+        return r ? r : file_place(fd, "cert.pem", 0644, bytes_view(&pem), e);
 }
 
 static void take(char **to, char **from)
@@ -203,6 +203,8 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
                 r = write_certificate(fd, cert, e);
         if (!r)
                 r = write_chain(fd, cert, chain, en->choice.anchor, e);
+        if (!r)
+                r = dir_sync(fd, e);
         if (!r)
                 r = store_commit(en->d->store, en->id, en->generation, e);
         if (!r)

@@ -254,6 +254,7 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
                 enrollment_fail(en, &e);
                 return;
         }
+        workers_warm(en->d->workers, JOB_EXCHANGE);
         enrollment_step(en, step_choose,
                         en->certificate->activity == ACTIVITY_PENDING ? after_repeated_choice : next_build);
 }

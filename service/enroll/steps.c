@@ -338,7 +338,8 @@ enum err step_key(struct enrollment *en, struct error *e)
                 if (!r)
                         r = record_set_text(&en->record.transaction, transaction, e);
         }
-        return r ? r : store_record_write(en->d->store, en->id, &en->record, e);
+        /* A key that was there already is in the record; the transaction goes in with the request. */
+        return r || !reason ? r : store_record_write(en->d->store, en->id, &en->record, e);
 }
 
 static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *caps, struct error *e)
@@ -366,6 +367,16 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         return record_set_text(&en->record.exchange, text, e);
 }
 
+static enum err keep_anchor(struct enrollment *en, struct error *e)
+{
+        CLEANUP(x509_free_p) X509 *kept = NULL;
+
+        if (store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "anchor.pem", &kept, NULL) == ERR_OK &&
+            X509_cmp(kept, en->choice.anchor) == 0)
+                return ERR_OK;
+        return store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "anchor.pem", en->choice.anchor, e);
+}
+
 enum err step_choose(struct enrollment *en, struct error *e)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL;
@@ -385,7 +396,5 @@ enum err step_choose(struct enrollment *en, struct error *e)
         r = chosen_exchange(en, &caps, e);
         if (!r)
                 r = record_set_text(&en->record.request_url, en->answered_url, e);
-        return r ? r
-                 : store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "anchor.pem", en->choice.anchor,
-                                   e);
+        return r ? r : keep_anchor(en, e);
 }

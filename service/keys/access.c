@@ -1,6 +1,6 @@
 #include "access.h"
 
-bool access_by_peer(const struct key_peer *peer, const struct key_owner *owner)
+static bool by_peer(const struct key_peer *peer, const struct key_owner *owner)
 {
         if (peer->root)
                 return true;
@@ -16,7 +16,7 @@ bool access_by_peer(const struct key_peer *peer, const struct key_owner *owner)
         return false;
 }
 
-enum err access_by_grant(struct key_grant *grant, enum frame_type operation, struct error *e)
+static enum err by_grant(struct key_grant *grant, enum frame_type operation, struct error *e)
 {
         if (!grant->key || operation != FRAME_DECRYPT)
                 return error_set(e, ERR_KEY_DENIED, "The worker's job grants no such operation");
@@ -24,4 +24,14 @@ enum err access_by_grant(struct key_grant *grant, enum frame_type operation, str
                 return error_set(e, ERR_KEY_DENIED, "The worker has used its one operation already");
         grant->uses--;
         return ERR_OK;
+}
+
+enum err access_decide(const struct key_access *who, const struct key_owner *owner, enum frame_type operation,
+                       struct error *e)
+{
+        if (who->grant)
+                return by_grant(who->grant, operation, e);
+        if (owner && by_peer(who->peer, owner))
+                return ERR_OK;
+        return error_set(e, ERR_NOT_FOUND, "There is no such key for you");
 }

@@ -31,8 +31,16 @@ struct key_grant {
         unsigned uses;
 };
 
-/* A user's key is his and root's; a device key is root's and its groups'. What one may not use does not
- * exist. */
-bool access_by_peer(const struct key_peer *peer, const struct key_owner *owner);
-/* Counts the use down. ERR_KEY_DENIED: no grant, another operation, or used up. */
-MUST_CHECK enum err access_by_grant(struct key_grant *grant, enum frame_type operation, struct error *e);
+/* Who asks: exactly one of the two. */
+struct key_access {
+        const struct key_peer *peer;
+        struct key_grant *grant;
+};
+
+/*
+ * A user's key is his and root's; a device key is root's and its groups'; what a peer may not use does not
+ * exist: ERR_NOT_FOUND. A grant is good for the operation it names, and is counted down: ERR_KEY_DENIED
+ * otherwise. @owner: NULL where there is no such key, and with a grant, which holds its key itself.
+ */
+MUST_CHECK enum err access_decide(const struct key_access *who, const struct key_owner *owner,
+                                  enum frame_type operation, struct error *e);

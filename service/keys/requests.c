@@ -153,28 +153,31 @@ static enum err operate(struct connection *connection, const struct frame_header
         return ERR_OK;
 }
 
-/* The certificate this peer means; what he may not use does not exist. */
-static struct certificate *find(const struct connection *connection, const struct key_request *request)
+/* The certificate this peer means, where he may use its key. */
+static enum err find(const struct connection *connection, const struct key_request *request,
+                     enum frame_type operation, struct certificate **ret, struct error *e)
 {
         const struct daemon *d = connection_daemon(connection);
         const struct key_peer *peer = &connection->peer;
-        struct certificate *certificate = NULL;
+        struct certificate *found;
+        struct key_owner owner = {0};
+        enum err r;
 
         if (request->label[0]) {
-                certificate = model_find(d->model, request->label);
-                if (!certificate)
-                        certificate = model_find_name(d->model, request->label,
-                                                      peer->root ? NO_OWNER : peer->uid, peer->root);
+                found = model_find(d->model, request->label);
+                if (!found)
+                        found = model_find_name(d->model, request->label, peer->root ? NO_OWNER : peer->uid,
+                                                peer->root);
         } else {
-                certificate = model_find_key(d->model, request->key_id);
+                found = model_find_key(d->model, request->key_id);
         }
-        if (certificate) {
-                const struct key_owner owner = {certificate->owner, NULL, 0};
-
-                if (!access_by_peer(peer, &owner))
-                        certificate = NULL;
-        }
-        return certificate;
+        if (found)
+                owner.uid = found->owner;
+        r = access_decide(&(struct key_access){.peer = peer}, found ? &owner : NULL, operation, e);
+        if (r && request->label[0])
+                return error_set(e, r, "There is no key '%s' for you", request->label);
+        *ret = found;
+        return r;
 }
 
 static void put_certificate(const struct daemon *d, const struct certificate *certificate,
@@ -197,7 +200,7 @@ static enum err open_key(struct connection *connection, const struct frame_heade
                          const struct key_request *request, struct error *e)
 {
         struct daemon *d = connection_daemon(connection);
-        struct certificate *certificate = find(connection, request);
+        struct certificate *certificate = NULL;
         struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, false);
         CLEANUP(bytes_done) struct bytes spki = {0};
         CLEANUP(bytes_done) struct bytes body = {0};
@@ -205,10 +208,9 @@ static enum err open_key(struct connection *connection, const struct frame_heade
         size_t slot = 0;
         enum err r;
 
-        if (!certificate)
-                return request->label[0]
-                               ? error_set(e, ERR_NOT_FOUND, "There is no key '%s' for you", request->label)
-                               : error_set(e, ERR_NOT_FOUND, "There is no key of this id for you");
+        r = find(connection, request, h->type, &certificate, e);
+        if (r)
+                return r;
         while (slot < HANDLES_MAX && connection->handles[slot])
                 slot++;
         if (slot == HANDLES_MAX)

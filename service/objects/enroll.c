@@ -106,6 +106,20 @@ static enum err permitted(const struct bus_call *call, const struct profile_entr
         return ERR_OK;
 }
 
+enum { CERTIFICATES_PER_USER = 16 };
+
+/* Device certificates are not counted, and neither is a new generation of one that exists. */
+static enum err within_limit(const struct daemon *d, const struct enrolling *enrolling, struct error *e)
+{
+        const uid_t owner = enrolling->order.owner;
+
+        if (owner == NO_OWNER || daemon_is_root(d, owner) ||
+            model_find_origin(d->model, enrolling->profile, owner) ||
+            model_count(d->model, owner) < CERTIFICATES_PER_USER)
+                return ERR_OK;
+        return error_set(e, ERR_LIMIT, "A user has at most %d certificates", CERTIFICATES_PER_USER);
+}
+
 enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
 {
         struct daemon *d = ((struct manager *)object)->d;
@@ -138,7 +152,8 @@ enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
         enrolling->order.owner = profile->for_users ? bus_call_uid(call) : NO_OWNER;
         if (profile->owner != NO_OWNER)
                 enrolling->order.owner = profile->owner;
-        if (challenge >= 0)
+        r = within_limit(d, enrolling, e);
+        if (!r && challenge >= 0)
                 r = memfd_read_secret(challenge, BUS_CHALLENGE_MAX, &enrolling->order.challenge, e);
         if (!r && user) {
                 enrolling->login = strdup(user);

@@ -8,7 +8,7 @@
 #include "internal.h"
 #include "policy/profile.h"
 
-enum { FILE_MAX = 256 * 1024 };
+enum { FILE_MAX = 256 * 1024, PROFILES_PER_USER = 16 };
 
 enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done, void *ctx,
                      struct error *e)
@@ -38,6 +38,15 @@ static enum err read_certificate(struct view v, X509 **ret, struct error *e)
         return ERR_OK;
 }
 
+static unsigned profiles_of(struct daemon *d, uid_t owner)
+{
+        unsigned count = 0;
+
+        for (const struct profile_entry *p = model_profiles(d->model); p; p = p->next)
+                count += p->owner == owner;
+        return count;
+}
+
 enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret, struct error *e)
 {
         CLEANUP(profile_done) struct profile profile = {0};
@@ -53,6 +62,9 @@ enum err profile_take(struct daemon *d, const struct intake *in, struct profile_
                 return error_set(e, ERR_PROFILE,
                                  "In a profile of one's own, subject and alternative names consist of "
                                  "variables alone");
+        if (in->owner != NO_OWNER && profiles_of(d, in->owner) >= PROFILES_PER_USER)
+                return error_set(e, ERR_LIMIT, "A user has at most %d profiles of his own",
+                                 PROFILES_PER_USER);
         if (model_profile_named(d->model, profile.name, in->owner))
                 return error_set(e, ERR_EXISTS, "There is a profile '%s' already", profile.name);
         r = profile_to_settings(&profile, false, &stored.settings, e);

@@ -1,18 +1,14 @@
 #include "workers.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <systemd/sd-event.h>
 
 #include "channel/frame.h"
 #include "keys/access.h"
+#include "process.h"
 
 enum {
         RUNNING_MAX = 16,       /* in all */
@@ -21,11 +17,14 @@ enum {
         WAITING_MAX = 4096,
         DEADLINE_SLACK_USEC = 15 * 1000000,
         PARSE_DEADLINE_USEC = 30 * 1000000,
+        IDLE_USEC = 5 * 1000000, /* a worker that was started ahead waits so long for its job */
 };
 
 struct workers {
         struct workers_config config;
-        struct worker_job *jobs; /* running and waiting, oldest first */
+        struct worker_process network, parse; /* started ahead of their job */
+        sd_event_source *idle;                /* ends them when none came */
+        struct worker_job *jobs;              /* running and waiting, oldest first */
         unsigned n_jobs;
 };
 
@@ -45,9 +44,8 @@ struct worker_job {
         worker_done *done;
         void *ctx;
 
-        int fd;
-        pid_t pid; /* 0: not ours to reap */
-        sd_event_source *io, *timer, *child;
+        struct worker_process process;
+        sd_event_source *io, *timer;
         struct secret in; /* frame being received */
         size_t in_have;
         struct bytes out; /* frame being sent */
@@ -56,6 +54,37 @@ struct worker_job {
 
 static void start_waiting(struct workers *workers);
 
+static struct worker_process *spare_of(struct workers *workers, enum job_kind kind)
+{
+        return kind == JOB_PARSE ? &workers->parse : &workers->network;
+}
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
+{
+        struct workers *workers = ctx;
+
+        (void)source;
+        (void)usec;
+        (void)sd_event_source_disable_unref(STEAL(workers->idle));
+        worker_process_end(&workers->network);
+        worker_process_end(&workers->parse);
+        return 0;
+}
+
+void workers_warm(struct workers *workers, enum job_kind kind)
+{
+        struct worker_process *spare = spare_of(workers, kind);
+
+        if (worker_process_alive(spare) || workers->n_jobs >= RUNNING_MAX)
+                return;
+        worker_process_end(spare);
+        (void)sd_event_source_disable_unref(STEAL(workers->idle));
+        if (worker_process_start(&workers->config, kind, spare, NULL) ||
+            sd_event_add_time_relative(workers->config.event, &workers->idle, CLOCK_MONOTONIC, IDLE_USEC, 0,
+                                       on_idle, workers) < 0)
+                worker_process_end(spare); /* the job will start its own, or tell why not */
+}
+
 enum err workers_new(const struct workers_config *config, struct workers **ret, struct error *e)
 {
         struct workers *workers = calloc(1, sizeof *workers);
@@ -63,6 +92,7 @@ enum err workers_new(const struct workers_config *config, struct workers **ret, 
         if (!workers)
                 return error_no_memory(e);
         workers->config = *config;
+        workers->network = workers->parse = NO_PROCESS;
         *ret = workers;
         return ERR_OK;
 }
@@ -76,18 +106,6 @@ static void unlink_job(struct worker_job *job)
                         return;
                 }
         }
-}
-
-/* sd-event has reaped it: its number may be another's now. */
-static int on_exit_of_worker(sd_event_source *source, const siginfo_t *info, void *ctx)
-{
-        struct worker_job *job = ctx;
-
-        (void)source;
-        (void)info;
-        if (job)
-                job->pid = 0;
-        return 0;
 }
 
 static void free_job(struct worker_job *job)
@@ -109,15 +127,7 @@ static void end_job(struct worker_job *job)
 {
         (void)sd_event_source_disable_unref(STEAL(job->io));
         (void)sd_event_source_disable_unref(STEAL(job->timer));
-        close_p(&job->fd);
-        job->fd = -1;
-        if (job->pid > 0) /* it has its result out or is not wanted any more; the loop reaps it */
-                (void)kill(job->pid, SIGKILL);
-        if (job->child) {
-                (void)sd_event_source_set_userdata(job->child, NULL);
-                (void)sd_event_source_set_floating(job->child, true);
-                (void)sd_event_source_unref(STEAL(job->child));
-        }
+        worker_process_end(&job->process); /* it has its result out or is not wanted any more */
         unlink_job(job);
         if (job->op_pending)
                 job->abandoned = true;
@@ -131,6 +141,9 @@ void workers_free(struct workers *workers)
                 return;
         while (workers->jobs)
                 end_job(workers->jobs);
+        (void)sd_event_source_disable_unref(workers->idle);
+        worker_process_end(&workers->network);
+        worker_process_end(&workers->parse);
         free(workers);
 }
 
@@ -168,7 +181,7 @@ static bool flush(struct worker_job *job, bool *ret_broken)
 {
         *ret_broken = false;
         while (job->out_sent < job->out.len) {
-                ssize_t n = send(job->fd, job->out.data + job->out_sent, job->out.len - job->out_sent,
+                ssize_t n = send(job->process.fd, job->out.data + job->out_sent, job->out.len - job->out_sent,
                                  MSG_NOSIGNAL | MSG_DONTWAIT);
 
                 if (n < 0 && errno == EINTR)
@@ -261,7 +274,7 @@ static enum err take_request(struct worker_job *job, const struct frame_header *
         if (job->op_pending)
                 return error_set(e, ERR_PROTOCOL, "The worker asked twice at once");
         job->op_id = h->id;
-        r = access_by_grant(&job->grant, h->type, e);
+        r = access_decide(&(struct key_access){.grant = &job->grant}, NULL, h->type, e);
         if (r) {
                 job->op.result = r;
                 (void)error_copy(&job->op.error, e);
@@ -352,7 +365,7 @@ static bool receive(struct worker_job *job)
                         secret_done(&job->in);
                         job->in = larger;
                 }
-                n = recv(job->fd, job->in.data + job->in_have, want - job->in_have, MSG_DONTWAIT);
+                n = recv(job->process.fd, job->in.data + job->in_have, want - job->in_have, MSG_DONTWAIT);
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -387,79 +400,21 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *ctx)
         return 0;
 }
 
-static const char *kind_word(enum job_kind kind)
-{
-        return kind == JOB_PARSE ? "parse" : "network";
-}
-
-static enum err exec_worker(struct worker_job *job, struct error *e)
-{
-        const struct workers_config *config = &job->workers->config;
-        const char *argv[] = {config->exec, "--kind", kind_word(job->kind),
-                              config->weak ? "--weak-workers" : NULL, NULL};
-        union {
-                const char **in;
-                char **out;
-        } args = {argv};
-        char *const environment[] = {NULL};
-        int ends[2], failed;
-        pid_t pid;
-
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-                return errno_error(e, errno, "A socketpair could not be made");
-        pid = fork();
-        if (pid < 0) {
-                (void)close(ends[0]);
-                (void)close(ends[1]);
-                return errno_error(e, errno, "A worker could not be started");
-        }
-        if (pid == 0) {
-                sigset_t none;
-
-                /* Only what is safe after a fork of a process with threads. */
-                (void)sigemptyset(&none);
-                (void)sigprocmask(SIG_SETMASK, &none, NULL);
-                if (ends[1] == 3)
-                        (void)fcntl(3, F_SETFD, 0);
-                else if (dup2(ends[1], 3) < 0)
-                        _exit(126);
-                (void)execve(config->exec, args.out, environment);
-                _exit(127);
-        }
-        (void)close(ends[1]);
-        job->fd = ends[0];
-        job->pid = pid;
-        failed = sd_event_add_child(config->event, &job->child, pid, WEXITED, on_exit_of_worker, job);
-        return failed < 0 ? errno_error(e, -failed, "The event loop took no source") : ERR_OK;
-}
-
-static enum err connect_worker(struct worker_job *job, struct error *e)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.sock",
-                         job->workers->config.runtime, job->kind == JOB_PARSE ? "parse" : "worker");
-
-        if (n < 0 || (size_t)n >= sizeof address.sun_path)
-                return error_set(e, ERR_CONFIG, "The runtime directory's path is too long");
-        job->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (job->fd < 0)
-                return errno_error(e, errno, "A socket could not be made");
-        if (connect(job->fd, (struct sockaddr *)&address, sizeof address) < 0)
-                return error_set(e, ERR_WORKER, "No worker is to be had at %s (%s)", address.sun_path,
-                                 strerror(errno));
-        return ERR_OK;
-}
-
 static enum err start_job(struct worker_job *job, struct error *e)
 {
         const struct workers_config *config = &job->workers->config;
-        enum err r = config->exec ? exec_worker(job, e) : connect_worker(job, e);
+        struct worker_process *spare = spare_of(job->workers, job->kind);
+        enum err r = ERR_OK;
         int failed;
 
+        if (worker_process_alive(spare))
+                worker_process_move(&job->process, spare);
+        else
+                r = worker_process_start(config, job->kind, &job->process, e);
         if (r)
                 return r;
         (void)sd_event_source_disable_unref(STEAL(job->timer));
-        failed = sd_event_add_io(config->event, &job->io, job->fd, EPOLLIN, on_stream, job);
+        failed = sd_event_add_io(config->event, &job->io, job->process.fd, EPOLLIN, on_stream, job);
         if (failed >= 0)
                 failed = sd_event_add_time_relative(config->event, &job->timer, CLOCK_MONOTONIC,
                                                     job->deadline_usec, 0, on_deadline, job);
@@ -555,8 +510,12 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
         made = calloc(1, sizeof *made);
         if (!made)
                 return error_no_memory(e);
-        *made = (struct worker_job){
-                .workers = workers, .kind = job->kind, .owner = owner, .done = done, .ctx = ctx, .fd = -1};
+        *made = (struct worker_job){.workers = workers,
+                                    .kind = job->kind,
+                                    .owner = owner,
+                                    .done = done,
+                                    .ctx = ctx,
+                                    .process = NO_PROCESS};
         made->deadline_usec = deadline_of(job);
         r = job_encode(job, &made->record, e);
         if (r) {

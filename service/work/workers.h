@@ -45,5 +45,8 @@ typedef void worker_done(void *ctx, const struct result *result, const struct er
 MUST_CHECK enum err workers_start(struct workers *workers, const struct job *job,
                                   const struct worker_grant *grant, uid_t owner, worker_done *done, void *ctx,
                                   struct worker_job **ret, struct error *e);
+/* Starts a process ahead of a job of this kind that is about to come, while other work is done; unused, it
+ * ends after some seconds. It reads one job like any other. */
+void workers_warm(struct workers *workers, enum job_kind kind);
 /* Ends the job without calling its done function. */
 void worker_job_cancel(struct worker_job *job);

@@ -72,8 +72,18 @@ class Lab:
         subprocess.run([LAB, "down", self.dir / "lab"], check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def users_environment(self):
+        """Other users may not be able to read the build: they get a copy of the modules."""
+        modules = self.files / "modules"
+        if not modules.exists() and "OPENSSL_MODULES" in self.env:
+            shutil.copytree(self.env["OPENSSL_MODULES"], modules)
+            for path in (modules, *modules.iterdir()):
+                path.chmod(0o755)
+        return {"OPENSSL_MODULES": str(modules)}
+
     def run(self, *command, user=None, env=None, **options):
         if user is not None:
+            env = {**self.users_environment(), **(env or {})}
             command = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command)
         options.setdefault("timeout", 120)
         return subprocess.run([str(part) for part in command], env={**self.env, **(env or {})}, capture_output=True,

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -79,6 +80,31 @@ def test_killed_tpm_is_a_fault_not_an_absence():
             done = lab.scepter("key", "test", "before")
             assert done.returncode == 0, done.stderr
             assert lab.json("tpm")["tpmState"] == "ready"
+        finally:
+            os.kill(tpm_process(lab)[0], signal.SIGKILL)
+
+
+def test_tpm_killed_in_mid_command():
+    """RSA-3072 takes a second to make: the TPM goes away while it does."""
+    with labs.lab() as lab:
+        lab.add("slow", protection="tpm-preferred", algorithm="rsa-3072")
+        pid, command = tpm_process(lab)
+        process = subprocess.Popen([labs.BUILD / "bin/scepter", "enroll", "slow", "--wait", "--json", "--challenge-file",
+                                    lab.challenge()], env=lab.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while lab.scepter("show", "slow", "--json").stdout.find('"progress":"key"') < 0 and process.poll() is None:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        output, errors = process.communicate(timeout=60)
+        if process.returncode == 0:
+            pytest.skip("the key was made before the TPM could be killed")
+        assert process.returncode == 5, (output, errors)
+        assert json.loads(output)["error"]["name"] == "TpmFailed"
+        assert not list(lab.certificate("slow").glob("generations/*/key.pem*"))
+        lab.serves()
+        assert lab.run(*command).returncode == 0
+        try:
+            assert lab.enroll("slow").returncode == 0
+            assert lab.json("show", "slow")["keyProtection"] == "tpm"
         finally:
             os.kill(tpm_process(lab)[0], signal.SIGKILL)
 

@@ -142,12 +142,27 @@ def test_own_profile_is_variables_alone(users):
     assert done.returncode == 4 and "address of this machine" in done.stdout, done.stdout
 
 
+def test_limits(users):
+    """Sixteen profiles of one's own, and no more."""
+    for number in range(16):
+        path = users.write("limit.profile", users.profile_text(f"limit-{number}", type="user", subject="CN={{UserName}}", san=""))
+        done = users.scepter("profile", "add", path, "--user", "--json", user=uid(BOB))
+        if done.returncode:
+            break
+    assert json.loads(done.stdout)["error"]["name"] == "LimitExceeded", done.stdout
+    # Another user is not concerned.
+    path = users.write("limit.profile", users.profile_text("alices", type="user", subject="CN={{UserName}}", san=""))
+    assert users.scepter("profile", "add", path, "--user", user=uid(ALICE)).returncode == 0
+
+
 def test_signals_about_others_do_not_arrive(users):
     """Bob listens to all he can; Alice removes her certificate; only her own listener hears of it."""
+    listener = users.write("listener.py", LISTENER.read_text())
+
     def listen(who):
         return subprocess.Popen(
             ["setpriv", f"--reuid={uid(who)}", f"--regid={uid(who)}", "--clear-groups", "/usr/bin/python3", "-B",
-             LISTENER, users.env["DBUS_SYSTEM_BUS_ADDRESS"]], stdout=subprocess.PIPE, text=True)
+             listener, users.env["DBUS_SYSTEM_BUS_ADDRESS"]], stdout=subprocess.PIPE, text=True)
     users.add("loud")
     bob = listen(BOB)
     try:

@@ -165,6 +165,10 @@ static void files(void **state)
         assert_int_equal(faccessat(fd, "d", F_OK, 0), -1);
         assert_int_equal(access("/tmp", F_OK), 0);
         expect_ok(tree_remove(fd, "d", &e));
+        expect_ok(file_place(fd, "g", 0600, str_view("x"), &e));
+        expect_ok(file_drop(fd, "g", &e));
+        expect_ok(file_drop(fd, "g", &e));
+        expect_err(file_place(fd, "no/such/dir", 0600, str_view("x"), &e), ERR_IO);
         expect_ok(file_remove(fd, "f", &e));
         expect_ok(file_remove(fd, "f", &e));
         assert_int_equal(rmdir(dir), 0);

@@ -30,9 +30,12 @@ static void peers(void **state)
                 {"/a group does not open a user's key", {.uid = 5, .gid = 33}, {1000, wifi, 2}, false},
         };
 
+        struct error e = {0};
+
         (void)state;
         for (size_t i = 0; i < N_ELEMENTS(cases); i++)
-                if (access_by_peer(&cases[i].peer, &cases[i].owner) != cases[i].may)
+                if ((access_decide(&(struct key_access){.peer = &cases[i].peer}, &cases[i].owner, FRAME_OPEN,
+                                   &e) == ERR_OK) != cases[i].may)
                         fail_msg("%s", cases[i].name);
 }
 
@@ -45,11 +48,17 @@ static void grants(void **state)
         struct error e = {0};
 
         (void)state;
-        expect_err(access_by_grant(&none, FRAME_DECRYPT, &e), ERR_KEY_DENIED);
+        expect_err(access_decide(&(struct key_access){.peer = &(struct key_peer){.root = true}}, NULL,
+                                 FRAME_OPEN, &e),
+                   ERR_NOT_FOUND);
+        expect_err(access_decide(&(struct key_access){.grant = &none}, NULL, FRAME_DECRYPT, &e),
+                   ERR_KEY_DENIED);
         for (size_t i = 0; i < N_ELEMENTS(others); i++)
-                expect_err(access_by_grant(&grant, others[i], &e), ERR_KEY_DENIED);
-        expect_ok(access_by_grant(&grant, FRAME_DECRYPT, &e));
-        expect_err(access_by_grant(&grant, FRAME_DECRYPT, &e), ERR_KEY_DENIED);
+                expect_err(access_decide(&(struct key_access){.grant = &grant}, NULL, others[i], &e),
+                           ERR_KEY_DENIED);
+        expect_ok(access_decide(&(struct key_access){.grant = &grant}, NULL, FRAME_DECRYPT, &e));
+        expect_err(access_decide(&(struct key_access){.grant = &grant}, NULL, FRAME_DECRYPT, &e),
+                   ERR_KEY_DENIED);
 }
 
 int main(void)

@@ -1,0 +1,131 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+/* sd-event has reaped it: its number may be another's now. */
+static int on_exit_of_worker(sd_event_source *source, const siginfo_t *info, void *ctx)
+{
+        struct worker_process *process = ctx;
+
+        (void)source;
+        (void)info;
+        if (process)
+                process->pid = 0;
+        return 0;
+}
+
+const char *worker_kind_word(enum job_kind kind)
+{
+        return kind == JOB_PARSE ? "parse" : "network";
+}
+
+static enum err exec_worker(const struct workers_config *config, enum job_kind kind,
+                            struct worker_process *ret, struct error *e)
+{
+        const char *argv[] = {config->exec, "--kind", worker_kind_word(kind),
+                              config->weak ? "--weak-workers" : NULL, NULL};
+        union {
+                const char **in;
+                char **out;
+        } args = {argv};
+        char *const environment[] = {NULL};
+        int ends[2], failed;
+        pid_t pid;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+                return errno_error(e, errno, "A socketpair could not be made");
+        pid = fork();
+        if (pid < 0) {
+                (void)close(ends[0]);
+                (void)close(ends[1]);
+                return errno_error(e, errno, "A worker could not be started");
+        }
+        if (pid == 0) {
+                sigset_t none;
+
+                /* Only what is safe after a fork of a process with threads. */
+                (void)sigemptyset(&none);
+                (void)sigprocmask(SIG_SETMASK, &none, NULL);
+                if (ends[1] == 3)
+                        (void)fcntl(3, F_SETFD, 0);
+                else if (dup2(ends[1], 3) < 0)
+                        _exit(126);
+                (void)execve(config->exec, args.out, environment);
+                _exit(127);
+        }
+        (void)close(ends[1]);
+        ret->fd = ends[0];
+        ret->pid = pid;
+        failed = sd_event_add_child(config->event, &ret->child, pid, WEXITED, on_exit_of_worker, ret);
+        return failed < 0 ? errno_error(e, -failed, "The event loop took no source") : ERR_OK;
+}
+
+static enum err connect_worker(const struct workers_config *config, enum job_kind kind,
+                               struct worker_process *ret, struct error *e)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.sock", config->runtime,
+                         kind == JOB_PARSE ? "parse" : "worker");
+
+        if (n < 0 || (size_t)n >= sizeof address.sun_path)
+                return error_set(e, ERR_CONFIG, "The runtime directory's path is too long");
+        ret->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (ret->fd < 0)
+                return errno_error(e, errno, "A socket could not be made");
+        if (connect(ret->fd, (struct sockaddr *)&address, sizeof address) < 0)
+                return error_set(e, ERR_WORKER, "No worker is to be had at %s (%s)", address.sun_path,
+                                 strerror(errno));
+        return ERR_OK;
+}
+
+enum err worker_process_start(const struct workers_config *config, enum job_kind kind,
+                              struct worker_process *ret, struct error *e)
+{
+        enum err r;
+
+        *ret = NO_PROCESS;
+        r = config->exec ? exec_worker(config, kind, ret, e) : connect_worker(config, kind, ret, e);
+        if (r)
+                worker_process_end(ret);
+        return r;
+}
+
+bool worker_process_alive(const struct worker_process *process)
+{
+        char octet;
+
+        if (process->fd < 0 || (process->child && !process->pid))
+                return false;
+        /* Nothing to read yet is what a worker that waits for its job looks like. */
+        return recv(process->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+               (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+void worker_process_move(struct worker_process *to, struct worker_process *from)
+{
+        *to = *from;
+        *from = NO_PROCESS;
+        if (to->child)
+                (void)sd_event_source_set_userdata(to->child, to);
+}
+
+void worker_process_end(struct worker_process *process)
+{
+        if (process->fd >= 0)
+                (void)close(process->fd);
+        if (process->pid > 0)
+                (void)kill(process->pid, SIGKILL);
+        if (process->child) {
+                (void)sd_event_source_set_userdata(process->child, NULL);
+                (void)sd_event_source_set_floating(process->child, true);
+                (void)sd_event_source_unref(process->child);
+        }
+        *process = NO_PROCESS;
+}
