@@ -237,7 +237,7 @@ static enum err create_in_software(const struct ksp *ksp, const struct ksp_spec 
         if (!r)
                 r = soft_create(spec->alg, &key->soft, e);
         if (!r)
-                r = soft_public(key->soft, &key->public, e);
+                r = public_copy(NULL, key->soft, &key->public, e);
         key->alg = spec->alg;
         return r;
 }
@@ -324,7 +324,7 @@ enum err ksp_load(struct ksp *ksp, int dirfd, const char *name, struct ksp_key *
                 if (!r)
                         r = soft_alg(key->soft, &key->alg, e);
                 if (!r)
-                        r = soft_public(key->soft, &key->public, e);
+                        r = public_copy(NULL, key->soft, &key->public, e);
         } else {
                 r = tss2_pem_read(bytes_view(&pem), &key->object, e);
                 if (!r)

@@ -1,6 +1,7 @@
 #include "base/ossl.h"
 
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +71,24 @@ enum err spki_der(EVP_PKEY *key, struct bytes *ret, struct error *e)
         if (len < 0)
                 return ossl_error(e, ERR_FAILED, "A public key could not be encoded");
         return bytes_copy(ret, der, (size_t)len, e);
+}
+
+OSSL_CLEANUP(OSSL_PARAM, params_free, OSSL_PARAM_free)
+
+enum err public_copy(OSSL_LIB_CTX *libctx, EVP_PKEY *key, EVP_PKEY **ret, struct error *e)
+{
+        CLEANUP(params_free_p) OSSL_PARAM *params = NULL;
+        CLEANUP(evp_pkey_ctx_free_p)
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(libctx, EVP_PKEY_is_a(key, "RSA") ? "RSA" : "EC",
+                                                       "provider=default");
+        EVP_PKEY *copy = NULL;
+
+        if (!ctx || EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params) != 1 ||
+            EVP_PKEY_fromdata_init(ctx) != 1 ||
+            EVP_PKEY_fromdata(ctx, &copy, EVP_PKEY_PUBLIC_KEY, params) != 1)
+                return ossl_error(e, ERR_FAILED, "A public key could not be copied");
+        *ret = copy;
+        return ERR_OK;
 }
 
 enum err bio_bytes(BIO *bio, struct bytes *ret, struct error *e)

@@ -38,23 +38,19 @@ void ksp_provider_unload(struct ksp_provider *provider)
 }
 
 enum err ksp_provider_key(OSSL_LIB_CTX *libctx, const struct ksp_backend *backend, void *key,
-                          struct view spki, EVP_PKEY **ret, struct error *e)
+                          EVP_PKEY *public, EVP_PKEY **ret, struct error *e)
 {
-        struct handover handover = {backend, key, spki, false};
+        struct handover handover = {backend, key, public, false};
         struct handover *pointer = &handover;
         OSSL_PARAM params[] = {
                 OSSL_PARAM_construct_octet_string(KSP_PARAM_HANDOVER, &pointer, sizeof pointer),
                 OSSL_PARAM_construct_end(),
         };
-        CLEANUP(evp_pkey_free_p) EVP_PKEY *public = NULL;
-        CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = NULL;
-        const uint8_t *p = spki.data;
+        CLEANUP(evp_pkey_ctx_free_p)
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(libctx, EVP_PKEY_is_a(public, "RSA") ? "RSA" : "EC",
+                                                       "provider=ksp");
         EVP_PKEY *made = NULL;
 
-        public = d2i_PUBKEY_ex(NULL, &p, (long)spki.len, libctx, "provider=default");
-        if (public)
-                ctx = EVP_PKEY_CTX_new_from_name(libctx, EVP_PKEY_is_a(public, "RSA") ? "RSA" : "EC",
-                                                 "provider=ksp");
         if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||
             EVP_PKEY_fromdata(ctx, &made, EVP_PKEY_KEYPAIR, params) != 1) {
                 if (!handover.taken)

@@ -40,7 +40,7 @@ size_t object_size(const struct object *object);
 struct handover {
         const struct ksp_backend *backend;
         void *key;
-        struct view spki;
+        EVP_PKEY *public;
         bool taken; /* the key is an object's now, which closes it */
 };
 

@@ -71,14 +71,13 @@ static bool take_public(struct object *object, EVP_PKEY *public)
 static int import_handover(struct object *object, const OSSL_PARAM *p)
 {
         struct handover *handover;
-        const uint8_t *der;
+        EVP_PKEY *public = NULL;
 
         if (p->data_type != OSSL_PARAM_OCTET_STRING || p->data_size != sizeof handover)
                 return 0;
         memcpy(&handover, p->data, sizeof handover);
-        der = handover->spki.data;
-        if (!take_public(object,
-                         d2i_PUBKEY_ex(NULL, &der, (long)handover->spki.len, object->provider->libctx, NULL)))
+        if (public_copy(object->provider->libctx, handover->public, &public, NULL) ||
+            !take_public(object, public))
                 return 0;
         object->backend = handover->backend;
         object->key = handover->key;

@@ -38,7 +38,8 @@ void ksp_provider_unload(struct ksp_provider *provider);
 
 /*
  * An EVP_PKEY of @libctx whose private operations are @backend's on @key. @key is the EVP_PKEY's from here
- * on, also on failure (backend->close()). @spki: DER, RSA or EC P-256/P-384.
+ * on, also on failure (backend->close()). @public: the public half, RSA or EC P-256/P-384, of any library
+ * context; only read.
  */
 MUST_CHECK enum err ksp_provider_key(OSSL_LIB_CTX *libctx, const struct ksp_backend *backend, void *key,
-                                     struct view spki, EVP_PKEY **ret, struct error *e);
+                                     EVP_PKEY *public, EVP_PKEY **ret, struct error *e);

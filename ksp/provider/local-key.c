@@ -35,15 +35,10 @@ static const struct ksp_backend local_backend = {NULL, local_sign, local_decrypt
 
 enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, EVP_PKEY **ret, struct error *e)
 {
-        CLEANUP(bytes_done) struct bytes spki = {0};
-        struct local *local;
-        enum err r = spki_der(ksp_key_public(key), &spki, e);
+        struct local *local = malloc(sizeof *local);
 
-        if (r)
-                return r;
-        local = malloc(sizeof *local);
         if (!local)
                 return error_no_memory(e);
         *local = (struct local){ksp_key_ref(key), uid};
-        return ksp_provider_key(libctx, &local_backend, local, bytes_view(&spki), ret, e);
+        return ksp_provider_key(libctx, &local_backend, local, ksp_key_public(key), ret, e);
 }

@@ -94,19 +94,6 @@ enum err soft_alg(EVP_PKEY *key, enum key_alg *ret, struct error *e)
         return error_set(e, ERR_KEY_NOT_SUPPORTED, "Keys of %d bits and this type are not supported", bits);
 }
 
-enum err soft_public(EVP_PKEY *key, EVP_PKEY **ret, struct error *e)
-{
-        CLEANUP(bytes_done) struct bytes der = {0};
-        const uint8_t *p;
-        enum err r = spki_der(key, &der, e);
-
-        if (r)
-                return r;
-        p = der.data;
-        *ret = d2i_PUBKEY(NULL, &p, (long)der.len);
-        return *ret ? ERR_OK : ossl_error(e, ERR_FAILED, "A public key could not be read back");
-}
-
 static bool set_sign(EVP_PKEY_CTX *ctx, const struct key_sign *how)
 {
         const char *digest = key_digest_name(how->digest), *mgf1 = key_digest_name(how->mgf1);

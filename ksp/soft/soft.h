@@ -17,8 +17,6 @@ MUST_CHECK enum err soft_pem_write(EVP_PKEY *key, struct view secret, struct byt
 MUST_CHECK enum err soft_pem_read(struct view pem, struct view secret, EVP_PKEY **ret, struct error *e);
 /* ERR_KEY_NOT_SUPPORTED: a type or size this project does not use. */
 MUST_CHECK enum err soft_alg(EVP_PKEY *key, enum key_alg *ret, struct error *e);
-/* The public half as an object of its own. */
-MUST_CHECK enum err soft_public(EVP_PKEY *key, EVP_PKEY **ret, struct error *e);
 
 MUST_CHECK enum err soft_sign(EVP_PKEY *key, const struct key_sign *how, struct view data, struct bytes *ret,
                               struct error *e);

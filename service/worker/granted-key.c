@@ -45,7 +45,7 @@ static void grant_close(void *key)
         free(key);
 }
 
-enum err granted_key_open(int fd, struct view spki, struct granted_key *ret, struct error *e)
+enum err granted_key_open(int fd, EVP_PKEY *public, struct granted_key *ret, struct error *e)
 {
         static const struct ksp_backend backend = {
                 .sign = grant_sign, .decrypt = grant_decrypt, .close = grant_close};
@@ -61,7 +61,7 @@ enum err granted_key_open(int fd, struct view spki, struct granted_key *ret, str
                 return error_no_memory(e);
         }
         *grant = (struct grant){fd, 1};
-        r = ksp_provider_key(NULL, &backend, grant, spki, &key.pkey, e);
+        r = ksp_provider_key(NULL, &backend, grant, public, &key.pkey, e);
         if (r) {
                 granted_key_done(&key);
                 return r;

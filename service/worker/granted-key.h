@@ -11,8 +11,8 @@ struct granted_key {
         EVP_PKEY *pkey;
 };
 
-/* @spki: the public half, DER. @fd stays the caller's and must stay open as long as the key. Loads the
- * provider into the default library context. ERR_PROTOCOL from an operation: the daemon went away. */
-MUST_CHECK enum err granted_key_open(int fd, struct view spki, struct granted_key *ret, struct error *e);
+/* @public: the public half, only read. @fd stays the caller's and must stay open as long as the key. Loads
+ * the provider into the default library context. ERR_PROTOCOL from an operation: the daemon went away. */
+MUST_CHECK enum err granted_key_open(int fd, EVP_PKEY *public, struct granted_key *ret, struct error *e);
 /* The provider itself needs no sandbox of its own: it is linked in. Takes an empty one. */
 void granted_key_done(struct granted_key *key);

@@ -94,7 +94,6 @@ static enum err exchange(int fd, const struct job_exchange *job, struct bytes *r
 {
         CLEANUP(granted_key_done) struct granted_key key = {0};
         CLEANUP(x509_free_p) X509 *recipient = NULL;
-        CLEANUP(bytes_done) struct bytes spki = {0};
         EVP_PKEY *public;
         enum err r = x509_parse(job->recipient, &recipient, e);
 
@@ -103,9 +102,7 @@ static enum err exchange(int fd, const struct job_exchange *job, struct bytes *r
         public = X509_get0_pubkey(recipient);
         if (!public)
                 return ossl_error(e, ERR_PROTOCOL, "The job's own certificate has no key");
-        r = spki_der(public, &spki, e);
-        if (!r)
-                r = granted_key_open(fd, bytes_view(&spki), &key, e);
+        r = granted_key_open(fd, public, &key, e);
         return r ? r : network_exchange(job, key.pkey, ret, http, e);
 }
 

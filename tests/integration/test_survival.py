@@ -134,16 +134,16 @@ def test_killed_worker_is_a_failed_step(lab, ndes):
     lab.add("worker")
     process = subprocess.Popen([labs.BUILD / "bin/scepter", "enroll", "worker", "--wait", "--json", "--challenge-file",
                                 lab.challenge()], env=lab.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    parent, worker = daemon_pid(lab), None
-    while worker is None:
+    parent = daemon_pid(lab)
+    # One works, another may have been started ahead: none of them lives.
+    while process.poll() is None:
         for entry in filter(str.isdigit, os.listdir("/proc")):
             try:
                 stat = open(f"/proc/{entry}/stat").read()
+                if "(scepter-worker)" in stat and int(stat.rsplit(")", 1)[1].split()[1]) == parent:
+                    os.kill(int(entry), signal.SIGKILL)
             except OSError:
                 continue
-            if "(scepter-worker)" in stat and int(stat.rsplit(")", 1)[1].split()[1]) == parent:
-                worker = int(entry)
-    os.kill(worker, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert json.loads(output.strip().splitlines()[-1])["error"]["name"] == "WorkerFailed"
