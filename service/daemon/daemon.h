@@ -12,6 +12,7 @@
 
 struct bus_server;
 struct tpm_status;
+struct shown_profile;
 struct tree;
 struct key_server;
 struct sd_event;
@@ -41,7 +42,8 @@ struct daemon {
         char path[80];     /* of the object that is shown just now */
         struct key_server *keys;
         struct tpm_status *tpm_status;
-        char *device_id; /* for jitter: machine-id, hashed with the application's id */
+        struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
+        char *device_id;                     /* for jitter: machine-id, hashed with the application's id */
         uid_t own_uid;
 };
 

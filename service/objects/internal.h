@@ -37,6 +37,9 @@ struct handle *tree_handle(struct daemon *d, struct certificate *certificate, st
 struct ksp_tpm tpm_status_get(struct daemon *d, bool refresh);
 uint64_t tpm_status_checked(const struct daemon *d);
 
+/* profile.c; takes NULL */
+void shown_profile_free(struct shown_profile *shown);
+
 /* authority.c: root, and the owner for his own. */
 void authorise(void *ctx, struct bus_call *call, const char *action, const struct bus_object *object,
                bus_authorised *done);

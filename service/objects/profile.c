@@ -6,71 +6,84 @@
 #include "internal.h"
 #include "policy/profile.h"
 
-/* Settings with defaults, canonical; empty where the profile cannot be read. */
-struct shown {
+/* Settings with defaults, canonical; empty where the profile cannot be read. A GetAll asks thirty times: the
+ * profile shown last is kept (a profile never changes under its id). */
+struct shown_profile {
+        store_id id;
         struct stored_profile stored;
         struct settings settings;
 };
 
-static void shown_done(struct shown *shown)
+void shown_profile_free(struct shown_profile *shown)
 {
+        if (!shown)
+                return;
         stored_profile_done(&shown->stored);
         settings_done(&shown->settings);
+        free(shown);
 }
 
-static void read_shown(const void *object, struct shown *ret)
+static const struct shown_profile *read_shown(const void *object)
 {
+        static const struct shown_profile nothing;
         const struct handle *handle = object;
         CLEANUP(profile_done) struct profile profile = {0};
+        struct shown_profile *shown = handle->d->shown_profile;
 
-        *ret = (struct shown){0};
-        if (store_profile_read(handle->d->store, handle->profile->id, &ret->stored, NULL) == ERR_OK &&
-            profile_from_settings(&ret->stored.settings, true, &profile, NULL) == ERR_OK)
-                (void)!profile_to_settings(&profile, true, &ret->settings, NULL);
+        if (shown && strcmp(shown->id, handle->profile->id) == 0)
+                return shown;
+        shown_profile_free(shown);
+        handle->d->shown_profile = NULL;
+        shown = calloc(1, sizeof *shown);
+        if (!shown || store_profile_read(handle->d->store, handle->profile->id, &shown->stored, NULL) ||
+            profile_from_settings(&shown->stored.settings, true, &profile, NULL) ||
+            profile_to_settings(&profile, true, &shown->settings, NULL)) {
+                shown_profile_free(shown);
+                return &nothing;
+        }
+        memcpy(shown->id, handle->profile->id, sizeof shown->id);
+        handle->d->shown_profile = shown;
+        return shown;
 }
 
 static void write_text(void *object, const char *key, struct bus_writer *w)
 {
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
         const char *value;
 
-        read_shown(object, &shown);
-        value = settings_get(&shown.settings, key);
+        value = settings_get(&shown->settings, key);
         bus_write_string(w, value ? value : "");
 }
 
 static void write_number(void *object, const char *key, struct bus_writer *w)
 {
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
         const char *value;
         uint64_t v = 0;
 
-        read_shown(object, &shown);
-        value = settings_get(&shown.settings, key);
+        value = settings_get(&shown->settings, key);
         bus_write_u32(w, value && parse_u64(value, UINT32_MAX, &v) ? (uint32_t)v : 0);
 }
 
 static void write_bool(void *object, const char *key, struct bus_writer *w)
 {
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
         const char *value;
         bool v = false;
 
-        read_shown(object, &shown);
-        value = settings_get(&shown.settings, key);
+        value = settings_get(&shown->settings, key);
         bus_write_bool(w, value && parse_bool(value, &v) && v);
 }
 
 /* All values of the key; one value of several words becomes one item a word. */
 static void write_list(void *object, const char *key, bool words, struct bus_writer *w)
 {
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
         CLEANUP(strings_done) struct strings list = {0};
         enum err r = ERR_OK;
 
-        read_shown(object, &shown);
-        for (size_t i = 0; !r && i < shown.settings.count; i++) {
-                const struct setting *setting = &shown.settings.items[i];
+        for (size_t i = 0; !r && i < shown->settings.count; i++) {
+                const struct setting *setting = &shown->settings.items[i];
 
                 if (strcmp(setting->key, key) == 0)
                         r = words ? strings_add_words(&list, setting->value, NULL)
@@ -116,13 +129,12 @@ GETTER(get_after_expiry, write_text(object, "Renewal.AfterExpiry", w))
 
 static void get_pending_limit(void *object, uid_t viewer, struct bus_writer *w)
 {
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
         CLEANUP(profile_done) struct profile profile = {0};
 
         (void)viewer;
-        read_shown(object, &shown);
         bus_write_u64(
-                w, profile_from_settings(&shown.settings, true, &profile, NULL) ? 0 : profile.pending_limit);
+                w, profile_from_settings(&shown->settings, true, &profile, NULL) ? 0 : profile.pending_limit);
 }
 
 static void get_challenge_kind(void *object, uid_t viewer, struct bus_writer *w)
@@ -132,24 +144,22 @@ static void get_challenge_kind(void *object, uid_t viewer, struct bus_writer *w)
                                             [CHALLENGE_FILE] = "file",
                                             [CHALLENGE_CREDENTIAL] = "credential",
                                             [CHALLENGE_SOCKET] = "socket"};
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
         CLEANUP(profile_done) struct profile profile = {0};
         const char *kind = "";
 
         (void)viewer;
-        read_shown(object, &shown);
-        if (profile_from_settings(&shown.settings, true, &profile, NULL) == ERR_OK)
+        if (profile_from_settings(&shown->settings, true, &profile, NULL) == ERR_OK)
                 kind = profile.origin == ORIGIN_SYNCML ? "document" : names[profile_challenge_kind(&profile)];
         bus_write_string(w, kind);
 }
 
 static void get_notes(void *object, uid_t viewer, struct bus_writer *w)
 {
-        CLEANUP(shown_done) struct shown shown;
+        const struct shown_profile *shown = read_shown(object);
 
         (void)viewer;
-        read_shown(object, &shown);
-        bus_write_strings(w, (const char *const *)shown.stored.notes.items, shown.stored.notes.count);
+        bus_write_strings(w, (const char *const *)shown->stored.notes.items, shown->stored.notes.count);
 }
 
 static void get_certificates(void *object, uid_t viewer, struct bus_writer *w)
