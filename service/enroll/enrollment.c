@@ -229,8 +229,8 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         }
         if (existing)
                 existing->enrollment = en; /* a second request finds it */
-        workers_warm(d->workers, JOB_DISCOVER);
         enrollment_step(en, step_begin, after_begin);
+        workers_warm(d->workers, JOB_DISCOVER); /* while plan and key are made */
         return ERR_OK;
 }
 

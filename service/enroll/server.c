@@ -235,6 +235,7 @@ static void next_build(struct enrollment *en)
 static void on_discovered(void *ctx, const struct result *result, const struct error *failure)
 {
         struct enrollment *en = ctx;
+        struct workers *workers = en->d->workers; /* a step may end with en gone */
         const struct result_discovered *found;
         struct error e = {0};
         enum err r;
@@ -254,7 +255,7 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
                 enrollment_fail(en, &e);
                 return;
         }
-        workers_warm(en->d->workers, JOB_EXCHANGE);
         enrollment_step(en, step_choose,
                         en->certificate->activity == ACTIVITY_PENDING ? after_repeated_choice : next_build);
+        workers_warm(workers, JOB_EXCHANGE); /* while the message is made */
 }

@@ -1,13 +1,15 @@
 #include "process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+
+enum { WORKER_STREAM = 3 }; /* where a worker finds its stream, as systemd passes it */
 
 /* sd-event has reaped it: its number may be another's now. */
 static int on_exit_of_worker(sd_event_source *source, const siginfo_t *info, void *ctx)
@@ -26,42 +28,56 @@ const char *worker_kind_word(enum job_kind kind)
         return kind == JOB_PARSE ? "parse" : "network";
 }
 
-static enum err exec_worker(const struct workers_config *config, enum job_kind kind,
-                            struct worker_process *ret, struct error *e)
+/* posix_spawn() and not fork(): the daemon is not copied for a child that only execs. */
+static int spawn(const struct workers_config *config, enum job_kind kind, int stream, pid_t *ret)
 {
         const char *argv[] = {config->exec, "--kind", worker_kind_word(kind),
                               config->weak ? "--weak-workers" : NULL, NULL};
+        /* posix_spawn() does not change the strings. */
         union {
                 const char **in;
                 char **out;
         } args = {argv};
         char *const environment[] = {NULL};
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none, defaults;
+        int failed = posix_spawn_file_actions_init(&actions);
+
+        if (failed)
+                return failed;
+        failed = posix_spawnattr_init(&attributes);
+        if (failed) {
+                (void)posix_spawn_file_actions_destroy(&actions);
+                return failed;
+        }
+        (void)sigemptyset(&none);
+        (void)sigemptyset(&defaults);
+        (void)sigaddset(&defaults, SIGPIPE);
+        (void)posix_spawnattr_setsigmask(&attributes, &none);
+        (void)posix_spawnattr_setsigdefault(&attributes, &defaults);
+        (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        failed = posix_spawn_file_actions_adddup2(&actions, stream, WORKER_STREAM);
+        if (!failed)
+                failed = posix_spawn(ret, config->exec, &actions, &attributes, args.out, environment);
+        (void)posix_spawnattr_destroy(&attributes);
+        (void)posix_spawn_file_actions_destroy(&actions);
+        return failed;
+}
+
+static enum err exec_worker(const struct workers_config *config, enum job_kind kind,
+                            struct worker_process *ret, struct error *e)
+{
         int ends[2], failed;
-        pid_t pid;
+        pid_t pid = 0;
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
                 return errno_error(e, errno, "A socketpair could not be made");
-        pid = fork();
-        if (pid < 0) {
-                (void)close(ends[0]);
-                (void)close(ends[1]);
-                return errno_error(e, errno, "A worker could not be started");
-        }
-        if (pid == 0) {
-                sigset_t none;
-
-                /* Only what is safe after a fork of a process with threads. */
-                (void)sigemptyset(&none);
-                (void)sigprocmask(SIG_SETMASK, &none, NULL);
-                if (ends[1] == 3)
-                        (void)fcntl(3, F_SETFD, 0);
-                else if (dup2(ends[1], 3) < 0)
-                        _exit(126);
-                (void)execve(config->exec, args.out, environment);
-                _exit(127);
-        }
+        failed = spawn(config, kind, ends[1], &pid);
         (void)close(ends[1]);
         ret->fd = ends[0];
+        if (failed)
+                return errno_error(e, failed, "The worker %s could not be started", config->exec);
         ret->pid = pid;
         failed = sd_event_add_child(config->event, &ret->child, pid, WEXITED, on_exit_of_worker, ret);
         return failed < 0 ? errno_error(e, -failed, "The event loop took no source") : ERR_OK;
