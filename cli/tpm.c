@@ -1,6 +1,7 @@
 /* scepter tpm */
 #include "cli/cli.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/args.h"
@@ -34,6 +35,20 @@ static enum err ask_afresh(struct cli *cli, struct error *e)
         return r;
 }
 
+/* "lockout-counter" is shown as "Lockout counter". */
+static void add_label(struct table *t, const char *key)
+{
+        char label[64];
+
+        (void)snprintf(label, sizeof label, "%s", key);
+        for (char *p = label; *p; p++)
+                if (*p == '-')
+                        *p = ' ';
+        if (label[0] >= 'a' && label[0] <= 'z')
+                label[0] = (char)(label[0] - 'a' + 'A');
+        table_add(t, label, COLOR_NONE);
+}
+
 enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e)
 {
         CLEANUP(json_decref_p) json_t *object = NULL;
@@ -59,7 +74,9 @@ enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e)
         table_add(&t, value_string(object, "defaultKeyProtection"), COLOR_NONE);
         json_object_foreach(json_object_get(object, "tpmInfo"), key, value)
         {
-                table_add(&t, key, COLOR_NONE);
+                if (strcmp(key, "state") == 0 || strcmp(key, "checked") == 0)
+                        continue; /* said above; counts the answers, for programs */
+                add_label(&t, key);
                 table_add(&t, json_string_value(value), COLOR_NONE);
         }
         return table_print(&t, cli->out, cli->color, e);

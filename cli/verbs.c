@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "cli/args.h"
 #include "cli/output.h"
 
@@ -95,15 +96,33 @@ static void add_usage(const struct verb *verb, struct error *e)
                            verb->usage);
 }
 
+/* "add|list|…": what may follow a first word; empty where nothing does. */
+static void second_words(const char *first, struct text *t)
+{
+        size_t len = strlen(first);
+
+        for (const struct verb *v = verbs; v->words; v++)
+                if (v->run && strncmp(v->words, first, len) == 0 && v->words[len] == ' ')
+                        text_addf(t, "%s%s", t->len ? "|" : "", v->words + len + 1);
+}
+
 static enum err unknown_verb(int argc, char **argv, struct error *e)
 {
+        CLEANUP(text_done) struct text after = TEXT(256);
+        CLEANUP(free_p) char *list = NULL;
         enum err r;
 
+        if (argc)
+                second_words(argv[0], &after);
+        if (after.len && text_finish(&after, &list, NULL) == ERR_OK) {
+                r = argc == 1 ? error_set(e, ERR_INVALID, "The verb '%s' is incomplete", argv[0])
+                              : error_set(e, ERR_INVALID, "There is no verb '%s %s'", argv[0], argv[1]);
+                return error_remedy(e, r, "Usage: scepter %s %s …", argv[0], list);
+        }
         if (argc == 0)
                 r = error_set(e, ERR_INVALID, "What to do is missing");
         else
-                r = error_set(e, ERR_INVALID, "There is no verb '%s%s%s'", argv[0], argc > 1 ? " " : "",
-                              argc > 1 ? argv[1] : "");
+                r = error_set(e, ERR_INVALID, "There is no verb '%s'", argv[0]);
         return error_remedy(e, r,
                             "Usage: scepter [--json] [--no-color] VERB …; scepter --help lists the verbs.");
 }

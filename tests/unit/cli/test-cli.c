@@ -196,7 +196,8 @@ static void command_lines(void **state)
         } cases[] = {
                 {"", 2, "What to do is missing"},
                 {"frobnicate", 2, "no verb 'frobnicate'"},
-                {"profile", 2, "no verb 'profile'"},
+                {"profile", 2, "Usage: scepter profile add|list|show|remove"},
+                {"key", 2, "The verb 'key' is incomplete"},
                 {"profile frob", 2, "no verb 'profile frob'"},
                 {"enroll", 2, "Usage: scepter enroll PROFILE [--wait]"},
                 {"enroll a b", 2, "Usage: scepter enroll PROFILE"},
