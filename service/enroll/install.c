@@ -84,7 +84,7 @@ static enum err describe_certificate(struct enrollment *en, X509 *cert, struct e
                 return r;
         if (!bio || !serial || X509_digest(cert, EVP_sha1(), digest, NULL) != 1 ||
             X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
-                               XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
+                               XN_FLAG_RFC2253 & ~(unsigned long)(XN_FLAG_DN_REV | ASN1_STRFLGS_ESC_MSB)) < 0)
                 return ossl_error(e, ERR_FAILED, "The certificate could not be described");
         for (char *p = serial; *p; p++)
                 if (*p >= 'A' && *p <= 'F')

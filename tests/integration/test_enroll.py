@@ -63,6 +63,7 @@ def test_certificate_is_what_the_profile_says(lab):
                        "-nameopt", "sep_multiline,esc_msb").stdout
     host = os.uname().nodename.split(".")[0]
     assert f"CN={host}x" in text and "O=Finance, Group" in text
+    assert lab.json("show", "exact")["subject"] == f"CN={host}x,OU=Mobile+L=Redmond,O=Finance\\, Group"
     for wanted in ("email:a@b.example", "UPN::jane@corp.example", "URI:tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-4",
                    "DNS:pc.example", "Digital Signature, Key Encipherment", "TLS Web Client Authentication"):
         assert wanted in text, wanted
