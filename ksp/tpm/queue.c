@@ -159,7 +159,6 @@ static void enqueue(struct tpm_queue *queue, struct tpm_job *job)
         job->next = NULL;
         *queue->tail = job;
         queue->tail = &job->next;
-        (void)pthread_cond_signal(&queue->work);
 }
 
 void tpm_queue_submit(struct tpm_queue *queue, struct tpm_job *job)
@@ -167,6 +166,7 @@ void tpm_queue_submit(struct tpm_queue *queue, struct tpm_job *job)
         (void)pthread_mutex_lock(&queue->lock);
         enqueue(queue, job);
         (void)pthread_mutex_unlock(&queue->lock);
+        (void)pthread_cond_signal(&queue->work); /* unlocked: the thread wakes once, not twice */
 }
 
 struct waiting {
@@ -199,6 +199,7 @@ void tpm_queue_run(struct tpm_queue *queue, struct tpm_job *job)
                         .job = {job->class, job->uid, run_waiting, NULL}, .queue = queue, .inner = job};
 
                 enqueue(queue, &waiting.job);
+                (void)pthread_cond_signal(&queue->work);
                 while (!waiting.done)
                         (void)pthread_cond_wait(&queue->done, &queue->lock);
         }
