@@ -16,6 +16,7 @@ struct shown_profile;
 struct tree;
 struct key_server;
 struct sd_event;
+struct enrollment;
 
 /* The clock, as a seam: tests let the waits of days pass in seconds. */
 struct wall_clock {
@@ -43,6 +44,7 @@ struct daemon {
         struct key_server *keys;
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
+        struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         char *device_id;                     /* for jitter: machine-id, hashed with the application's id */
         uid_t own_uid;
 };

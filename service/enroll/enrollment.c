@@ -25,6 +25,16 @@ void enrollment_forget_exchange(struct enrollment *en)
         en->n_issued = 0;
 }
 
+static void forget_beginning(struct enrollment *en)
+{
+        for (struct enrollment **p = &en->d->beginning; *p; p = &(*p)->next) {
+                if (*p == en) {
+                        *p = en->next;
+                        return;
+                }
+        }
+}
+
 void enrollment_free(struct enrollment *en)
 {
         if (en->job)
@@ -43,6 +53,13 @@ void enrollment_free(struct enrollment *en)
         bytes_done(&en->message);
         if (en->certificate && en->certificate->enrollment == en)
                 en->certificate->enrollment = NULL;
+        forget_beginning(en);
+        while (en->waiters) {
+                struct waiter *waiter = en->waiters;
+
+                en->waiters = waiter->next;
+                free(waiter);
+        }
         free(en);
 }
 
@@ -163,9 +180,51 @@ static void next_key(struct enrollment *en)
         enrollment_step(en, step_key, next_discover);
 }
 
+static enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops, struct error *e)
+{
+        struct waiter *waiter = malloc(sizeof *waiter);
+
+        if (!waiter)
+                return error_no_memory(e);
+        *waiter = (struct waiter){*ops, en->waiters};
+        en->waiters = waiter;
+        return ERR_OK;
+}
+
+/* Either @certificate or @failure. A waiter may start the next enrollment. */
+static void tell_waiters(struct waiter *waiters, struct certificate *certificate, const struct error *failure)
+{
+        while (waiters) {
+                struct waiter *waiter = waiters;
+
+                waiters = waiter->next;
+                waiter->ops.begun(waiter->ops.ctx, certificate, failure);
+                free(waiter);
+        }
+}
+
+bool enrollment_begins(const struct daemon *d, const char *profile)
+{
+        for (const struct enrollment *en = d->beginning; en; en = en->next)
+                if (strcmp(en->profile, profile) == 0)
+                        return true;
+        return false;
+}
+
+static struct enrollment *find_beginning(const struct daemon *d, const char *profile, uid_t owner)
+{
+        for (struct enrollment *en = d->beginning; en; en = en->next)
+                if (en->owner == owner && strcmp(en->profile, profile) == 0)
+                        return en;
+        return NULL;
+}
+
 static void after_begin(struct enrollment *en)
 {
+        struct waiter *waiters = STEAL(en->waiters);
         struct error e = en->error;
+
+        forget_beginning(en);
 
         if (!en->result && !en->certificate) {
                 en->result = model_add(en->d->model, en->id, &en->record, &en->certificate, &e);
@@ -175,13 +234,13 @@ static void after_begin(struct enrollment *en)
         if (en->result) {
                 if (e.code == ERR_OK)
                         (void)error_set(&e, en->result, "The enrollment could not begin");
-                en->ops.begun(en->ops.ctx, NULL, &e);
                 enrollment_free(en);
+                tell_waiters(waiters, NULL, &e);
                 return;
         }
         en->certificate->enrollment = en;
         next_key(en);
-        en->ops.begun(en->ops.ctx, en->certificate, NULL);
+        tell_waiters(waiters, en->certificate, NULL);
 }
 
 /* NULL: no memory. */
@@ -198,15 +257,17 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                           struct error *e)
 {
         struct certificate *existing = model_find_origin(d->model, order->profile, order->owner);
-        struct enrollment *en;
+        struct enrollment *en = find_beginning(d, order->profile, order->owner);
         enum err r;
 
+        if (en)
+                return wait_for_begin(en, ops, e);
         if (existing && existing->enrollment)
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already", existing->name);
         en = enrollment_new(d);
         if (!en)
                 return error_no_memory(e);
-        en->ops = *ops;
+        (void)snprintf(en->profile, sizeof en->profile, "%s", order->profile);
         en->owner = order->owner;
         en->challenge = order->challenge;
         order->challenge = (struct secret){0};
@@ -223,12 +284,16 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 if (!r)
                         r = record_set_text(&en->record.profile, order->profile, e);
         }
+        if (!r)
+                r = wait_for_begin(en, ops, e);
         if (r) {
                 enrollment_free(en);
                 return r;
         }
         if (existing)
-                existing->enrollment = en; /* a second request finds it */
+                existing->enrollment = en;
+        en->next = d->beginning;
+        d->beginning = en; /* a second request finds it */
         enrollment_step(en, step_begin, after_begin);
         workers_warm(d->workers, JOB_DISCOVER); /* while plan and key are made */
         return ERR_OK;

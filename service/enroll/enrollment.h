@@ -36,10 +36,13 @@ struct enrollment_order {
 
 /*
  * Begins an enrollment for a new certificate or, where this profile and owner have one that is at rest, for a
- * new generation of it. ERR_BUSY where one runs already: the caller looks for that first.
+ * new generation of it. An order that finds one beginning for the same two joins that, and its challenge
+ * is not used. ERR_BUSY where one runs already: the caller looks for that first.
  */
 MUST_CHECK enum err enrollment_start(struct daemon *d, struct enrollment_order *order,
                                      const struct enrollment_ops *ops, struct error *e);
+/* One of this profile begins: its certificate may not be in the model yet. */
+bool enrollment_begins(const struct daemon *d, const char *profile);
 /* Takes up what was under way when the daemon stopped. */
 MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e);
 /* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while

@@ -9,11 +9,18 @@
 #include "store/store.h"
 #include "work/workers.h"
 
+/* Who waits for an enrollment to have begun. */
+struct waiter {
+        struct enrollment_ops ops;
+        struct waiter *next;
+};
+
 struct enrollment {
         struct daemon *d;
         struct certificate *certificate; /* NULL until it has begun */
-        store_id id;
-        struct enrollment_ops ops;
+        store_id id, profile;            /* profile: while it begins */
+        struct enrollment *next;         /* of the daemon's "beginning" */
+        struct waiter *waiters;
         uid_t owner;
         bool busy;      /* a step is in a thread: its memory must stay */
         bool cancelled; /* end after that step */

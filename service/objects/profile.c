@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "enroll/enrollment.h"
 #include "internal.h"
 #include "policy/profile.h"
 
@@ -241,6 +242,8 @@ static enum err check_idle(struct daemon *d, const char *id, struct error *e)
         struct certificate *c;
         uint64_t order = 0;
 
+        if (enrollment_begins(d, id))
+                return error_set(e, ERR_BUSY, "A request from this profile begins just now");
         while ((c = model_next(d->model, order))) {
                 order = c->order;
                 if (strcmp(c->profile, id) == 0 && c->enrollment)

@@ -124,6 +124,15 @@ class Lab:
         given = ("--challenge-file", self.challenge()) if challenge else ()
         return self.scepter("enroll", name, "--wait", *given, *options, **run_options)
 
+    def wait_for(self, name, *activities):
+        """The certificate, once it does one of these."""
+        for _ in range(2000):
+            shown = self.json("show", name)
+            if shown["activity"] in activities:
+                return shown
+            os.sched_yield()
+        raise AssertionError(f"{name} is {shown['activity']}, not {activities}")
+
     def ndes(self, *words):
         return self.run(LAB, "ndes", self.dir / "lab", *words, check=True).stdout
 

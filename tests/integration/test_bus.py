@@ -6,6 +6,7 @@ import sys
 
 import dbus
 import dbus.bus
+import dbus.lowlevel
 import pytest
 
 import labs
@@ -105,6 +106,28 @@ def test_pages(lab, manager):
     assert seen == ["paged", "paged-2", "paged-3"] and rounds == 3
     page, _ = manager.ListCertificates(dbus.UInt64(0), dbus.UInt32(0), {"name": "paged-2"}, signature="tua{sv}")
     assert [str(row[1]) for row in page] == ["paged-2"]
+
+
+def enroll_message(profile, challenge):
+    message = dbus.lowlevel.MethodCallMessage("org.scepter1", "/org/scepter1", MANAGER, "Enroll")
+    message.append(dbus.ObjectPath(profile), {"challenge": dbus.types.UnixFd(challenge)}, signature="oa{sv}")
+    return message
+
+
+def test_requests_at_once_get_one_enrollment(lab, bus, manager):
+    """Also before the certificate's object exists, and for one that rests."""
+    lab.add("at-once")
+    profile = next(row["path"] for row in lab.json("profile", "list")["profiles"] if row["name"] == "at-once")
+    paths = set()
+    for _ in range(2):
+        challenge = memfd(lab.challenge().read_bytes().strip())
+        for _ in range(3):
+            bus.send_message(enroll_message(profile, challenge))
+        paths.add(str(bus.send_message_with_reply_and_block(enroll_message(profile, challenge), 30).get_args_list()[0]))
+        shown = lab.wait_for("at-once", "idle", "failed")
+        assert shown["health"] == "valid", shown
+        rows, _ = manager.ListCertificates(dbus.UInt64(0), dbus.UInt32(0), {"name": "at-once"}, signature="tua{sv}")
+        assert {str(row[0]) for row in rows} == paths and len(rows) == 1
 
 
 def test_introspection_is_the_xml(bus):

@@ -20,16 +20,6 @@ def issued(lab):
     return int(lab.ndes("issued").strip().split()[-1])
 
 
-def wait_for(lab, name, *activities):
-    """Follows the certificate by its own signals (enroll --wait on what runs) or by looking."""
-    for _ in range(2000):
-        shown = lab.json("show", name)
-        if shown["activity"] in activities:
-            return shown
-        subprocess.run(["true"], check=True)  # let others run
-    raise AssertionError(f"{name} is {shown['activity']}, not {activities}")
-
-
 def transactions(lab, name):
     return {event["transaction"] for event in lab.json("events", name)["events"] if "transaction" in event}
 
@@ -42,7 +32,7 @@ def test_pending_then_issued(fast):
     assert done.returncode == 8 or done.returncode == 0, (done.returncode, done.stderr)
     if done.returncode == 8:
         assert "pending" in done.stdout + done.stderr
-    shown = wait_for(fast, "polled", "idle")
+    shown = fast.wait_for("polled", "idle")
     assert shown["health"] == "valid" and issued(fast) == before + 1
     assert [event["event"] for event in fast.json("events", "polled")["events"]] == [306, 36, 2, 39]
     assert len(transactions(fast, "polled")) == 1
@@ -64,7 +54,7 @@ def test_pending_survives_restarts(lab):
         assert shown["activity"] == "pending" and shown["status"] == 2
     assert (lab.certificate("waits") / "generations/1/key.pem").read_text() == key
     assert lab.scepter("cancel", "waits").returncode == 0
-    shown = wait_for(lab, "waits", "idle")
+    shown = lab.wait_for("waits", "idle")
     assert shown["health"] == "none"
     lab.ndes("reset")
     assert lab.enroll("waits").returncode == 0
@@ -116,7 +106,7 @@ def test_kill_and_go_on(lab, ndes, protection, state):
     key = home / "generations/1/key.pem"
     made = key.read_text() if key.exists() else None
     lab.daemon("restart")
-    shown = wait_for(lab, name, "idle", "failed")
+    shown = lab.wait_for(name, "idle", "failed")
     assert shown["activity"] == "idle" and shown["health"] == "valid", shown["lastError"]
     if made:
         assert (home / "current/key.pem").read_text() == made
