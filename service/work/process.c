@@ -16,10 +16,13 @@ static int on_exit_of_worker(sd_event_source *source, const siginfo_t *info, voi
 {
         struct worker_process *process = ctx;
 
-        (void)source;
         (void)info;
-        if (process)
+        if (process) {
                 process->pid = 0;
+                return 0;
+        }
+        /* Nobody else has it: the loop would keep it and its pidfd to the loop's own end. */
+        (void)sd_event_source_set_floating(source, false);
         return 0;
 }
 
@@ -58,6 +61,10 @@ static int spawn(const struct workers_config *config, enum job_kind kind, int st
         (void)posix_spawnattr_setsigdefault(&attributes, &defaults);
         (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         failed = posix_spawn_file_actions_adddup2(&actions, stream, WORKER_STREAM);
+        /* tpm2-tss opens its socket to swtpm without O_CLOEXEC: a worker that inherited it would hold the
+         * TPM. */
+        if (!failed)
+                failed = posix_spawn_file_actions_addclosefrom_np(&actions, WORKER_STREAM + 1);
         if (!failed)
                 failed = posix_spawn(ret, config->exec, &actions, &attributes, args.out, environment);
         (void)posix_spawnattr_destroy(&attributes);
@@ -136,9 +143,10 @@ void worker_process_end(struct worker_process *process)
 {
         if (process->fd >= 0)
                 (void)close(process->fd);
-        if (process->pid > 0)
+        if (process->child && process->pid == 0) {
+                (void)sd_event_source_disable_unref(process->child);
+        } else if (process->child) {
                 (void)kill(process->pid, SIGKILL);
-        if (process->child) {
                 (void)sd_event_source_set_userdata(process->child, NULL);
                 (void)sd_event_source_set_floating(process->child, true);
                 (void)sd_event_source_unref(process->child);
