@@ -262,6 +262,8 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
 
         if (en)
                 return wait_for_begin(en, ops, e);
+        if (existing && existing->activity == ACTIVITY_REMOVING)
+                return error_set(e, ERR_BUSY, "'%s' is being removed", existing->name);
         if (existing && existing->enrollment)
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already", existing->name);
         en = enrollment_new(d);
