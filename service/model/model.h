@@ -25,6 +25,7 @@ struct certificate {
 
         uint64_t order;                /* position in lists; grows, never 0 */
         struct enrollment *enrollment; /* while it runs */
+        bool leaving;                  /* its files are being deleted just now */
         struct record *details;        /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */
         uint64_t key_generation;

@@ -45,6 +45,8 @@ static void removed(void *ctx)
 
         if (removing->result) {
                 log_error(LOG_ERR, &removing->error);
+                if (certificate)
+                        certificate->leaving = false;
         } else if (certificate) {
                 log_line(LOG_NOTICE, "Certificate '%s' and its key were removed", certificate->name);
                 objects_certificate_removed(removing->d, certificate);
@@ -64,6 +66,8 @@ enum err certificate_remove(struct daemon *d, struct certificate *certificate,
 
         if (r)
                 return r;
+        if (certificate->leaving)
+                return error_set(e, ERR_BUSY, "'%s' is being removed already", certificate->name);
         if (certificate->enrollment)
                 return error_set(e, ERR_BUSY, "A request for '%s' is under way: cancel it first",
                                  certificate->name);
@@ -75,11 +79,13 @@ enum err certificate_remove(struct daemon *d, struct certificate *certificate,
         removing->done = done;
         removing->ctx = ctx;
         r = pool_submit(d->pool, run_remove, removed, removing, e);
-        if (r)
+        if (r) {
                 free(removing);
-        else
-                certificate->activity = ACTIVITY_REMOVING;
-        return r;
+                return r;
+        }
+        certificate->activity = ACTIVITY_REMOVING;
+        certificate->leaving = true;
+        return ERR_OK;
 }
 
 enum err certificate_remove_rest(struct daemon *d, struct certificate *certificate, struct error *e)
