@@ -139,6 +139,9 @@ class Lab:
     def daemon(self, what):
         return self.run(LAB, "daemon", self.dir / "lab", what, check=True)
 
+    def daemon_pid(self):
+        return json.loads((self.dir / "lab/pids/scepterd.json").read_text())["pid"]
+
     def log(self):
         return (self.dir / "lab/log/scepterd.log").read_text()
 
