@@ -229,6 +229,8 @@ static void take_certificates(struct leaving *leaving, bool remove)
                         objects_certificate_changed(d, c);
                         continue;
                 }
+                if (c->leaving)
+                        continue; /* somebody removes it already */
                 leaving->waiting++;
                 if (certificate_remove(d, c, certificate_gone, leaving, &leaving->error)) {
                         leaving->result = leaving->error.code;
