@@ -55,26 +55,6 @@ void output_error(struct cli *cli, const struct error *e)
         output_line(cli->err, "  %s", e->remedy);
 }
 
-enum err output_fd(struct cli *cli, int fd, struct error *e)
-{
-        char buffer[CHUNK];
-        off_t at = 0;
-
-        for (;;) {
-                ssize_t n = pread(fd, buffer, sizeof buffer, at);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return errno_error(e, errno, "The answer of the service could not be read");
-                if (n == 0)
-                        return ERR_OK;
-                if (fwrite(buffer, 1, (size_t)n, cli->out) != (size_t)n)
-                        return errno_error(e, errno, "The output could not be written");
-                at += n;
-        }
-}
-
 enum err output_fd_read(int fd, size_t max, char **ret, struct error *e)
 {
         CLEANUP(text_done) struct text t = TEXT(max);

@@ -9,9 +9,7 @@ MUST_CHECK enum err output_json(struct cli *cli, json_t *value, struct error *e)
 void output_line(FILE *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "scepter: what happened" and "  next step" on the error output; with --json an object on the output. */
 void output_error(struct cli *cli, const struct error *e);
-/* Copies a descriptor of the service (a memfd) to the output, from offset 0. */
-MUST_CHECK enum err output_fd(struct cli *cli, int fd, struct error *e);
-/* Its content as a string, at most @max octets; free(). */
+/* The content of a descriptor of the service (a memfd) as a string, at most @max octets; free(). */
 MUST_CHECK enum err output_fd_read(int fd, size_t max, char **ret, struct error *e);
 /* Adds the rows "label: value" of a show verb; values that are empty are left out. */
 struct output_field {

@@ -1,6 +1,7 @@
 /* scepter profile …, scepter syncml apply */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -303,8 +304,10 @@ enum err verb_syncml_apply(struct cli *cli, int argc, char **argv, struct error 
                 r = bus_read_fd(reader, "answer", &answer, e);
         if (r)
                 return r;
-        if (!cli->json)
-                return output_fd(cli, answer, e);
         r = output_fd_read(answer, 4 * BUS_DOCUMENT_MAX, &text, e);
-        return r ? r : output_json(cli, json_pack("{s:s}", "answer", text), e);
+        if (r)
+                return r;
+        if (cli->json)
+                return output_json(cli, json_pack("{s:s}", "answer", text), e);
+        return fputs(text, cli->out) < 0 ? errno_error(e, errno, "The output could not be written") : ERR_OK;
 }

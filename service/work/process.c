@@ -143,10 +143,11 @@ void worker_process_end(struct worker_process *process)
 {
         if (process->fd >= 0)
                 (void)close(process->fd);
+        if (process->pid > 0)
+                (void)kill(process->pid, SIGKILL);
         if (process->child && process->pid == 0) {
                 (void)sd_event_source_disable_unref(process->child);
         } else if (process->child) {
-                (void)kill(process->pid, SIGKILL);
                 (void)sd_event_source_set_userdata(process->child, NULL);
                 (void)sd_event_source_set_floating(process->child, true);
                 (void)sd_event_source_unref(process->child);
