@@ -8,7 +8,8 @@
 #include "policy/record.h"
 
 enum profile_type { PROFILE_DEVICE, PROFILE_USER };
-enum profile_origin { ORIGIN_INI, ORIGIN_SYNCML };
+/* CSP: Windows' nodes; SYNCML: the document of Intune's Android agent. */
+enum profile_origin { ORIGIN_INI, ORIGIN_SYNCML, ORIGIN_CSP };
 /* Windows' KeyProtection numbers. */
 enum policy_protection {
         POLICY_PROTECTION_DEFAULT = 0, /* the daemon's DefaultKeyProtection decides */

@@ -17,7 +17,7 @@ const char *const suffix_names[] = {"auto", "yes", "no", NULL};
 const char *const key_usage_names[] = {"digitalSignature", "nonRepudiation", "keyEncipherment",
                                        "dataEncipherment", "keyAgreement",   NULL};
 const char *const legacy_names[] = {"des", "sha1", NULL};
-const char *const origin_names[] = {"ini", "syncml", NULL};
+const char *const origin_names[] = {"ini", "syncml", "csp", NULL};
 /* RFC 8894 §3.5.2 */
 const char *const capability_names[] = {"AES",   "DES3",    "GetNextCACert", "POSTPKIOperation", "Renewal",
                                         "SHA-1", "SHA-256", "SHA-512",       "SCEPStandard",     "Update",
