@@ -1,5 +1,6 @@
 #include "policy/answer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -96,14 +97,28 @@ static void begin_reply(struct text *t, const char *element, unsigned id, const 
         add_element(t, "CmdRef", command_id);
 }
 
+void command_result_done(struct command_result *result)
+{
+        free(result->data);
+        free(result->reason);
+        *result = (struct command_result){0};
+}
+
+/* The reason stands in an Item, where the representation protocol has room for more than the code. */
 static void add_status(struct text *t, unsigned id, const struct commands *c, const struct command *command,
-                       unsigned code)
+                       const struct command_result *result)
 {
         begin_reply(t, "Status", id, c, command->id);
         add_element(t, "Cmd", command->name);
         if (*command->location)
                 add_element(t, "TargetRef", command->location);
-        text_addf(t, "<Data>%u</Data></Status>\n", code);
+        text_addf(t, "<Data>%u</Data>", result->code);
+        if (result->reason) {
+                text_add(t, "<Item>");
+                add_element(t, "Data", result->reason);
+                text_add(t, "</Item>");
+        }
+        text_add(t, "</Status>\n");
 }
 
 static void add_results(struct text *t, unsigned id, const struct commands *c, const struct command *command,
@@ -146,7 +161,7 @@ enum err answer_write(const struct commands *c, const struct command_result *res
                         continue;
                 if (!status_text(results[i].code))
                         return error_set(e, ERR_INVALID, "%u is no status code of SyncML", results[i].code);
-                add_status(&t, id++, c, command, results[i].code);
+                add_status(&t, id++, c, command, &results[i]);
                 if (results[i].data)
                         add_results(&t, id++, c, command, &results[i]);
         }

@@ -35,9 +35,12 @@ const char *status_text(unsigned code);
 
 struct command_result {
         unsigned code;      /* enum status_code */
-        const char *data;   /* of a Get: what Results carries; NULL: no Results. Borrowed. */
-        const char *format; /* NULL: "chr" */
+        char *data;         /* of a Get: what Results carries; NULL: no Results */
+        const char *format; /* of data; NULL: "chr". Static. */
+        char *reason;       /* a sentence for people who read the answer; NULL: none */
 };
+
+void command_result_done(struct command_result *result);
 
 enum { ANSWER_MAX = 2 * 1024 * 1024 };
 

@@ -28,6 +28,10 @@ enum {
         TAG_CHALLENGE,
         TAG_NOTE,
         TAG_CERTIFICATE,
+        TAG_PROBLEM,
+        TAG_PROBLEM_TEXT,
+        TAG_PROBLEM_REMEDY,
+        TAG_HAS_DATA,
 
         TAG_KEY = 1,
         TAG_VALUE,
@@ -58,6 +62,7 @@ void command_done(struct command *c)
         secret_done(&c->challenge);
         strings_done(&c->notes);
         bytes_done(&c->certificate);
+        free(c->problem);
         *c = (struct command){0};
 }
 
@@ -143,11 +148,17 @@ static enum err encode_command(const struct command *c, struct bytes *ret, struc
         fields_put_str(&w, TAG_ID, c->id);
         fields_put_str(&w, TAG_LOCATION, c->location);
         fields_put_u64(&w, TAG_USER, c->user);
+        fields_put_u64(&w, TAG_HAS_DATA, c->has_data);
         fields_put_str(&w, TAG_DATA_FORMAT, c->format);
         fields_put_str(&w, TAG_TYPE, c->type);
         fields_put(&w, TAG_DATA, secret_view(&c->data));
         fields_put(&w, TAG_CHALLENGE, secret_view(&c->challenge));
         fields_put(&w, TAG_CERTIFICATE, bytes_view(&c->certificate));
+        if (c->problem) {
+                fields_put_u64(&w, TAG_PROBLEM, c->problem->code);
+                fields_put_str(&w, TAG_PROBLEM_TEXT, c->problem->message);
+                fields_put_str(&w, TAG_PROBLEM_REMEDY, c->problem->remedy);
+        }
         for (size_t i = 0; i < c->notes.count; i++)
                 fields_put_str(&w, TAG_NOTE, c->notes.items[i]);
         r = encode_settings(&w, &c->settings, e);
@@ -275,29 +286,59 @@ static enum err decode_certificate(struct view in, struct command *c, struct err
         return r ? r : bytes_copy(&c->certificate, v.data, v.len, e);
 }
 
+static enum err decode_problem(struct view in, struct command *c, struct error *e)
+{
+        CLEANUP(free_p) char *text = NULL, *remedy = NULL;
+        uint64_t code = 0;
+        enum err r;
+
+        if (c->kind != COMMAND_WRONG)
+                return ERR_OK;
+        r = get_number(in, TAG_PROBLEM, _ERR_MAX - 1, &code, e);
+        if (r == ERR_OK)
+                r = fields_get_str(in, TAG_PROBLEM_TEXT, ERROR_MESSAGE_MAX, &text, e);
+        if (r == ERR_OK)
+                r = fields_get_str(in, TAG_PROBLEM_REMEDY, ERROR_REMEDY_MAX, &remedy, e);
+        if (r)
+                return r;
+        if (code == ERR_OK)
+                return error_set(e, ERR_PROTOCOL, "A problem of the parsed document has no code");
+        c->problem = calloc(1, sizeof *c->problem);
+        if (!c->problem)
+                return error_no_memory(e);
+        (void)error_set(c->problem, (enum err)code, "%s", text);
+        (void)error_remedy(c->problem, (enum err)code, "%s", remedy);
+        return ERR_OK;
+}
+
 static enum err decode_command(struct view in, struct commands *ret, struct error *e)
 {
         CLEANUP(command_done) struct command c = {0};
-        uint64_t verb = 0, kind = 0, user = 0;
+        uint64_t verb = 0, kind = 0, user = 0, has_data = 0;
         enum err r;
 
         if (!fields_valid(in))
                 return error_set(e, ERR_PROTOCOL, "A command of the parsed document is malformed");
         r = get_number(in, TAG_VERB, _VERB_MAX - 1, &verb, e);
         if (r == ERR_OK)
-                r = get_number(in, TAG_KIND, COMMAND_ROOT, &kind, e);
+                r = get_number(in, TAG_KIND, COMMAND_WRONG, &kind, e);
         if (r == ERR_OK)
                 r = get_number(in, TAG_USER, 1, &user, e);
+        if (r == ERR_OK)
+                r = get_number(in, TAG_HAS_DATA, 1, &has_data, e);
         if (r)
                 return r;
         c.verb = (enum command_verb)verb;
         c.kind = (enum command_kind)kind;
         c.user = user;
+        c.has_data = has_data;
         r = decode_texts(in, &c, e);
         if (r == ERR_OK)
                 r = decode_lists(in, &c, e);
         if (r == ERR_OK)
                 r = decode_certificate(in, &c, e);
+        if (r == ERR_OK)
+                r = decode_problem(in, &c, e);
         if (r)
                 return r;
         if ((c.kind == COMMAND_ENROLL) != (c.settings.count > 0) ||

@@ -40,6 +40,7 @@ enum command_kind {
         COMMAND_PLAIN,  /* location, format, type, data */
         COMMAND_ENROLL, /* settings, challenge, notes: a profile */
         COMMAND_ROOT,   /* certificate: an anchor */
+        COMMAND_WRONG,  /* problem: what it carries cannot be used; the others are executed all the same */
 };
 
 struct command {
@@ -49,12 +50,14 @@ struct command {
         char *id;       /* CmdID, "" where there is none; items of one command share it */
         char *location; /* LocURI as written, "" for none */
         bool user;      /* the location begins with ./User */
+        bool has_data;  /* there was a Data element, if an empty one */
         char *format, *type;
         struct secret data; /* may hold a challenge; empty: none */
         struct settings settings;
         struct secret challenge;  /* empty: none came */
         struct strings notes;     /* unknown elements and values that were set aside; for people */
         struct bytes certificate; /* DER */
+        struct error *problem;    /* of COMMAND_WRONG, NULL otherwise; no secret in it. free() */
 };
 
 struct commands {

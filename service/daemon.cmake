@@ -1,5 +1,5 @@
 # The daemon. store, work, keys, enroll, model, objects: its folders; daemon: main, configuration, log.
-scepter_layer(scepter-store store/store.c store/certs.c store/profiles.c store/record.c store/json.c)
+scepter_layer(scepter-store store/store.c store/certs.c store/profiles.c store/instances.c store/record.c store/json.c)
 target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JANSSON)
 scepter_expose(scepter-store store store)
 
@@ -10,7 +10,8 @@ scepter_program(scepterd
     model/model.c
     enroll/lifecycle.c enroll/facts.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/steps.c enroll/messages.c enroll/install.c
     objects/tree.c objects/authority.c objects/manager.c objects/profile.c objects/certificate.c objects/intake.c
-    objects/enroll.c objects/syncml.c objects/remove.c objects/tpm-status.c)
+    syncml/instances.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
+    objects/profiles.c objects/enroll.c objects/syncml.c objects/remove.c objects/tpm-status.c)
 target_include_directories(scepterd PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(scepterd PRIVATE scepter-store scepter-local-key scepter-channel scepter-scep-build scepter-scep-wire
     scepter-worker-protocol scepter-policy scepter-bus-server scepter-bus Threads::Threads PkgConfig::SYSTEMD

@@ -34,8 +34,8 @@ bool xml_is(const xmlNode *node, const char *name, const char *ns);
 /* "" for none. Borrowed. */
 const char *xml_namespace(const xmlNode *node);
 /* The text inside, blanks around it left out, of at most @max octets; *ret: free() after wiping if it is
- * secret. ERR_DOCUMENT with the element's path where it is longer, has elements in it, or control characters.
- */
+ * secret. With the element's path: ERR_TOO_LARGE where it is longer, ERR_DOCUMENT where it has elements in it
+ * or control characters. */
 MUST_CHECK enum err xml_text(const xmlNode *node, size_t max, char **ret, struct error *e);
 /* The same into locked memory, as it stands (line ends included). Empty text leaves *ret alone. */
 MUST_CHECK enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct error *e);

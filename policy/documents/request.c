@@ -8,9 +8,9 @@
 
 #include "base/parse.h"
 #include "documents/readers.h"
+#include "policy/csp.h"
 #include "policy/profile.h"
-#include "policy/san.h"
-#include "policy/values.h"
+#include "policy/windows.h"
 
 #define CONFIGURATION_NS                                                                                     \
         "http://schemas.microsoft.com/SystemCenterConfigurationManager/2012/03/07/CertificateEnrollment/"    \
@@ -94,18 +94,6 @@ static enum err note(struct request *q, const xmlNode *node, const char *text, s
         return strings_add(&q->command->notes, sentence, e);
 }
 
-static enum err number(const xmlNode *node, uint64_t max, uint64_t *ret, struct error *e)
-{
-        CLEANUP(free_p) char *text = NULL;
-        enum err r = element_text(node, 64, &text, e);
-
-        if (r)
-                return r;
-        if (!parse_u64(text, max, ret))
-                return xml_refuse(node, e, "'%s' is not a number up to %llu", text, (unsigned long long)max);
-        return ERR_OK;
-}
-
 /* Handlers: one per element of ConfigurationParameters. @key: the setting it becomes, where it is one. */
 
 static enum err take_text(struct request *q, const xmlNode *node, const char *key, struct error *e)
@@ -126,60 +114,55 @@ static enum err take_nothing(struct request *q, const xmlNode *node, const char 
         return element_text(node, SETTING_VALUE_MAX, &text, e);
 }
 
-/* The CSP cuts more than 30 to 30. */
+/* "path (line n): sentence", for what the conversions of policy/windows.h say. */
+static enum err at_line(const xmlNode *node, enum err r, struct error *e)
+{
+        char path[320];
+
+        xml_path(node, path, sizeof path);
+        return error_context(e, r, "%s (line %ld)", path, xmlGetLineNo(node));
+}
+
 static enum err take_retry_count(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
-        uint64_t v = 0;
-        char text[16];
-        enum err r = number(node, 1000000, &v, e);
+        CLEANUP(free_p) char *text = NULL, *value = NULL;
+        bool cut = false;
+        enum err r = element_text(node, 64, &text, e);
 
-        if (r == ERR_OK && v > 30) {
-                v = 30;
-                r = note(q, node, "was cut to 30", e);
-        }
         if (r)
                 return r;
-        (void)snprintf(text, sizeof text, "%u", (unsigned)v);
-        return put(q, node, key, text, e);
+        r = windows_retry_count(text, &value, &cut, e);
+        if (r)
+                return at_line(node, r, e);
+        r = put(q, node, key, value, e);
+        return !r && cut ? note(q, node, "was cut to 30", e) : r;
 }
 
 static enum err take_protection(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
-        uint64_t v = 0;
-        enum err r = number(node, 1000000, &v, e);
-
-        if (r || v == POLICY_PROTECTION_DEFAULT)
-                return r;
-        if (v > POLICY_PROTECTION_USER_VERIFIED)
-                return xml_refuse(node, e, "%llu is no key storage provider; 0 to 4 are",
-                                  (unsigned long long)v);
-        return put(q, node, key, protection_names[v - 1], e);
-}
-
-/* The decimal value of the extension's first octet, whose highest bit is bit 0 of X.509. */
-static enum err take_key_usage(struct request *q, const xmlNode *node, const char *key, struct error *e)
-{
-        struct text words = TEXT(256);
-        CLEANUP(free_p) char *value = NULL;
-        uint64_t v = 0;
-        enum err r = number(node, 255, &v, e);
+        CLEANUP(free_p) char *text = NULL, *value = NULL;
+        enum err r = element_text(node, 64, &text, e);
 
         if (r)
                 return r;
-        if (!(v & 0xa0))
-                return xml_refuse(node, e, "%u must hold 32 (key encipherment) or 128 (digital signature)",
-                                  (unsigned)v);
-        if (v & 0x07)
-                return xml_refuse(node, e, "%u holds usages of a CA, which a client certificate does not get",
-                                  (unsigned)v);
-        for (unsigned i = 0; key_usage_names[i]; i++)
-                if (v & 0x80u >> i)
-                        text_addf(&words, "%s%s", words.len ? " " : "", key_usage_names[i]);
-        r = text_finish(&words, &value, e);
-        if (r == ERR_OK)
-                r = put(q, node, key, value, e);
+        r = windows_protection(text, &value, e);
+        return r ? at_line(node, r, e) : put(q, node, key, value, e);
+}
+
+static enum err take_key_usage(struct request *q, const xmlNode *node, const char *key, struct error *e)
+{
+        CLEANUP(free_p) char *text = NULL, *value = NULL;
+        bool no_signature = false;
+        enum err r = element_text(node, 64, &text, e);
+
+        if (r)
+                return r;
+        r = windows_key_usage(text, &value, &no_signature, e);
+        if (r)
+                return at_line(node, r, e);
+        r = put(q, node, key, value, e);
         q->key_usage = true;
-        if (r == ERR_OK && v == 32)
+        if (r == ERR_OK && no_signature)
                 r = note(q, node,
                          "asks for key encipherment alone; TLS client authentication needs digital signature",
                          e);
@@ -188,53 +171,41 @@ static enum err take_key_usage(struct request *q, const xmlNode *node, const cha
 
 static enum err take_key_length(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
-        char name[16];
-        uint64_t v = 0;
-        enum err r = number(node, 65536, &v, e);
+        CLEANUP(free_p) char *text = NULL, *value = NULL;
+        enum err r = element_text(node, 64, &text, e);
 
         if (r)
                 return r;
-        if (v == 1024)
-                return xml_refuse(node, e,
-                                  "keys of 1024 bits are too weak and are not made; ask for 2048 or more");
-        if (v != 2048 && v != 3072 && v != 4096)
-                return xml_refuse(node, e, "%u bits must be 2048, 3072 or 4096", (unsigned)v);
-        (void)snprintf(name, sizeof name, "rsa-%u", (unsigned)v);
+        r = windows_key_length(text, &value, e);
+        if (r)
+                return at_line(node, r, e);
         q->key_length = true;
-        return put(q, node, key, name, e);
+        return put(q, node, key, value, e);
 }
 
-/* The strongest family named. SHA-2 is SHA-256 in practice; SHA-3 has no SCEP name, and who allows it allows
- * SHA-2. */
 static enum err take_hashes(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
-        bool sha1 = false, better = false;
+        CLEANUP(strings_done) struct strings families = {0};
+        CLEANUP(free_p) char *value = NULL;
+        bool sha1 = false;
+        enum err r = ERR_OK;
 
         for (const xmlNode *h = xml_first_element(node); h; h = xml_next_element(h)) {
                 CLEANUP(free_p) char *text = NULL;
-                enum err r = element_text(h, 64, &text, e);
 
+                r = element_text(h, 64, &text, e);
+                if (r == ERR_OK)
+                        r = strings_add(&families, text, e);
                 if (r)
                         return r;
-                if (strcasecmp(text, "SHA-1") == 0)
-                        sha1 = true;
-                else if (strcasecmp(text, "SHA-2") == 0 || strcasecmp(text, "SHA-3") == 0)
-                        better = true;
-                else
-                        return xml_refuse(h, e, "'%s' is no family of hashes; SHA-1, SHA-2 and SHA-3 are",
-                                          text);
         }
-        if (better)
-                return put(q, node, key, "sha-256", e);
-        if (!sha1)
-                return xml_refuse(node, e, "it names no hash algorithm");
-        {
-                enum err r = put(q, node, key, "sha-1", e);
-
-                if (r == ERR_OK)
-                        r = put(q, node, "Server.AllowLegacy", "sha1", e);
-                return r ? r : note(q, node, "names SHA-1 alone", e);
-        }
+        r = windows_hash(&families, &value, &sha1, e);
+        if (r)
+                return at_line(node, r, e);
+        r = put(q, node, key, value, e);
+        if (r == ERR_OK && sha1)
+                r = put(q, node, "Server.AllowLegacy", "sha1", e);
+        return r == ERR_OK && sha1 ? note(q, node, "names SHA-1 alone", e) : r;
 }
 
 static enum err add_url(struct request *q, const xmlNode *node, struct error *e)
@@ -294,20 +265,20 @@ static enum err take_extended_key_usage(struct request *q, const xmlNode *node, 
         return ERR_OK;
 }
 
-/* Ignoring a demand for attestation would weaken what the administrator relies on. */
 static enum err take_attestation(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
-        uint64_t v = 0;
-        enum err r = number(node, 1000000, &v, e);
+        CLEANUP(free_p) char *text = NULL;
+        bool wished = false;
+        enum err r = element_text(node, 64, &text, e);
 
-        (void)q;
         (void)key;
-        if (r || v == 0)
+        if (r)
                 return r;
-        (void)xml_refuse(node, e, "attested requests come with a later version");
-        if (e)
-                e->code = ERR_UNSUPPORTED;
-        return error_remedy(e, ERR_UNSUPPORTED, "%s", err_default_remedy(ERR_UNSUPPORTED));
+        r = windows_attestation(text, &wished, e);
+        if (r)
+                return at_line(node, r, e);
+        return wished ? note(q, node, "wishes for an attestation, which the request will not have", e)
+                      : ERR_OK;
 }
 
 static const struct element {
@@ -418,29 +389,12 @@ static enum err add_alternative_name(struct request *q, const xmlNode *node, str
         CLEANUP(xml_string_free_p) xmlChar *type = xmlGetNoNsProp(node, (const xmlChar *)"AltNameType");
         CLEANUP(xml_string_free_p) xmlChar *oid = xmlGetNoNsProp(node, (const xmlChar *)"OID");
         CLEANUP(free_p) char *text = NULL, *entry = NULL;
-        struct text t = TEXT(SETTING_VALUE_MAX);
-        const char *kind = NULL;
-        uint64_t n = 0;
         enum err r = element_text(node, 2048, &text, e);
 
         if (r || !*text)
                 return r;
-        if (!type || !parse_u64((const char *)type, 100, &n))
-                return xml_refuse(node, e, "its attribute AltNameType is no number");
-        kind = san_kind_of_number((unsigned)n);
-        if (!kind)
-                return xml_refuse(node, e, "alternative names of type %u do not exist here", (unsigned)n);
-        text_addf(&t, "%s:", kind);
-        if (strcmp(kind, "other") == 0) {
-                if (!oid || !oid_valid((const char *)oid)) {
-                        text_done(&t);
-                        return xml_refuse(node, e, "its attribute OID is no object identifier");
-                }
-                text_addf(&t, "%s:", (const char *)oid);
-        }
-        text_add(&t, text);
-        r = text_finish(&t, &entry, e);
-        return r ? r : put(q, node, "Subject.AlternativeName", entry, e);
+        r = windows_alternative_name(type ? (const char *)type : "", (const char *)oid, text, &entry, e);
+        return r ? at_line(node, r, e) : put(q, node, "Subject.AlternativeName", entry, e);
 }
 
 static enum err take_alternative_names(struct request *q, const xmlNode *node, const char *key,
@@ -484,18 +438,11 @@ static enum err finish(struct request *q, const xmlNode *root, const struct enro
 
         for (size_t i = 0; r == ERR_OK && i < q->urls.count; i++)
                 r = settings_add(&q->command->settings, "Server.Url", q->urls.items[i], 0, e);
-        if (r == ERR_OK && q->validity && *q->validity && strcmp(q->validity, "0") != 0) {
-                if (asprintf(&validity, "%s %s", q->validity,
-                             q->validity_unit && *q->validity_unit ? q->validity_unit : "days") < 0)
-                        return error_no_memory(e);
-                r = put(q, root, "Subject.Validity", validity, e);
+        if (r == ERR_OK && q->validity && *q->validity) {
+                r = windows_validity(q->validity, q->validity_unit ? q->validity_unit : "", &validity, e);
+                r = r ? at_element(root, r, e) : put(q, root, "Subject.Validity", validity, e);
         }
-        (void)snprintf(profile_name, sizeof profile_name, "%s", shown);
-        utf8_scrub(profile_name, sizeof profile_name);
-        for (char *p = profile_name; *p; p++)
-                if (*p == '/' || (unsigned char)*p < ' ' || *p == 0x7f ||
-                    (p == profile_name && (*p == '.' || *p == '-')))
-                        *p = '_';
+        profile_name_from(shown, profile_name, sizeof profile_name);
         if (r == ERR_OK)
                 r = put(q, root, "Profile.Name", profile_name, e);
         if (r == ERR_OK)

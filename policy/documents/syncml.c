@@ -1,6 +1,6 @@
 /*
  * The outermost level: SyncML's header and commands. What names a root certificate or an enrollment is taken
- * apart; every other command passes as it is, for the executor to answer 404, 405 or 406.
+ * apart, or marked as wrong with the reason; every other command passes as it is, for the executor.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,10 +8,11 @@
 
 #include "base/ossl.h"
 #include "documents/readers.h"
+#include "policy/nodes.h"
 
 #define SYNCML_NS "SYNCML:SYNCML1.2"
 
-enum { NESTING_MAX = 4, SEGMENTS_MAX = 16 };
+enum { NESTING_MAX = 4 };
 
 static enum command_verb verb_of(const char *name)
 {
@@ -38,84 +39,6 @@ static enum err location_text(const xmlNode *parent, const char *name, char **re
         const xmlNode *place = xml_child(parent, name, SYNCML_NS);
 
         return child_text(place, "LocURI", COMMAND_LOCATION_MAX, ret, e);
-}
-
-/* A LocURI cut at its slashes. */
-struct location {
-        char *copy;
-        const char *segments[SEGMENTS_MAX];
-        size_t count;
-        bool user;
-};
-
-static void location_done(struct location *l)
-{
-        free(l->copy);
-}
-
-/* Segments behind "." and the scope ("Device", "User" or none, which is the device's). */
-static enum err location_split(const char *text, struct location *ret, struct error *e)
-{
-        char *state = NULL;
-
-        ret->copy = strdup(text);
-        if (!ret->copy)
-                return error_no_memory(e);
-        for (char *p = strtok_r(ret->copy, "/", &state); p; p = strtok_r(NULL, "/", &state)) {
-                if (strcmp(p, ".") == 0 && ret->count == 0)
-                        continue;
-                if (ret->count == SEGMENTS_MAX) {
-                        ret->count = 0; /* deeper than any node this program knows */
-                        return ERR_OK;
-                }
-                ret->segments[ret->count++] = p;
-        }
-        if (ret->count &&
-            (strcasecmp(ret->segments[0], "User") == 0 || strcasecmp(ret->segments[0], "Device") == 0)) {
-                ret->user = strcasecmp(ret->segments[0], "User") == 0;
-                ret->count--;
-                memmove(ret->segments, ret->segments + 1, ret->count * sizeof ret->segments[0]);
-        }
-        return ERR_OK;
-}
-
-/* Names are compared without regard to case [CSC]; "*" takes any segment. */
-static bool location_is(const struct location *l, const char *const pattern[], size_t n)
-{
-        if (l->count != n)
-                return false;
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(pattern[i], "*") != 0 && strcasecmp(pattern[i], l->segments[i]) != 0)
-                        return false;
-        return true;
-}
-
-static int hex_digit(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* %XX once; what is no escape stays as it is. */
-static void percent_decode(char *s)
-{
-        char *out = s;
-
-        for (; *s; s++) {
-                int high = s[0] == '%' ? hex_digit(s[1]) : -1;
-                int low = high >= 0 ? hex_digit(s[2]) : -1;
-
-                if (low >= 0 && (high || low)) {
-                        *out++ = (char)(high << 4 | low);
-                        s += 2;
-                } else {
-                        *out++ = *s;
-                }
-        }
-        *out = 0;
 }
 
 static void enroll_name_done(struct enroll_name *n)
@@ -204,25 +127,57 @@ static enum err read_enrollment(const xmlNode *data, const char *segment, struct
         return ERR_OK;
 }
 
-/* Root certificates and enrollments are understood here; the rest keeps its data. */
-static enum err classify(const xmlNode *data, struct command *command, struct error *e)
+/* What it carries cannot be used; the rest of the message is executed, and this one is answered so. */
+static enum err set_wrong(struct command *c, const struct error *why, struct error *e)
 {
-        static const char *const root[] = {"Vendor", "MSFT", "CertificateStore",
-                                           "Root",   "*",    "EncodedCertificate"};
-        static const char *const enroll[] = {"Vendor", "MSFT", "CertificateStore", "Enroll", "*", "Install"};
-        CLEANUP(location_done) struct location l = {0};
-        enum err r = location_split(command->location, &l, e);
+        struct error *problem = calloc(1, sizeof *problem);
 
-        if (r)
-                return r;
-        command->user = l.user;
-        if (command->verb != VERB_ADD && command->verb != VERB_REPLACE)
-                return ERR_OK;
-        if (location_is(&l, root, N_ELEMENTS(root)) && data && command->data.len)
-                return read_certificate(data, command, e);
-        if (location_is(&l, enroll, N_ELEMENTS(enroll)) && data && command->data.len)
-                return read_enrollment(data, l.segments[4], command, e);
+        if (!problem)
+                return error_no_memory(e);
+        *problem = *why;
+        secret_done(&c->data);
+        secret_done(&c->challenge);
+        settings_done(&c->settings);
+        strings_done(&c->notes);
+        c->kind = COMMAND_WRONG;
+        c->problem = problem;
         return ERR_OK;
+}
+
+/* Root certificates and enrollments are understood here; the rest keeps its data. */
+static enum err classify(const xmlNode *data, const struct location *l, struct command *command,
+                         struct error *e)
+{
+        CLEANUP(node_place_done) struct node_place place = {0};
+        struct error why = {0};
+        enum err r;
+
+        if ((command->verb != VERB_ADD && command->verb != VERB_REPLACE) || !data || !command->data.len)
+                return ERR_OK;
+        r = node_find(l, &place, &why);
+        if (r == ERR_NOT_FOUND)
+                return ERR_OK;
+        if (r == ERR_OK && place.kind == NODE_CERTIFICATE)
+                r = read_certificate(data, command, &why);
+        else if (r == ERR_OK && place.kind == NODE_DOCUMENT)
+                r = read_enrollment(data, place.instance, command, &why);
+        if (r == ERR_NO_MEMORY)
+                return error_no_memory(e);
+        return r ? set_wrong(command, &why, e) : ERR_OK;
+}
+
+/* The server's own answers are nobody's command, and their data is not kept. */
+static enum err read_data(const xmlNode *data, struct command *c, struct error *e)
+{
+        struct error why = {0};
+        enum err r;
+
+        if (!data || c->verb == VERB_STATUS || c->verb == VERB_RESULTS || xml_first_element(data))
+                return ERR_OK;
+        r = xml_secret(data, COMMAND_DATA_MAX, &c->data, &why);
+        if (r == ERR_TOO_LARGE)
+                return set_wrong(c, &why, e);
+        return r ? error_copy(e, &why) : ERR_OK;
 }
 
 /* @item may be NULL: the command has none. */
@@ -233,6 +188,7 @@ static enum err read_item(const xmlNode *element, const xmlNode *item, enum comm
         const xmlNode *holder = item ? item : element;
         const xmlNode *data = xml_child(holder, "Data", SYNCML_NS);
         const xmlNode *meta = xml_child(holder, "Meta", SYNCML_NS);
+        CLEANUP(location_done) struct location location = {0};
         enum err r;
 
         if (!c.name)
@@ -250,13 +206,13 @@ static enum err read_item(const xmlNode *element, const xmlNode *item, enum comm
                 r = child_text(meta, "Type", COMMAND_TEXT_MAX, &c.type, e);
         if (r)
                 return r;
-        /* what the server answered to us is nobody's command; its data is not kept */
-        if (data && verb != VERB_STATUS && verb != VERB_RESULTS && !xml_first_element(data)) {
-                r = xml_secret(data, COMMAND_DATA_MAX, &c.data, e);
-                if (r)
-                        return r;
-        }
-        r = classify(data, &c, e);
+        r = location_split(c.location, &location, e);
+        c.user = location.user;
+        c.has_data = data != NULL;
+        if (r == ERR_OK)
+                r = read_data(data, &c, e);
+        if (r == ERR_OK && c.kind != COMMAND_WRONG)
+                r = classify(data, &location, &c, e);
         return r ? r : commands_add(ret, &c, e);
 }
 

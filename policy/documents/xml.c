@@ -172,6 +172,15 @@ enum err xml_refuse(const xmlNode *node, struct error *e, const char *fmt, ...)
         return error_set(e, ERR_DOCUMENT, "%s (line %ld): %s", path, xmlGetLineNo(node), problem);
 }
 
+static enum err too_long(const xmlNode *node, size_t max, struct error *e)
+{
+        char path[320];
+
+        xml_path(node, path, sizeof path);
+        return error_set(e, ERR_TOO_LARGE, "%s (line %ld): it is longer than %zu octets", path,
+                         xmlGetLineNo(node), max);
+}
+
 enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct error *e)
 {
         xmlChar *content;
@@ -185,7 +194,7 @@ enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct 
                 return error_no_memory(e);
         len = strlen((const char *)content);
         if (len > max)
-                r = xml_refuse(node, e, "it is longer than %zu octets", max);
+                r = too_long(node, max, e);
         else
                 r = len ? secret_copy(ret, (struct view){content, len}, e) : ERR_OK;
         wipe(content, len);

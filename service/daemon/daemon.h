@@ -17,6 +17,7 @@ struct tree;
 struct key_server;
 struct sd_event;
 struct enrollment;
+struct instances;
 
 /* The clock, as a seam: tests let the waits of days pass in seconds. */
 struct wall_clock {
@@ -33,6 +34,7 @@ struct daemon {
         struct sd_event *event;
         struct store *store;
         struct model *model;
+        struct instances *instances; /* syncml/: what documents made */
         struct ksp *ksp;
         OSSL_LIB_CTX *libctx; /* with the provider "ksp" */
         struct ksp_provider provider;

@@ -25,6 +25,7 @@
 #include "keys/server.h"
 #include "log.h"
 #include "objects/objects.h"
+#include "syncml/instances.h"
 
 enum { HOST_KEY_MAX = 256 };
 static const uint64_t watch_usec = 10 * 1000000;
@@ -231,6 +232,7 @@ static void resume(struct daemon *d)
                 if (certificate->activity == ACTIVITY_REMOVING && certificate_remove_rest(d, certificate, &e))
                         log_error(LOG_ERR, &e);
         }
+        instances_resume(d);
 }
 
 static void on_bus_lost(void *ctx)
@@ -312,6 +314,8 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
         if (!r)
                 r = store_each(d->store, STORE_CERTIFICATES, load_certificate, d, e);
         if (!r)
+                r = instances_load(d->store, &d->instances, e);
+        if (!r)
                 r = tpm_status_new(d, e);
         if (!r)
                 r = key_server_new(d, &d->keys, e);
@@ -333,6 +337,7 @@ static void free_parts(struct daemon *d)
         workers_free(d->workers);
         pool_free(d->pool);
         tpm_status_free(d);
+        instances_free(d->instances);
         model_free(d->model);
         ksp_provider_unload(&d->provider);
         ksp_close(d->ksp);

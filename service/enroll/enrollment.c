@@ -37,6 +37,9 @@ static void forget_beginning(struct enrollment *en)
 
 void enrollment_free(struct enrollment *en)
 {
+        void (*ended)(void *) = en->abandoned ? NULL : en->ended;
+        void *ended_ctx = en->ended_ctx;
+
         if (en->job)
                 worker_job_cancel(STEAL(en->job));
         (void)sd_event_source_disable_unref(STEAL(en->timer));
@@ -61,6 +64,8 @@ void enrollment_free(struct enrollment *en)
                 free(waiter);
         }
         free(en);
+        if (ended)
+                ended(ended_ctx);
 }
 
 /* A step in a thread, then @next in the loop. */
@@ -238,6 +243,14 @@ static void after_begin(struct enrollment *en)
                 tell_waiters(waiters, NULL, &e);
                 return;
         }
+        if (en->unneeded) {
+                struct certificate *certificate = en->certificate;
+
+                enrollment_publish(en, "");
+                enrollment_free(en);
+                tell_waiters(waiters, certificate, NULL);
+                return;
+        }
         en->certificate->enrollment = en;
         next_key(en);
         tell_waiters(waiters, en->certificate, NULL);
@@ -271,6 +284,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 return error_no_memory(e);
         (void)snprintf(en->profile, sizeof en->profile, "%s", order->profile);
         en->owner = order->owner;
+        en->if_needed = order->if_needed;
         en->challenge = order->challenge;
         order->challenge = (struct secret){0};
         en->certificate = existing;
@@ -407,6 +421,26 @@ enum err enrollment_cancel(struct certificate *certificate, struct error *e)
         en->cancelled = true;
         if (!en->busy)
                 end_cancelled(en);
+        return ERR_OK;
+}
+
+enum err enrollment_end(struct certificate *certificate, void (*ended)(void *ctx), void *ctx, struct error *e)
+{
+        struct enrollment *en = certificate->enrollment;
+        enum err r;
+
+        if (en && (en->ended || en->cancelled))
+                return error_set(e, ERR_BUSY, "The request for '%s' is being ended already",
+                                 certificate->name);
+        r = enrollment_cancel(certificate, e);
+        if (r)
+                return r;
+        if (certificate->enrollment == en) {
+                en->ended = ended;
+                en->ended_ctx = ctx;
+        } else {
+                ended(ctx);
+        }
         return ERR_OK;
 }
 

@@ -32,6 +32,9 @@ struct enrollment_order {
         const char *profile;     /* id */
         uid_t owner;             /* NO_OWNER: the device */
         struct secret challenge; /* taken over (emptied); empty: what the profile left, or none */
+        /* The profile was edited: nothing is requested where the installed certificate still is what it asks
+         * for; the plan is replaced, and begun() gets a certificate at which no enrollment is under way. */
+        bool if_needed;
 };
 
 /*
@@ -48,5 +51,9 @@ MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *cert
 /* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while
  * installing. */
 MUST_CHECK enum err enrollment_cancel(struct certificate *certificate, struct error *e);
+/* Cancels it and tells when it is gone: one at a time, ERR_BUSY otherwise. Not told at the end of the daemon.
+ */
+MUST_CHECK enum err enrollment_end(struct certificate *certificate, void (*ended)(void *ctx), void *ctx,
+                                   struct error *e);
 /* At the end of the daemon: lets everything go, without a trace on disk. */
 void enrollment_abandon(struct enrollment *enrollment);

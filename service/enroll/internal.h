@@ -25,6 +25,10 @@ struct enrollment {
         bool busy;      /* a step is in a thread: its memory must stay */
         bool cancelled; /* end after that step */
         bool abandoned;
+        bool if_needed; /* enrollment_order.if_needed; unneeded: that is how it was */
+        bool unneeded;
+        void (*ended)(void *ctx); /* enrollment_end() */
+        void *ended_ctx;
 
         struct record record; /* this enrollment's own copy; the disk has it after each step */
         struct plan plan;

@@ -2,6 +2,7 @@
  * pool. */
 #include "internal.h"
 #include "policy/command.h"
+#include "policy/renewal.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -161,8 +162,35 @@ static enum err fix_plan(struct enrollment *en, const struct profile *profile, s
                 bytes_done(&en->plan.anchor);
                 r = bytes_copy(&en->plan.anchor, digest, sizeof digest, e);
         }
-        settings_done(&en->record.plan);
-        return r ? r : plan_to_pairs(&en->plan, &en->record.plan, e);
+        return r;
+}
+
+/* The installed certificate is what the edited profile asks for: only the plan is new, and what follows from
+ * it. */
+static enum err keep_certificate(struct enrollment *en, bool *ret_kept, struct error *e)
+{
+        struct record *record = &en->record;
+        struct plan old = {0};
+        int64_t renew_at = 0;
+        bool same;
+        enum err r;
+
+        if (!en->if_needed || !record->current || record->not_after <= clock_now(&en->d->clock) ||
+            strcmp(record->activity, activity_name(ACTIVITY_IDLE)) != 0 ||
+            plan_from_pairs(&record->plan, &old, NULL))
+                return ERR_OK;
+        same = !plan_differs(&old, &en->plan);
+        plan_done(&old);
+        if (!same)
+                return ERR_OK;
+        r = renewal_date((int64_t)record->not_before, (int64_t)record->not_after, en->plan.threshold,
+                         en->d->device_id, en->id, &renew_at, e);
+        if (r)
+                return r;
+        record->renew_at = (uint64_t)renew_at;
+        record->requested = 0;
+        *ret_kept = true;
+        return ERR_OK;
 }
 
 static enum err fill_record(struct enrollment *en, const struct profile *profile, struct error *e)
@@ -236,6 +264,16 @@ enum err step_begin(struct enrollment *en, struct error *e)
                 r = fill_record(en, &profile, e);
         if (!r)
                 r = fix_plan(en, &profile, e);
+        if (!r)
+                r = keep_certificate(en, &en->unneeded, e);
+        if (!r) {
+                settings_done(&en->record.plan);
+                r = plan_to_pairs(&en->plan, &en->record.plan, e);
+        }
+        if (!r && en->unneeded) {
+                r = store_record_write(en->d->store, en->id, &en->record, e);
+                return r ? r : store_file_remove(en->d->store, STORE_PROFILES, id, "challenge", e);
+        }
         if (r)
                 return r;
         add_system_anchor(en);

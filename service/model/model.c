@@ -296,23 +296,38 @@ void model_forget_details(struct model *model)
         model->n_shown = 0;
 }
 
-enum err model_add_profile(struct model *model, const char *id, const struct stored_profile *profile,
-                           struct profile_entry **ret, struct error *e)
+enum err model_change_profile(struct profile_entry *entry, const struct stored_profile *profile,
+                              struct error *e)
 {
         const char *name = settings_get(&profile->settings, "Profile.Name");
         const char *type = settings_get(&profile->settings, "Profile.Type");
+        CLEANUP(free_p) char *own_name = strdup(name ? name : entry->id);
+        CLEANUP(free_p) char *own_location = strdup(profile->location);
+
+        if (!own_name || !own_location)
+                return error_no_memory(e);
+        free(entry->name);
+        free(entry->location);
+        entry->name = STEAL(own_name);
+        entry->location = STEAL(own_location);
+        entry->for_users = type && strcmp(type, "user") == 0;
+        return ERR_OK;
+}
+
+enum err model_add_profile(struct model *model, const char *id, const struct stored_profile *profile,
+                           struct profile_entry **ret, struct error *e)
+{
         struct profile_entry *entry = calloc(1, sizeof *entry);
+        enum err r;
 
         if (!entry)
                 return error_no_memory(e);
         (void)snprintf(entry->id, sizeof entry->id, "%s", id);
-        entry->name = strdup(name ? name : id);
-        entry->location = strdup(profile->location);
         entry->owner = (uid_t)profile->owner;
-        entry->for_users = type && strcmp(type, "user") == 0;
-        if (!entry->name || !entry->location) {
+        r = model_change_profile(entry, profile, e);
+        if (r) {
                 free_profile(entry);
-                return error_no_memory(e);
+                return r;
         }
         entry->next = model->profiles;
         model->profiles = entry;

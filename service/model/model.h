@@ -76,6 +76,9 @@ void model_forget_details(struct model *model);
 MUST_CHECK enum err model_add_profile(struct model *model, const char *id,
                                       const struct stored_profile *profile, struct profile_entry **ret,
                                       struct error *e);
+/* Its settings are others now. */
+MUST_CHECK enum err model_change_profile(struct profile_entry *entry, const struct stored_profile *profile,
+                                         struct error *e);
 void model_remove_profile(struct model *model, struct profile_entry *profile);
 struct profile_entry *model_find_profile(struct model *model, const char *id);
 /* By name and owner. */

@@ -1,4 +1,4 @@
-/* A document of a stranger becomes a profile: read by a parse worker, checked again here, stored, shown. */
+/* Manager.AddProfile: a document of a stranger, read by a parse worker, and the files it names. */
 #include <openssl/pem.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include "internal.h"
 #include "policy/profile.h"
 
-enum { FILE_MAX = 256 * 1024, PROFILES_PER_USER = 16 };
+enum { FILE_MAX = 256 * 1024 };
 
 enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done, void *ctx,
                      struct error *e)
@@ -35,66 +35,6 @@ static enum err read_certificate(struct view v, X509 **ret, struct error *e)
                 return ossl_error(e, ERR_PROFILE,
                                   "RootCertificate: the file holds no certificate in PEM or DER");
         *ret = cert;
-        return ERR_OK;
-}
-
-static unsigned profiles_of(struct daemon *d, uid_t owner)
-{
-        unsigned count = 0;
-
-        for (const struct profile_entry *p = model_profiles(d->model); p; p = p->next)
-                count += p->owner == owner;
-        return count;
-}
-
-enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret, struct error *e)
-{
-        CLEANUP(profile_done) struct profile profile = {0};
-        CLEANUP(stored_profile_done) struct stored_profile stored = {.owner = in->owner};
-        store_id id;
-        enum err r = profile_from_settings(&in->settings, in->root != NULL, &profile, e);
-
-        if (r)
-                return r;
-        if (in->owner != NO_OWNER && profile.type != PROFILE_USER)
-                return error_set(e, ERR_PROFILE, "A profile of one's own has Type=user");
-        if (in->owner != NO_OWNER && !profile_only_variables(&profile))
-                return error_set(e, ERR_PROFILE,
-                                 "In a profile of one's own, subject and alternative names consist of "
-                                 "variables alone");
-        if (in->owner != NO_OWNER && profiles_of(d, in->owner) >= PROFILES_PER_USER)
-                return error_set(e, ERR_LIMIT, "A user has at most %d profiles of his own",
-                                 PROFILES_PER_USER);
-        if (model_profile_named(d->model, profile.name, in->owner))
-                return error_set(e, ERR_EXISTS, "There is a profile '%s' already", profile.name);
-        r = profile_to_settings(&profile, false, &stored.settings, e);
-        if (!r)
-                r = strings_copy(&stored.notes, &in->notes, e);
-        if (!r)
-                r = record_set_text(&stored.location, in->location ? in->location : "", e);
-        if (!r)
-                r = store_new_id(id, e);
-        if (!r && in->root)
-                r = store_pem_write(d->store, STORE_PROFILES, id, "root.pem", in->root, e);
-        if (!r && in->bundle.len)
-                r = store_file_write(d->store, STORE_PROFILES, id, "ca-bundle.pem", 0600, in->bundle, e);
-        if (!r && in->challenge.len)
-                r = store_file_write(d->store, STORE_PROFILES, id, "challenge", 0600, in->challenge, e);
-        if (!r) /* last: a profile without it is none */
-                r = store_profile_write(d->store, id, &stored, e);
-        if (!r)
-                r = model_add_profile(d->model, id, &stored, ret, e);
-        if (r) {
-                (void)!store_remove(d->store, STORE_PROFILES, id, NULL);
-                return r;
-        }
-        if (d->bus) {
-                char path[OBJECT_PATH_MAX];
-                struct bus_object object;
-
-                describe_profile_object(d, *ret, path, &object);
-                bus_server_added(d->bus, &object);
-        }
         return ERR_OK;
 }
 
@@ -213,6 +153,8 @@ static enum err one_profile(const struct commands *commands, struct command **re
 {
         *ret = NULL;
         for (size_t i = 0; i < commands->count; i++) {
+                if (commands->items[i].kind == COMMAND_WRONG)
+                        return error_copy(e, commands->items[i].problem);
                 if (commands->items[i].kind != COMMAND_ENROLL)
                         continue;
                 if (*ret)

@@ -39,6 +39,7 @@ uint64_t tpm_status_checked(const struct daemon *d);
 
 /* profile.c; takes NULL */
 void shown_profile_free(struct shown_profile *shown);
+extern const char *const profile_property_names[];
 
 /* authority.c: root, and the owner for his own. */
 void authorise(void *ctx, struct bus_call *call, const char *action, const struct bus_object *object,
@@ -46,31 +47,14 @@ void authorise(void *ctx, struct bus_call *call, const char *action, const struc
 
 /* intake.c: a document becomes a profile. Answers the call itself, later. */
 enum err manager_add_profile(void *object, struct bus_call *call, struct error *e);
-/* Takes a profile that was read from a document into store and model. @root, @bundle, @challenge: what came
- * beside it, or empty. *ret: borrowed. */
-struct intake {
-        struct settings settings;
-        struct strings notes;
-        uid_t owner;
-        const char *location;
-        X509 *root;
-        struct view bundle, challenge;
-};
-MUST_CHECK enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret,
-                                 struct error *e);
 /* Starts a parse job for a memfd of the caller's; @done as for workers. */
 MUST_CHECK enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done,
                                 void *ctx, struct error *e);
 
-/* syncml.c */
+/* syncml.c: a document is executed. Answers the call itself, later. */
 enum err manager_apply_syncml(void *object, struct bus_call *call, struct error *e);
 /* enroll.c */
 enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
-
-/* remove.c: the files go in a thread, then the objects. @done(ctx, NULL) at the end. */
-MUST_CHECK enum err certificate_remove(struct daemon *d, struct certificate *certificate,
-                                       void (*done)(void *ctx, const struct error *failure), void *ctx,
-                                       struct error *e);
 
 /* A call that is answered later, with the daemon. */
 struct later {

@@ -1,6 +1,8 @@
 /* The daemon's objects on the bus. Everything about D-Bus is in this folder. Loop's thread only. */
 #pragma once
 
+#include <openssl/x509.h>
+
 #include "daemon/daemon.h"
 
 /* Connects to the system bus and takes the name. */
@@ -19,3 +21,30 @@ void tpm_status_free(struct daemon *d);
 /* Goes on with a removal that had begun when the daemon stopped. */
 MUST_CHECK enum err certificate_remove_rest(struct daemon *d, struct certificate *certificate,
                                             struct error *e);
+
+/* profiles.c. Takes a profile that was read from a document into store and model. @root, @bundle,
+ * @challenge: what came beside it, or empty. *ret: borrowed. ERR_EXISTS: its name is taken. */
+struct intake {
+        struct settings settings;
+        struct strings notes;
+        uid_t owner;
+        const char *location;
+        X509 *root;
+        struct view bundle, challenge;
+};
+MUST_CHECK enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret,
+                                 struct error *e);
+/* The same profile under its id, with other settings; @in's root and bundle are not looked at. *ret_old: as
+ * it was, stored_profile_done(). */
+MUST_CHECK enum err profile_change(struct daemon *d, struct profile_entry *profile, const struct intake *in,
+                                   struct stored_profile *ret_old, struct error *e);
+/* Puts back what profile_change() gave. */
+MUST_CHECK enum err profile_restore(struct daemon *d, struct profile_entry *profile,
+                                    const struct stored_profile *old, struct error *e);
+/* Removes a profile from disk, bus and memory; its certificates are not looked at. */
+MUST_CHECK enum err profile_forget(struct daemon *d, struct profile_entry *profile, struct error *e);
+
+/* remove.c: the files go in a thread, then the objects. @done(ctx, NULL) at the end. */
+MUST_CHECK enum err certificate_remove(struct daemon *d, struct certificate *certificate,
+                                       void (*done)(void *ctx, const struct error *failure), void *ctx,
+                                       struct error *e);

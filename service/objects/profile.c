@@ -8,7 +8,7 @@
 #include "policy/profile.h"
 
 /* Settings with defaults, canonical; empty where the profile cannot be read. A GetAll asks thirty times: the
- * profile shown last is kept (a profile never changes under its id). */
+ * profile shown last is kept until one changes (profiles.c). */
 struct shown_profile {
         store_id id;
         struct stored_profile stored;
@@ -262,25 +262,23 @@ static enum err remove_profile(void *object, struct bus_call *call, struct error
         const struct bus_option options[] = {
                 BUS_OPTION_AS_BOOL(BUS_OPTION_WITH_CERTIFICATES, with_certificates)};
         struct leaving *leaving;
-        struct bus_object gone;
-        char path[OBJECT_PATH_MAX];
         enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
 
         if (!r)
                 r = check_idle(handle.d, handle.profile->id, e);
-        if (!r)
-                r = store_remove(handle.d->store, STORE_PROFILES, handle.profile->id, e);
         if (r)
                 return r;
         leaving = calloc(1, sizeof *leaving);
         if (!leaving)
                 return error_no_memory(e);
+        memcpy(leaving->id, handle.profile->id, sizeof leaving->id);
+        r = profile_forget(handle.d, handle.profile, e);
+        if (r) {
+                free(leaving);
+                return r;
+        }
         leaving->later = (struct later){handle.d, bus_call_ref(call)};
         leaving->waiting = 1;
-        memcpy(leaving->id, handle.profile->id, sizeof leaving->id);
-        describe_profile_object(handle.d, handle.profile, path, &gone);
-        bus_server_removed(handle.d->bus, &gone);
-        model_remove_profile(handle.d->model, handle.profile);
         take_certificates(leaving, with_certificates);
         leaving_done(leaving);
         return ERR_OK;
@@ -322,6 +320,40 @@ static const struct bus_property properties[] = {
         {"AfterExpiry", "s", get_after_expiry},
         {"Notes", "as", get_notes},
         {"Certificates", "ao", get_certificates},
+};
+
+/* What an edit of the profile may change. */
+const char *const profile_property_names[] = {
+        "Name",
+        "Type",
+        "Url",
+        "CaThumbprint",
+        "CaIdentifier",
+        "PkiClientSuffix",
+        "RequireCaps",
+        "AllowLegacy",
+        "ChallengeKind",
+        "FollowRollover",
+        "PendingLimit",
+        "Protection",
+        "Algorithm",
+        "ReuseAtRenewal",
+        "AllowDowngrade",
+        "Groups",
+        "SubjectName",
+        "AlternativeName",
+        "KeyUsage",
+        "ExtendedKeyUsage",
+        "Hash",
+        "Validity",
+        "TemplateName",
+        "Threshold",
+        "Method",
+        "RetryCount",
+        "RetryDelay",
+        "AfterExpiry",
+        "Notes",
+        NULL,
 };
 
 const struct bus_interface profile_interface = {

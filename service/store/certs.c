@@ -134,3 +134,33 @@ enum err store_anchors(struct store *store, uid_t owner, STACK_OF(X509) * *ret, 
         *ret = STEAL(anchors);
         return ERR_OK;
 }
+
+static enum err anchor_path(uid_t owner, const char *digest, char ret[160], struct error *e)
+{
+        char directory[64];
+
+        if (!is_lower_hex(digest, 64))
+                return error_set(e, ERR_NOT_FOUND, "There is no such anchor");
+        owner_directory(owner, directory);
+        (void)snprintf(ret, 160, "%s/%s.pem", directory, digest);
+        return ERR_OK;
+}
+
+enum err store_anchor_remove(struct store *store, uid_t owner, const char *digest, struct error *e)
+{
+        char path[160];
+        enum err r = anchor_path(owner, digest, path, e);
+
+        return r ? r : file_remove(store->fd, path, e);
+}
+
+enum err store_anchor_read(struct store *store, uid_t owner, const char *digest, X509 **ret, struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes pem = {0};
+        char path[160];
+        enum err r = anchor_path(owner, digest, path, e);
+
+        if (!r)
+                r = file_read(store->fd, path, STORE_FILE_MAX, &pem, e);
+        return r ? r : pem_parse(&pem, ret, e);
+}

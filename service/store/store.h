@@ -4,6 +4,7 @@
  * whoever works on it (one at a time); different ones may be worked on side by side.
  *
  *      anchors/<owner>/<sha256>.pem
+ *      syncml/<owner>/<sha256 of its key>, and beside it .challenge
  *      profiles/<id>/{profile.json, root.pem}
  *      certificates/<id>/{record.json, events.jsonl, anchor.pem, refused.pem, current -> generations/<n>}
  *      certificates/<id>/generations/<n>/{key.pem, transport.pem, challenge, request.der, cert.pem,
@@ -74,6 +75,44 @@ MUST_CHECK enum err store_anchor_add(struct store *store, uid_t owner, X509 *cer
                                      struct error *e);
 /* All anchors of the owner and of the device. *ret: sk_X509_pop_free(). */
 MUST_CHECK enum err store_anchors(struct store *store, uid_t owner, STACK_OF(X509) * *ret, struct error *e);
+
+/* ERR_OK also where it is not there. @digest: SHA-256, lower-case hex. */
+MUST_CHECK enum err store_anchor_remove(struct store *store, uid_t owner, const char *digest,
+                                        struct error *e);
+/* ERR_NOT_FOUND. */
+MUST_CHECK enum err store_anchor_read(struct store *store, uid_t owner, const char *digest, X509 **ret,
+                                      struct error *e);
+
+/* What a management service made under one LocURI. */
+struct stored_instance {
+        uint64_t owner;         /* NO_OWNER: below ./Device */
+        char *key;              /* policy/nodes.h */
+        char *name;             /* as the server wrote it */
+        char *profile;          /* id of the profile it became, "" for none */
+        char *anchor;           /* digest of the root it is, "" for none */
+        struct settings values; /* below Install/, without the challenge */
+        bool due;               /* its enrollment has to be begun */
+        bool leaving;           /* what it made has to be removed */
+};
+MUST_CHECK enum err stored_instance_settle(struct stored_instance *instance, struct error *e);
+MUST_CHECK enum err stored_instance_copy(const struct stored_instance *from, struct stored_instance *ret,
+                                         struct error *e);
+void stored_instance_done(struct stored_instance *instance);
+MUST_CHECK enum err store_instance_write(struct store *store, const struct stored_instance *instance,
+                                         struct error *e);
+/* The challenge too. */
+MUST_CHECK enum err store_instance_remove(struct store *store, const struct stored_instance *instance,
+                                          struct error *e);
+/* All of all owners; what @each gets is its own. One that cannot be read is passed over. */
+MUST_CHECK enum err store_instances_each(struct store *store,
+                                         enum err (*each)(void *ctx, struct stored_instance *instance,
+                                                          struct error *e),
+                                         void *ctx, struct error *e);
+/* Empty @challenge: removes it. Reading: ERR_NOT_FOUND. */
+MUST_CHECK enum err store_instance_challenge(struct store *store, const struct stored_instance *instance,
+                                             struct view challenge, struct error *e);
+MUST_CHECK enum err store_instance_challenge_read(struct store *store, const struct stored_instance *instance,
+                                                  struct secret *ret, struct error *e);
 
 /* A profile: its settings (policy/profile.h), and where it came from. */
 struct stored_profile {

@@ -98,43 +98,6 @@ def test_server(lab, ndes, name, switches, exchange):
     assert lab.json("show", f"at-{name}")["health"] == "valid"
 
 
-def syncml(lab, name, protection=1, **changes):
-    text = (labs.SOURCE / "tests/data/policy/intune.syncml.in").read_text()
-    pem = open(lab.root).read().splitlines()
-    values = {"ROOT_BASE64": "".join(line for line in pem if "-----" not in line), "ROOT_SHA1": lab.env["LAB_ROOT_SHA1"],
-              "URL": lab.url, "CHALLENGE": lab.challenge("--form", "intune").read_text().strip(),
-              "SUBJECT": "CN=pc1,O=Contoso", "KSP": str(protection), "NAME": name, **changes}
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return lab.write(f"{name}.syncml", text)
-
-
-def test_intune_document(lab):
-    document = syncml(lab, "intune")
-    done = lab.scepter("syncml", "apply", document)
-    assert done.returncode == 0, done.stderr
-    codes = [part.split("</Data>")[0] for part in done.stdout.split("<Data>")[1:]]
-    assert codes == ["200", "404", "404", "404", "200", "202"] + ["404"] * 9
-    done = lab.scepter("enroll", "intune", "--wait")  # joins the enrollment that runs, or finds it done
-    shown = lab.json("show", "intune")
-    assert shown["health"] == "valid" and shown["keyProtection"] == "tpm", done.stderr
-    # Applied again, the root and the enrollment are there already; nothing is requested twice.
-    before = lab.ndes("issued")
-    again = lab.scepter("syncml", "apply", document).stdout
-    assert again.count("<Data>418</Data>") == 2
-    assert lab.ndes("issued") == before
-
-
-def test_intune_notes_and_settings(lab):
-    document = syncml(lab, "noted", protection=3)
-    assert lab.scepter("syncml", "apply", document).returncode == 0
-    profile = lab.json("profile", "show", "noted")
-    assert profile["protection"] == "software" and profile["algorithm"] == "rsa-2048"
-    assert profile["threshold"] == 20 and profile["retryDelay"] == 1 and profile["method"] == "challenge"
-    assert profile["alternativeName"] == ["upn:john@contoso.onmicrosoft.com"]
-    assert profile["challengeKind"] == "document"
-
-
 def test_repeated_request_is_the_running_one(lab, ndes):
     lab.add("twice")
     ndes("set", "delay", "1s")

@@ -33,8 +33,11 @@ static void writes(void **state)
                              .target = strdup("urn:uuid:1")};
         const struct command_result results[] = {[1] = {.code = STATUS_OK},
                                                  [2] = {.code = STATUS_ACCEPTED},
-                                                 [3] = {STATUS_OK, "1 < 2 & \"x\"\x01", "chr"},
-                                                 [4] = {.code = STATUS_NOT_FOUND},
+                                                 [3] = {.code = STATUS_OK,
+                                                        .data = (char[]){"1 < 2 & \"x\"\x01"},
+                                                        .format = "node"},
+                                                 [4] = {.code = STATUS_NOT_FOUND,
+                                                        .reason = (char[]){"no <node>"}},
                                                  [6] = {.code = STATUS_NOT_SUPPORTED}};
         struct command_result wrong[N_ELEMENTS(results)];
         char *text = NULL;
@@ -56,6 +59,8 @@ static void writes(void **state)
                 text, "<Status><CmdID>1</CmdID><MsgRef>6</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>"));
         assert_non_null(strstr(text, "<CmdID>3</CmdID><MsgRef>6</MsgRef><CmdRef>3</CmdRef><Cmd>Add</Cmd>"
                                      "<TargetRef>./a&apos;b</TargetRef><Data>202</Data>"));
+        assert_non_null(strstr(text, "<Format xmlns=\"syncml:metinf\">node</Format>"));
+        assert_non_null(strstr(text, "<Data>404</Data><Item><Data>no &lt;node&gt;</Data></Item></Status>"));
         assert_non_null(strstr(text, "<Data>1 &lt; 2 &amp; &quot;x&quot; </Data>"));
         assert_non_null(strstr(
                 text,
