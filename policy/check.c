@@ -2,13 +2,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include <openssl/err.h>
 
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "policy/general-name.h"
 #include "policy/values.h"
 
 OSSL_CLEANUP(ASN1_BIT_STRING, bit_string_free, ASN1_BIT_STRING_free)
@@ -76,19 +76,6 @@ static void decide(struct check_result *r, enum check_verdict verdict, const cha
                         e, ERR_CERTIFICATE_REFUSED,
                         "Correct the CA's template and enroll again; the certificate as it came is kept "
                         "in refused.pem.");
-}
-
-static void name_text(const X509_NAME *name, char *ret, size_t size)
-{
-        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
-        int n;
-
-        ret[0] = 0;
-        if (!bio ||
-            X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
-                return;
-        n = BIO_read(bio, ret, (int)size - 1);
-        ret[n > 0 ? n : 0] = 0;
 }
 
 static enum err asn1_seconds(const ASN1_TIME *t, int64_t *ret, struct error *e)
@@ -246,42 +233,17 @@ static enum err check_subject(const struct check_input *in, struct check_result 
                 return ossl_error(e, ERR_FAILED, "The subject in the plan cannot be read");
         if (X509_NAME_cmp(asked, X509_get_subject_name(in->cert)) == 0)
                 return ERR_OK;
-        name_text(X509_get_subject_name(in->cert), got_text, sizeof got_text);
-        name_text(asked, asked_text, sizeof asked_text);
+        directory_name_text(X509_get_subject_name(in->cert), got_text, sizeof got_text);
+        directory_name_text(asked, asked_text, sizeof asked_text);
         return note(r, "The CA changed the subject to '%s'; the profile asks for '%s'", got_text, asked_text);
-}
-
-static bool same_name(GENERAL_NAME *a, GENERAL_NAME *b)
-{
-        if (a->type == GEN_DNS && b->type == GEN_DNS) {
-                const ASN1_STRING *x = a->d.dNSName, *y = b->d.dNSName;
-                int n = ASN1_STRING_length(x);
-
-                return n == ASN1_STRING_length(y) &&
-                       strncasecmp((const char *)ASN1_STRING_get0_data(x),
-                                   (const char *)ASN1_STRING_get0_data(y), (size_t)n) == 0;
-        }
-        return GENERAL_NAME_cmp(a, b) == 0;
 }
 
 static bool names_contain(GENERAL_NAMES *names, GENERAL_NAME *name)
 {
         for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++)
-                if (same_name(sk_GENERAL_NAME_value(names, i), name))
+                if (general_name_same(sk_GENERAL_NAME_value(names, i), name))
                         return true;
         return false;
-}
-
-static void general_name_text(GENERAL_NAME *name, char *ret, size_t size)
-{
-        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
-        int n;
-
-        ret[0] = 0;
-        if (!bio || GENERAL_NAME_print(bio, name) != 1)
-                return;
-        n = BIO_read(bio, ret, (int)size - 1);
-        ret[n > 0 ? n : 0] = 0;
 }
 
 static enum err check_alternative_names(const struct check_input *in, struct check_result *r, struct error *e)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "policy/name.h"
+#include "policy/san.h"
 #include "policy/values.h"
-#include "policy/variables.h"
 
 #define M(name) offsetof(struct profile, name)
 #define TEXT_FIELD(k, m, limit, check)                                                                       \
@@ -183,11 +183,7 @@ static enum err check_texts(const struct settings *in, const struct profile *p, 
         if (r)
                 return at(in, "Subject.Name", r, e);
         for (size_t i = 0; i < p->alternative_names.count; i++) {
-                const char *entry = p->alternative_names.items[i];
-
-                r = variables_check(
-                        entry,
-                        strncmp(entry, "uri:", 4) == 0 ? VARIABLES_IN_URI : VARIABLES_IN_ALTERNATIVE_NAME, e);
+                r = san_entry_check(p->alternative_names.items[i], e);
                 if (r)
                         return at(in, "Subject.AlternativeName", r, e);
         }
@@ -369,11 +365,8 @@ bool profile_only_variables(const struct profile *p)
         for (size_t i = 0; i < name.count; i++)
                 if (!variables_alone(name.avas[i].value))
                         return false;
-        for (size_t i = 0; i < p->alternative_names.count; i++) {
-                const char *entry = p->alternative_names.items[i];
-
-                if (!variables_alone(entry + strcspn(entry, ":") + 1))
+        for (size_t i = 0; i < p->alternative_names.count; i++)
+                if (!san_entry_only_variables(p->alternative_names.items[i]))
                         return false;
-        }
         return true;
 }

@@ -4,46 +4,62 @@
 #include <strings.h>
 
 #include "base/ossl.h"
+#include "policy/san-kinds.h"
 
-enum { DNS_MAX = 253, DNS_LABEL_MAX = 63, EMAIL_MAX = 255, UPN_MAX = 1024, URI_MAX = 2048 };
-
-static const char *bad_dns(const char *v);
-static const char *bad_email(const char *v);
-static const char *bad_upn(const char *v);
-static const char *bad_uri(const char *v);
-
+/* certenroll.h, AlternativeNameType: the words of entries, and the kinds nobody writes. */
 static const struct kind {
         const char *name;
-        unsigned number; /* AlternativeNameType */
-        int type;        /* GEN_…; -1: a later version encodes it */
-        const char *(*wrong)(const char *value);
+        unsigned number;
+        enum san_kind kind;
 } kinds[] = {
-        {"dns", 3, GEN_DNS, bad_dns},
-        {"email", 2, GEN_EMAIL, bad_email},
-        {"upn", 11, GEN_OTHERNAME, bad_upn},
-        {"uri", 7, GEN_URI, bad_uri},
-        {"ip", 8, -1, NULL},
-        {"dirname", 5, -1, NULL},
-        {"rid", 9, -1, NULL},
-        {"guid", 10, -1, NULL},
-        {"other", 1, -1, NULL},
+        {"dns", 3, SAN_DNS}, {"email", 2, SAN_EMAIL}, {"upn", 11, SAN_UPN},
+        {"uri", 7, SAN_URI}, {"ip", 8, SAN_IP},       {"dirname", 5, SAN_DIRNAME},
+        {"rid", 9, SAN_RID}, {"guid", 10, SAN_GUID},  {"other", 1, SAN_OTHER},
+};
+static const struct {
+        unsigned number;
+        const char *is;
+} refused_kinds[] = {
+        {0, "0 (unknown), which names nothing"},
+        {4, "4 (X.400 address), which is not supported"},
+        {6, "6 (EDI party name), which is not supported"},
 };
 
-static const struct kind *kind_of(const char *entry)
+/* An entry taken apart. */
+struct entry {
+        const struct kind *kind;
+        char oid[OID_TEXT_MAX + 1]; /* of "other:" */
+        const char *value;          /* inside the entry */
+};
+
+static bool entry_split(const char *entry, struct entry *ret)
 {
         size_t n = strcspn(entry, ":");
 
-        if (entry[n] != ':' || !entry[n + 1])
-                return NULL;
-        for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
+        *ret = (struct entry){0};
+        for (size_t i = 0; entry[n] && i < N_ELEMENTS(kinds); i++)
                 if (strlen(kinds[i].name) == n && strncasecmp(kinds[i].name, entry, n) == 0)
-                        return &kinds[i];
-        return NULL;
+                        ret->kind = &kinds[i];
+        if (!ret->kind)
+                return false;
+        ret->value = entry + n + 1;
+        if (ret->kind->kind == SAN_OTHER) {
+                n = strcspn(ret->value, ":");
+                if (!ret->value[n] || n >= sizeof ret->oid)
+                        return false;
+                memcpy(ret->oid, ret->value, n);
+                ret->value += n + 1;
+                if (!oid_valid(ret->oid))
+                        return false;
+        }
+        return *ret->value;
 }
 
 bool san_entry_known(const char *entry)
 {
-        return kind_of(entry) != NULL;
+        struct entry split;
+
+        return entry_split(entry, &split);
 }
 
 const char *san_kind_of_number(unsigned number)
@@ -54,137 +70,130 @@ const char *san_kind_of_number(unsigned number)
         return NULL;
 }
 
-/* Printable ASCII without blanks: what an IA5String in a general name may hold. */
-static bool graphic(const char *v)
+enum err san_number_refuse(unsigned number, struct error *e)
 {
-        for (; *v; v++)
-                if ((unsigned char)*v <= ' ' || (unsigned char)*v >= 0x7f)
-                        return false;
-        return true;
+        for (size_t i = 0; i < N_ELEMENTS(refused_kinds); i++)
+                if (refused_kinds[i].number == number)
+                        return error_set(e, ERR_UNSUPPORTED, "The alternative name is of type %s",
+                                         refused_kinds[i].is);
+        return error_set(e, ERR_PROFILE,
+                         "The alternative name is of type %u, which does not exist; 1 to 11 do", number);
 }
 
-static bool label_ok(const char *label, size_t n, bool first)
+/* The braces around a GUID are no variable's: "{8c1b…}", and "{{{DeviceId}}}". *ret: free(). */
+static enum err without_braces(const char *value, char **ret, struct error *e)
 {
-        if (n == 0 || n > DNS_LABEL_MAX || label[0] == '-' || label[n - 1] == '-')
-                return false;
-        if (first && n == 1 && label[0] == '*')
-                return true;
-        for (size_t i = 0; i < n; i++) {
-                bool alnum = (label[i] >= 'a' && label[i] <= 'z') || (label[i] >= 'A' && label[i] <= 'Z') ||
-                             (label[i] >= '0' && label[i] <= '9');
+        size_t len = strlen(value);
+        bool braces =
+                len > 2 && value[0] == '{' && value[len - 1] == '}' && (value[1] != '{' || value[2] == '{');
 
-                if (!alnum && label[i] != '-' && label[i] != '_')
-                        return false;
-        }
-        return true;
+        *ret = braces ? strndup(value + 1, len - 2) : strdup(value);
+        return *ret ? ERR_OK : error_no_memory(e);
 }
 
-static const char *bad_dns(const char *v)
+static enum variables_place place_of(const struct entry *entry)
 {
-        const char *p = v;
-
-        if (strlen(v) > DNS_MAX)
-                return "is longer than 253 characters";
-        for (;;) {
-                size_t n = strcspn(p, ".");
-
-                if (!label_ok(p, n, p == v))
-                        return "is no DNS name (write international names in their xn-- form)";
-                if (!p[n])
-                        return NULL;
-                p += n + 1;
-        }
+        return entry->kind->kind == SAN_URI ? VARIABLES_IN_URI : VARIABLES_IN_ALTERNATIVE_NAME;
 }
 
-/* Something, one '@', something. */
-static bool one_at(const char *v)
+static enum err expand_directory_name(const char *value, const struct facts *facts, GENERAL_NAME **ret,
+                                      struct error *e)
 {
-        const char *at = strchr(v, '@');
+        CLEANUP(name_done) struct name name = {0};
+        CLEANUP(bytes_done) struct bytes der = {0};
+        enum err r = variables_check(value, VARIABLES_IN_ALTERNATIVE_NAME, e);
 
-        return at && at != v && at[1] && !strchr(at + 1, '@');
+        if (r == ERR_OK)
+                r = name_parse(value, &name, e);
+        if (r == ERR_OK)
+                r = name_expand(&name, facts, e);
+        if (r == ERR_OK)
+                r = name_der(&name, &der, e);
+        return r ? r : san_directory_name(bytes_view(&der), ret, e);
 }
 
-static const char *bad_email(const char *v)
+static enum err general_name(const struct entry *entry, const struct facts *facts, GENERAL_NAME **ret,
+                             struct error *e)
 {
-        return strlen(v) > EMAIL_MAX || !graphic(v) || !one_at(v) ? "is no e-mail address in ASCII" : NULL;
-}
-
-static const char *bad_upn(const char *v)
-{
-        return strlen(v) > UPN_MAX || !one_at(v) || strchr(v, ' ') ? "is no user principal name (user@domain)"
-                                                                   : NULL;
-}
-
-static const char *bad_uri(const char *v)
-{
-        size_t scheme = strcspn(v, ":");
-        bool letter = (v[0] >= 'a' && v[0] <= 'z') || (v[0] >= 'A' && v[0] <= 'Z');
-
-        if (strlen(v) > URI_MAX || !graphic(v) || !letter || v[scheme] != ':' || !v[scheme + 1] ||
-            strcspn(v, "/?#@") < scheme)
-                return "is no URI in ASCII with a scheme";
-        return NULL;
-}
-
-/* otherName { 1.3.6.1.4.1.311.20.2.3, [0] EXPLICIT UTF8String } */
-static enum err set_upn(GENERAL_NAME *name, const char *value, struct error *e)
-{
-        CLEANUP(asn1_object_free_p)
-        ASN1_OBJECT *oid = OBJ_txt2obj("1.3.6.1.4.1.311.20.2.3", /* no_name= */ 1);
-        ASN1_TYPE *type = ASN1_TYPE_new();
-        ASN1_UTF8STRING *text = ASN1_UTF8STRING_new();
-
-        if (!oid || !type || !text || ASN1_STRING_set(text, value, -1) != 1) {
-                ASN1_UTF8STRING_free(text);
-                ASN1_TYPE_free(type);
-                return error_no_memory(e);
-        }
-        ASN1_TYPE_set(type, V_ASN1_UTF8STRING, text);
-        if (GENERAL_NAME_set0_othername(name, oid, type) != 1) {
-                ASN1_TYPE_free(type);
-                return error_no_memory(e);
-        }
-        oid = NULL;
-        return ERR_OK;
-}
-
-static enum err set_ia5(GENERAL_NAME *name, int type, const char *value, struct error *e)
-{
-        ASN1_IA5STRING *text = ASN1_IA5STRING_new();
-
-        if (!text || ASN1_STRING_set(text, value, -1) != 1) {
-                ASN1_IA5STRING_free(text);
-                return error_no_memory(e);
-        }
-        GENERAL_NAME_set0_value(name, type, text);
-        return ERR_OK;
-}
-
-static enum err add_entry(GENERAL_NAMES *names, const char *entry, const struct facts *facts, struct error *e)
-{
-        CLEANUP(general_name_free_p) GENERAL_NAME *name = NULL;
-        CLEANUP(free_p) char *value = NULL;
-        const struct kind *kind = kind_of(entry);
-        const char *wrong;
+        CLEANUP(free_p) char *text = NULL, *value = NULL;
         enum err r;
 
-        if (!kind)
-                return error_set(e, ERR_PROFILE, "the kind of the alternative name is not known");
-        if (kind->type < 0)
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "alternative names of kind '%s' come with a later version", kind->name);
-        r = variables_expand(entry + strlen(kind->name) + 1,
-                             kind->type == GEN_URI ? VARIABLES_IN_URI : VARIABLES_IN_ALTERNATIVE_NAME, facts,
-                             &value, e);
+        if (entry->kind->kind == SAN_DIRNAME)
+                return expand_directory_name(entry->value, facts, ret, e);
+        if (entry->kind->kind == SAN_GUID) {
+                r = without_braces(entry->value, &text, e);
+                if (r)
+                        return r;
+        }
+        r = variables_expand(text ? text : entry->value, place_of(entry), facts, &value, e);
+        return r ? r : san_general_name(entry->kind->kind, entry->oid, value, ret, e);
+}
+
+static enum err split_or_refuse(const char *text, struct entry *ret, struct error *e)
+{
+        if (entry_split(text, ret))
+                return ERR_OK;
+        return error_set(e, ERR_PROFILE,
+                         "the kind of the alternative name is not known, or its value is missing");
+}
+
+/* What can be said of a directory name that waits for its variables. */
+static enum err check_directory_name(const char *value, struct error *e)
+{
+        CLEANUP(name_done) struct name name = {0};
+        enum err r = variables_check(value, VARIABLES_IN_ALTERNATIVE_NAME, e);
+
+        if (r == ERR_OK)
+                r = name_parse(value, &name, e);
+        for (size_t i = 0; r == ERR_OK && i < name.count; i++)
+                r = variables_check(name.avas[i].value, VARIABLES_IN_SUBJECT, e);
+        return r;
+}
+
+enum err san_entry_check(const char *text, struct error *e)
+{
+        CLEANUP(free_p) char *value = NULL;
+        CLEANUP(general_name_free_p) GENERAL_NAME *name = NULL;
+        struct entry entry;
+        enum err r = split_or_refuse(text, &entry, e);
+
         if (r)
                 return r;
-        wrong = kind->wrong(value);
-        if (wrong)
-                return error_set(e, ERR_PROFILE, "'%.200s' %s", value, wrong);
-        name = GENERAL_NAME_new();
-        if (!name)
-                return error_no_memory(e);
-        r = kind->type == GEN_OTHERNAME ? set_upn(name, value, e) : set_ia5(name, kind->type, value, e);
+        if (!strstr(entry.value, "{{"))
+                return general_name(&entry, /* facts= */ NULL, &name, e);
+        if (entry.kind->kind == SAN_DIRNAME)
+                return check_directory_name(entry.value, e);
+        if (entry.kind->kind != SAN_GUID)
+                return variables_check(entry.value, place_of(&entry), e);
+        r = without_braces(entry.value, &value, e);
+        return r ? r : variables_check(value, place_of(&entry), e);
+}
+
+bool san_entry_only_variables(const char *text)
+{
+        CLEANUP(name_done) struct name name = {0};
+        struct entry entry;
+
+        if (!entry_split(text, &entry))
+                return false;
+        if (entry.kind->kind != SAN_DIRNAME)
+                return variables_alone(entry.value);
+        if (name_parse(entry.value, &name, NULL))
+                return false;
+        for (size_t i = 0; i < name.count; i++)
+                if (!variables_alone(name.avas[i].value))
+                        return false;
+        return true;
+}
+
+static enum err add_entry(GENERAL_NAMES *names, const char *text, const struct facts *facts, struct error *e)
+{
+        CLEANUP(general_name_free_p) GENERAL_NAME *name = NULL;
+        struct entry entry;
+        enum err r = split_or_refuse(text, &entry, e);
+
+        if (r == ERR_OK)
+                r = general_name(&entry, facts, &name, e);
         if (r)
                 return r;
         if (sk_GENERAL_NAME_push(names, name) <= 0)

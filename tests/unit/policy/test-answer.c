@@ -31,14 +31,12 @@ static void writes(void **state)
                              .message_id = strdup("6"),
                              .source = strdup("https://server/?a&b"),
                              .target = strdup("urn:uuid:1")};
-        const struct command_result results[] = {[1] = {.code = STATUS_OK},
-                                                 [2] = {.code = STATUS_ACCEPTED},
-                                                 [3] = {.code = STATUS_OK,
-                                                        .data = (char[]){"1 < 2 & \"x\"\x01"},
-                                                        .format = "node"},
-                                                 [4] = {.code = STATUS_NOT_FOUND,
-                                                        .reason = (char[]){"no <node>"}},
-                                                 [6] = {.code = STATUS_NOT_SUPPORTED}};
+        const struct command_result results[] = {
+                [1] = {.code = STATUS_OK},
+                [2] = {.code = STATUS_ACCEPTED},
+                [3] = {.code = STATUS_OK, .data = (char[]){"1 < 2 & \"x\"\x01"}, .format = "node"},
+                [4] = {.code = STATUS_NOT_FOUND, .reason = (char[]){"no <node>"}},
+                [6] = {.code = STATUS_NOT_SUPPORTED}};
         struct command_result wrong[N_ELEMENTS(results)];
         char *text = NULL;
 

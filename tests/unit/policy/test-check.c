@@ -7,6 +7,7 @@
 #include "base/ossl.h"
 #include "facts.h"
 #include "policy/check.h"
+#include "policy/san.h"
 
 enum { DAY = 86400 };
 static const int64_t NOW = 1800000000;
@@ -260,6 +261,48 @@ static void kept(void **state)
         judge(w, &i, &in, (struct verdict){CHECK_KEPT, 5, "is missing"});
 }
 
+/* Every kind of alternative name is compared, and spoken of in the profile's words. */
+static void kinds(void **state)
+{
+        static const struct {
+                const char *asked, *issued;
+        } cases[] = {
+                {"ip:192.0.2.1", "IP:192.0.2.1"},
+                {"ip:2001:db8::1", "IP:2001:db8::1"},
+                {"rid:1.2.840.113549", "RID:1.2.840.113549"},
+                {"upn:jane@corp.example", "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:Jane@CORP.example"},
+                {"guid:00112233-4455-6677-8899-aabbccddeeff",
+                 "DER:3021a01f06092b0601040182371901a012041033221100554477668899aabbccddeeff"},
+                {"other:1.2.3.4:text", "otherName:1.2.3.4;UTF8:text"},
+                {"uri:https://a.example/x", "URI:https://A.example/x"},
+                {"email:a@b.example", "email:a@B.example"},
+        };
+        struct world *w = *state;
+        const struct check_input in = {
+                .chain = w->chain, .anchor = w->root, .now = NOW, .clock_trusted = true};
+        const struct bytes kept = w->plan.san;
+
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct strings entries = {0};
+                struct error e = {0};
+                struct issue issued = good(w);
+
+                expect_ok(strings_add(&entries, cases[i].asked, &e));
+                expect_ok(san_der(&entries, NULL, &w->plan.san, &e));
+                issued.san = cases[i].issued;
+                judge(w, &issued, &in, (struct verdict){CHECK_ACCEPTED, 0, NULL});
+                issued.san = NULL;
+                judge(w, &issued, &in, (struct verdict){CHECK_KEPT, 1, cases[i].asked});
+                strings_done(&entries);
+                bytes_done(&w->plan.san);
+        }
+        w->plan.san = kept;
+        struct issue added = good(w);
+
+        added.san = "DNS:pc1.x,email:a@b,otherName:1.3.6.1.4.1.311.20.2.3;UTF8:a@b";
+        judge(w, &added, &in, (struct verdict){CHECK_ACCEPTED, 1, "alternative name upn:a@b"});
+}
+
 static void refused(void **state)
 {
         struct world *w = *state;
@@ -332,8 +375,8 @@ static void clocks(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(accepted), cmocka_unit_test(kept),   cmocka_unit_test(refused),
-                cmocka_unit_test(renewals), cmocka_unit_test(clocks),
+                cmocka_unit_test(accepted), cmocka_unit_test(kept),     cmocka_unit_test(kinds),
+                cmocka_unit_test(refused),  cmocka_unit_test(renewals), cmocka_unit_test(clocks),
         };
 
         return cmocka_run_group_tests_name("check", tests, make_world, end_world);

@@ -176,8 +176,8 @@ static void refusals(void **state)
         expect_err(plan_make(&p, &facts, POLICY_PROTECTION_TPM, &plan, &e), ERR_PROFILE);
         profile_done(&p);
         fake.values[FACT_DEVICE_NAME] = "pc1";
-        profile_make(&p, "Subject.AlternativeName", "ip:10.0.0.1");
-        expect_err(plan_make(&p, &facts, POLICY_PROTECTION_TPM, &plan, &e), ERR_UNSUPPORTED);
+        profile_make(&p, "Subject.AlternativeName", "dns:{{UserName}}");
+        expect_err(plan_make(&p, &facts, POLICY_PROTECTION_TPM, &plan, &e), ERR_VARIABLE);
         profile_done(&p);
         assert_null(plan.subject.data);
 }
