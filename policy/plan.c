@@ -76,7 +76,11 @@ static const struct field fields[] = {
          .wrong = thumbprint_wrong},
         HEX_FIELD("anchor", anchor, 32),
         {.key = "validity", .type = FIELD_VALIDITY, .offset = M(validity)},
-        TEXT_FIELD("templateName", template_name, 256),
+        {.key = "templateName",
+         .type = FIELD_TEXT,
+         .offset = M(template_name),
+         .max = 256,
+         .wrong = template_wrong},
         NUMBER_FIELD("threshold", threshold, 1, 99),
         NUMBER_FIELD("retryCount", retry_count, 0, 30),
         NUMBER_FIELD("retryDelay", retry_delay, 1, 1440),
@@ -249,6 +253,9 @@ const char *plan_differs(const struct plan *a, const struct plan *b)
                 return "key usage";
         if (!strings_equal(&a->extended_key_usage, &b->extended_key_usage))
                 return "extended key usage";
+        if ((a->template_name || b->template_name) &&
+            (!a->template_name || !b->template_name || strcmp(a->template_name, b->template_name) != 0))
+                return "template";
         if (a->algorithm != b->algorithm)
                 return "key algorithm";
         if (a->protection != b->protection)

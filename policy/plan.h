@@ -53,5 +53,6 @@ MUST_CHECK enum err plan_to_pairs(const struct plan *plan, struct settings *ret,
 MUST_CHECK enum err plan_from_pairs(const struct settings *in, struct plan *ret, struct error *e);
 
 /* NULL, or what differs so that a certificate must be enrolled anew: "subject", "alternative names", "key
- * usage", "extended key usage", "key algorithm", "key protection", "anchor". The text is static. */
+ * usage", "extended key usage", "template", "key algorithm", "key protection", "anchor". The text is static.
+ */
 const char *plan_differs(const struct plan *a, const struct plan *b);

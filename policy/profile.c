@@ -105,7 +105,7 @@ static const struct field fields[] = {
          .wrong = oid_wrong},
         ENUM_FIELD("Subject.Hash", hash, hash_names, "sha-256"),
         {.key = "Subject.Validity", .type = FIELD_VALIDITY, .offset = M(validity)},
-        TEXT_FIELD("Subject.TemplateName", template_name, 256, printable_wrong),
+        TEXT_FIELD("Subject.TemplateName", template_name, 256, template_wrong),
         NUMBER_FIELD("Renewal.Threshold", threshold, 1, 99, "20"),
         ENUM_FIELD("Renewal.Method", method, renewal_method_names, "auto"),
         NUMBER_FIELD("Renewal.RetryCount", retry_count, 0, 30, "3"),

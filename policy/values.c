@@ -166,8 +166,11 @@ const char *alternative_name_wrong(const char *value)
                        : "must begin with dns: email: upn: uri: ip: dirname: rid: guid: or other:OID:";
 }
 
-const char *printable_wrong(const char *value)
+const char *template_wrong(const char *value)
 {
-        return only(value, " .,:;/+=()'_-") ? NULL
-                                            : "holds characters other than letters, digits and .,:;/+=()'_-";
+        /* in UTF-8, a character beyond the BMP begins with four bits set; the request has no room for it */
+        for (const char *p = value; *p; p++)
+                if ((unsigned char)*p >= 0xf0)
+                        return "holds characters beyond the basic plane of Unicode";
+        return NULL;
 }

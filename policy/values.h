@@ -13,7 +13,7 @@ const char *group_wrong(const char *value);
 const char *oid_wrong(const char *value);
 const char *subject_wrong(const char *value);
 const char *alternative_name_wrong(const char *value);
-const char *printable_wrong(const char *value);
+const char *template_wrong(const char *value);
 
 extern const char *const profile_type_names[];
 extern const char *const protection_names[]; /* from POLICY_PROTECTION_TPM on */

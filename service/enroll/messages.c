@@ -42,6 +42,7 @@ static enum err build_request(struct enrollment *en, struct secret *ret, struct 
                 .n_eku = plan->extended_key_usage.count,
                 .validity_unit = plan->validity.number ? validity_units[plan->validity.unit] : NULL,
                 .validity_number = plan->validity.number,
+                .template_name = plan->template_name,
                 .challenge = en->exchange.with_challenge ? secret_view(&en->challenge) : (struct view){0},
                 .digest = scep_digest_ossl(en->exchange.digest),
         };

@@ -52,8 +52,6 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                                  "Groups= is not in this version: a device key is root's");
         if (profile->challenge_reusable)
                 return error_set(e, ERR_UNSUPPORTED, "ChallengeReusable=yes is not in this version");
-        if (profile->template_name)
-                return error_set(e, ERR_UNSUPPORTED, "TemplateName= is not in this version");
         if (profile->client_certificate)
                 return error_set(e, ERR_UNSUPPORTED, "ClientCertificate= is not in this version");
         if (profile->follow_rollover)

@@ -1,4 +1,5 @@
 """A profile goes in, a certificate comes out: every protection and algorithm of this version, each way of the server."""
+import json
 import os
 import stat
 import subprocess
@@ -71,6 +72,14 @@ def test_certificate_is_what_the_profile_says(lab):
                    "DNS:pc.example", "IP Address:192.0.2.1", "IP Address:2001:DB8:0:0:0:0:0:1", "Registered ID:1.2.3.4",
                    f"DirName:/CN={host}/O=b", "othername: 1.2.3.4::text", "Digital Signature, Key Encipherment", "TLS Web Client Authentication"):
         assert wanted in text, wanted
+
+
+@pytest.mark.parametrize("name,template", [("by-name", "WLAN-Ger\u00e4te"), ("by-oid", "1.3.6.1.4.1.311.21.8.1.2"), ("none", None)])
+def test_template_is_asked_for(lab, name, template):
+    lab.add(f"template-{name}", subject=f"CN=template-{name}", san=f"TemplateName={template}" if template else "")
+    assert lab.enroll(f"template-{name}").returncode == 0
+    issued = [json.loads(line) for line in lab.ndes("log", "4006").splitlines()]
+    assert [event.get("templateAsked") for event in issued if f"template-{name}" in event["subject"]] == [template]
 
 
 SERVERS = [

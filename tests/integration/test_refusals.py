@@ -125,7 +125,6 @@ def test_unsupported_by_name(lab):
     for name, values, word in (("pin-key", {"protection": "user-verified", "type": "user"}, "user-verified"),
                                ("rollover", {"server": "FollowRollover=yes"}, "FollowRollover"),
                                ("reusable", {"server": "ChallengeReusable=yes"}, "ChallengeReusable"),
-                               ("template", {"san": "TemplateName=1.2.3.4"}, "TemplateName"),
                                ("groups", {"algorithm": "rsa-2048\nGroups=www-data"}, "Groups"),
                                ("serial", {"subject": "CN={{SerialNumber}}"}, "serial number")):
         lab.add(name, **values)

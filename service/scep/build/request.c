@@ -8,9 +8,13 @@
 
 /* Microsoft's ENROLLMENT_NAME_VALUE_PAIR ([MS-WCCE] §2.2.2.7.10). */
 #define OID_NAME_VALUE_PAIR "1.3.6.1.4.1.311.13.2.1"
+/* Its two ways to name a template: by name as version 1 has it, and SEQUENCE { templateID OID, … }. */
+#define OID_ENROLL_CERTTYPE      "1.3.6.1.4.1.311.20.2"
+#define OID_CERTIFICATE_TEMPLATE "1.3.6.1.4.1.311.21.7"
 
 OSSL_CLEANUP(EXTENDED_KEY_USAGE, eku_free, EXTENDED_KEY_USAGE_free)
 OSSL_CLEANUP(ASN1_TYPE, asn1_type_free, ASN1_TYPE_free)
+OSSL_CLEANUP(ASN1_STRING, asn1_string_free, ASN1_STRING_free)
 OSSL_CLEANUP(X509_ATTRIBUTE, x509_attribute_free, X509_ATTRIBUTE_free)
 
 static inline void extensions_free_p(X509_EXTENSIONS **p)
@@ -18,19 +22,25 @@ static inline void extensions_free_p(X509_EXTENSIONS **p)
         sk_X509_EXTENSION_pop_free(*p, X509_EXTENSION_free);
 }
 
-static enum err add_extension(X509_EXTENSIONS *list, int nid, bool critical, struct view value,
-                              struct error *e)
+static enum err add_extension_by_oid(X509_EXTENSIONS *list, const ASN1_OBJECT *oid, bool critical,
+                                     struct view value, struct error *e)
 {
         CLEANUP(asn1_octet_string_free_p) ASN1_OCTET_STRING *octets = ASN1_OCTET_STRING_new();
         CLEANUP(x509_extension_free_p) X509_EXTENSION *ext = NULL;
 
         if (!octets || !ASN1_OCTET_STRING_set(octets, value.data, (int)value.len))
                 return error_no_memory(e);
-        ext = X509_EXTENSION_create_by_NID(NULL, nid, critical, octets);
+        ext = X509_EXTENSION_create_by_OBJ(NULL, oid, critical, octets);
         if (!ext || !sk_X509_EXTENSION_push(list, ext))
                 return ossl_error(e, ERR_FAILED, "An extension of the request could not be built");
         ext = NULL;
         return ERR_OK;
+}
+
+static enum err add_extension(X509_EXTENSIONS *list, int nid, bool critical, struct view value,
+                              struct error *e)
+{
+        return add_extension_by_oid(list, OBJ_nid2obj(nid), critical, value, e);
 }
 
 static enum err add_key_usage(X509_EXTENSIONS *list, uint32_t usage, struct error *e)
@@ -105,6 +115,53 @@ static enum err add_san(X509_EXTENSIONS *list, struct view san, bool critical, s
         return add_extension(list, NID_subject_alt_name, critical, san, e);
 }
 
+/* SEQUENCE { templateID OBJECT IDENTIFIER }; the version is the CA's to know. */
+static enum err add_template_oid(X509_EXTENSIONS *list, const ASN1_OBJECT *template, struct error *e)
+{
+        CLEANUP(asn1_object_free_p) ASN1_OBJECT *oid = OBJ_txt2obj(OID_CERTIFICATE_TEMPLATE, 1);
+        int inner = i2d_ASN1_OBJECT(template, NULL);
+        int len = inner > 0 ? ASN1_object_size(1, inner, V_ASN1_SEQUENCE) : -1;
+        CLEANUP(free_p) uint8_t *der = len > 0 ? malloc((size_t)len) : NULL;
+        uint8_t *p = der;
+
+        if (!oid || !der)
+                return ossl_error(e, ERR_FAILED, "The template could not be put into the request");
+        ASN1_put_object(&p, 1, inner, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+        (void)i2d_ASN1_OBJECT(template, &p);
+        return add_extension_by_oid(list, oid, false, (struct view){der, (size_t)len}, e);
+}
+
+static enum err add_template_name(X509_EXTENSIONS *list, const char *name, struct error *e)
+{
+        CLEANUP(asn1_object_free_p) ASN1_OBJECT *oid = OBJ_txt2obj(OID_ENROLL_CERTTYPE, 1);
+        CLEANUP(asn1_string_free_p) ASN1_STRING *text = NULL;
+        CLEANUP(ossl_free_p) uint8_t *der = NULL;
+        int len;
+
+        /* BMPString whatever the letters: Windows' CA reads no other type here */
+        if (ASN1_mbstring_ncopy(&text, (const uint8_t *)name, -1, MBSTRING_UTF8, B_ASN1_BMPSTRING, 1,
+                                REQUEST_TEMPLATE_MAX) != V_ASN1_BMPSTRING) {
+                ERR_clear_error();
+                return error_set(e, ERR_INVALID, "'%.100s' is no name of a template", name);
+        }
+        len = i2d_ASN1_BMPSTRING(text, &der);
+        if (!oid || len < 0)
+                return ossl_error(e, ERR_FAILED, "The template could not be put into the request");
+        return add_extension_by_oid(list, oid, false, (struct view){der, (size_t)len}, e);
+}
+
+static enum err add_template(X509_EXTENSIONS *list, const char *name, struct error *e)
+{
+        CLEANUP(asn1_object_free_p) ASN1_OBJECT *oid = NULL;
+
+        if (!name)
+                return ERR_OK;
+        if (strchr(name, '.') && strspn(name, "0123456789.") == strlen(name))
+                oid = OBJ_txt2obj(name, /* no_name= */ 1);
+        ERR_clear_error();
+        return oid ? add_template_oid(list, oid, e) : add_template_name(list, name, e);
+}
+
 static enum err add_extensions(X509_REQ *req, const struct request_spec *spec, bool empty_subject,
                                struct error *e)
 {
@@ -118,6 +175,8 @@ static enum err add_extensions(X509_REQ *req, const struct request_spec *spec, b
                 r = add_eku(list, spec->eku, spec->n_eku, e);
         if (!r)
                 r = add_san(list, spec->san, empty_subject, e);
+        if (!r)
+                r = add_template(list, spec->template_name, e);
         if (!r && sk_X509_EXTENSION_num(list) > 0 && !X509_REQ_add_extensions(req, list))
                 r = ossl_error(e, ERR_FAILED, "The extensions could not be put into the request");
         return r;

@@ -11,6 +11,7 @@ enum {
         REQUEST_MAX = 256 * 1024,
         REQUEST_CHALLENGE_MAX = 64 * 1024, /* Intune's are kilobytes; PKCS#9's bound of 255 is nobody's */
         REQUEST_EKU_MAX = 32,
+        REQUEST_TEMPLATE_MAX = 256,
 };
 
 struct request_spec {
@@ -23,6 +24,10 @@ struct request_spec {
         /* Enrolment name-value pairs ValidityPeriod (unit) and ValidityPeriodUnits (number); NULL: none. */
         const char *validity_unit; /* "Days", "Months", "Years" */
         unsigned validity_number;
+        /* The CA's template ([MS-WCCE] §2.2.2.7.7): a dotted OID is named in certificateTemplate, any other
+         * text (UTF-8, at most REQUEST_TEMPLATE_MAX characters of the BMP) in enrollCerttype; NULL: neither.
+         */
+        const char *template_name;
         struct view challenge; /* secret; UTF-8; empty: none */
         EVP_PKEY *key;         /* may live in a provider; blocks while it signs */
         const char *digest;    /* "SHA256" */

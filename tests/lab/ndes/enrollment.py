@@ -142,7 +142,7 @@ class Enrollment:
         try:
             csr = pkcs10.read(payload)
             csr.subject_text(), csr.subject_parts(), csr.key_usage(), csr.extended_key_usage()
-            csr.alternative_names()
+            csr.alternative_names(), csr.template()
             return csr
         except cms.BadSignature as error:
             raise Failure(f"PKCS#10: {error}", messages.BAD_MESSAGE_CHECK) from None
@@ -211,7 +211,7 @@ class Enrollment:
         self._log.write(4006, transaction=name, subject=csr.subject_text(), serial=f"{certificate.serial_number:x}",
                         thumbprint=certificate.sha1.hex().upper(), notBefore=start.isoformat(),
                         notAfter=end.isoformat(), template=policy.template(csr.key_usage()),
-                        renewal=transaction.renewal)
+                        templateAsked=csr.template(), renewal=transaction.renewal)
         return certificate.dump(), issuer.der
 
     def _life(self, csr):

@@ -8,6 +8,7 @@ from . import ber, ca, cms
 
 EXTENSION_REQUEST = ("1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14")
 CHALLENGE, NAME_VALUE = "1.2.840.113549.1.9.7", "1.3.6.1.4.1.311.13.2.1"
+TEMPLATE_NAME, TEMPLATE_OID = "1.3.6.1.4.1.311.20.2", "1.3.6.1.4.1.311.21.7"
 UPN = "1.3.6.1.4.1.311.20.2.3"
 UNITS = {"hours": 1 / 24, "days": 1, "weeks": 7, "months": 365 / 12, "years": 365}
 DAYS_MAX = 20 * 365
@@ -48,6 +49,11 @@ class CertificateRequest(NamedTuple):
     def extended_key_usage(self):
         extension = self.extensions.get(ca.EXTENDED_KEY_USAGE)
         return sorted(node.oid() for node in ber.read(extension.value).children) if extension else []
+
+    def template(self):
+        """What the request asks for, by name or by OID; NDES itself goes by the key usage."""
+        name, oid = self.extensions.get(TEMPLATE_NAME), self.extensions.get(TEMPLATE_OID)
+        return ber.read(name.value).text() if name else ber.read(oid.value)[0].oid() if oid else None
 
     def alternative_names(self):
         """Sorted texts: dns:…, email:…, upn:…, uri:…; others as tag:hex."""

@@ -186,7 +186,7 @@ static void refusals(void **state)
                 "Subject.Validity=years",
                 "Subject.Validity=101 years",
                 "Subject.Validity=1 fortnight",
-                "Subject.TemplateName=a\"b",
+                "Subject.TemplateName=\xf0\x9f\x94\x91",
                 "Renewal.Threshold=0",
                 "Renewal.Threshold=100",
                 "Renewal.Threshold=-1",

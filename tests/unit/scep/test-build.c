@@ -159,6 +159,58 @@ static void request_variants(void **state)
         free(kilobytes);
 }
 
+/* The extension whole, octet by octet. */
+static void request_template(void **state)
+{
+        static const struct {
+                const char *row, *template, *oid, *value;
+        } cases[] = {
+                {"6.4 TemplateName, a name", "WebServer", "1.3.6.1.4.1.311.20.2",
+                 "1e12005700650062005300650072007600650072"},
+                {"6.4 TemplateName, beyond ASCII", "Ger\xc3\xa4t", "1.3.6.1.4.1.311.20.2",
+                 "1e0a00470065007200e40074"},
+                {"6.4 TemplateName, an OID", "1.3.6.1.4.1.311.21.8.1", "1.3.6.1.4.1.311.21.7",
+                 "300c060a2b060104018237150801"},
+                {"6.4 TemplateName, like an OID", "1.2.x", "1.3.6.1.4.1.311.20.2",
+                 "1e0a0031002e0032002e0078"},
+                {"6.4 TemplateName, no OID", "9.9", "1.3.6.1.4.1.311.20.2", "1e060039002e0039"},
+                {"6.4 TemplateName, a number", "2", "1.3.6.1.4.1.311.20.2", "1e020032"},
+                {"6.4 TemplateName, empty", NULL, NULL, NULL},
+        };
+        CLEANUP(bytes_done) struct bytes subject = pki_name("d");
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                CLEANUP(secret_done) struct secret der = {0};
+                const struct request_spec spec = {.subject = bytes_view(&subject),
+                                                  .template_name = cases[i].template,
+                                                  .key = pki_ec_key(),
+                                                  .digest = "SHA256"};
+                X509_EXTENSIONS *exts;
+                X509_EXTENSION *ext;
+                X509_REQ *req;
+                char oid[64], hex[128] = "";
+
+                expect_ok(request_build(&spec, &der, &e));
+                req = reread(&der);
+                exts = X509_REQ_get_extensions(req);
+                assert_int_equal(exts ? sk_X509_EXTENSION_num(exts) : 0, cases[i].oid ? 1 : 0);
+                ext = cases[i].oid ? sk_X509_EXTENSION_value(exts, 0) : NULL;
+                if (ext) {
+                        const ASN1_OCTET_STRING *data = X509_EXTENSION_get_data(ext);
+
+                        OBJ_obj2txt(oid, sizeof oid, X509_EXTENSION_get_object(ext), 1);
+                        assert_string_equal(oid, cases[i].oid);
+                        assert_false(X509_EXTENSION_get_critical(ext));
+                        hex_encode((struct view){data->data, (size_t)data->length}, hex);
+                        assert_string_equal(hex, cases[i].value);
+                }
+                sk_X509_EXTENSION_pop_free(exts, X509_EXTENSION_free);
+                X509_REQ_free(req);
+        }
+}
+
 static void request_refused(void **state)
 {
         static const uint8_t empty[] = {0x30, 0x00};
@@ -184,6 +236,9 @@ static void request_refused(void **state)
         REFUSED(san, ((struct view){empty, sizeof empty}), ERR_INVALID);
         REFUSED(key_usage, 0x100, ERR_INVALID);
         REFUSED(challenge, str_view("\xff"), ERR_INVALID);
+        REFUSED(template_name, "", ERR_INVALID);
+        REFUSED(template_name, "\xf0\x9f\x94\x91", ERR_INVALID); /* beyond the BMP */
+        REFUSED(template_name, "\xff", ERR_INVALID);
         REFUSED(validity_unit, "Centuries", ERR_INVALID);
         REFUSED(validity_unit, "Days", ERR_INVALID); /* 0 of them */
         REFUSED(digest, "ROT13", ERR_UNSUPPORTED);
@@ -400,10 +455,15 @@ static void poll_data(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(request_whole),   cmocka_unit_test(request_variants),
-                cmocka_unit_test(request_refused), cmocka_unit_test(signer),
-                cmocka_unit_test(transactions),    cmocka_unit_test(message_round_trip),
-                cmocka_unit_test(message_refused), cmocka_unit_test(poll_data),
+                cmocka_unit_test(request_whole),
+                cmocka_unit_test(request_variants),
+                cmocka_unit_test(request_template),
+                cmocka_unit_test(request_refused),
+                cmocka_unit_test(signer),
+                cmocka_unit_test(transactions),
+                cmocka_unit_test(message_round_trip),
+                cmocka_unit_test(message_refused),
+                cmocka_unit_test(poll_data),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
