@@ -5,6 +5,7 @@
 
 #include "base/ossl.h"
 #include "policy/san.h"
+#include "policy/servers.h"
 #include "policy/values.h"
 
 #define M(name) offsetof(struct plan, name)
@@ -127,8 +128,6 @@ static enum err copy_lists(const struct profile *p, struct plan *plan, struct er
         enum err r = strings_copy(&plan->extended_key_usage, &p->extended_key_usage, e);
 
         if (r == ERR_OK)
-                r = strings_copy(&plan->urls, &p->urls, e);
-        if (r == ERR_OK)
                 r = strings_copy(&plan->groups, &p->groups, e);
         if (r == ERR_OK)
                 r = strings_copy(&plan->require_caps, &p->require_caps, e);
@@ -143,14 +142,14 @@ static enum err copy_lists(const struct profile *p, struct plan *plan, struct er
         return r;
 }
 
-enum err plan_make(const struct profile *p, const struct facts *facts,
-                   enum policy_protection default_protection, struct plan *ret, struct error *e)
+enum err plan_make(const struct plan_input *in, struct plan *ret, struct error *e)
 {
+        const struct profile *p = in->profile;
         CLEANUP(plan_done)
         struct plan plan = {
                 .key_usage = profile_key_usage(p),
                 .algorithm = p->algorithm,
-                .protection = p->protection ? p->protection : default_protection,
+                .protection = p->protection ? p->protection : in->default_protection,
                 .allow_downgrade = p->allow_downgrade,
                 .reuse_key = p->reuse_at_renewal,
                 .hash = p->hash,
@@ -172,9 +171,11 @@ enum err plan_make(const struct profile *p, const struct facts *facts,
 
         if (plan.protection == POLICY_PROTECTION_DEFAULT)
                 return error_set(e, ERR_INVALID, "There is no default for the protection of keys");
-        r = subject_der(p, facts, &plan.subject, e);
+        r = subject_der(p, in->facts, &plan.subject, e);
         if (r == ERR_OK)
-                r = san_der(&p->alternative_names, facts, &plan.san, e);
+                r = san_der(&p->alternative_names, in->facts, &plan.san, e);
+        if (r == ERR_OK)
+                r = servers_order(p, in->device_id, &plan.urls, e);
         if (r == ERR_OK)
                 r = copy_lists(p, &plan, e);
         if (r)

@@ -19,8 +19,8 @@ struct plan {
         struct strings groups;
         enum policy_hash hash;
         unsigned allow_legacy; /* enum legacy */
-        struct strings urls;
-        char *ca_identifier; /* NULL: none; the message asks with an empty one */
+        struct strings urls;   /* in the order to try them: servers_order() */
+        char *ca_identifier;   /* NULL: none; the message asks with an empty one */
         enum suffix_mode suffix;
         struct strings require_caps;
         char *proxy;
@@ -39,12 +39,16 @@ struct plan {
         bool user; /* the key belongs to a user */
 };
 
-/*
- * @facts give the variables' values; @default_protection stands where the profile names none. ERR_VARIABLE
- * where a variable has no value, ERR_UNSUPPORTED where the profile asks for what this version cannot encode.
- */
-MUST_CHECK enum err plan_make(const struct profile *p, const struct facts *facts,
-                              enum policy_protection default_protection, struct plan *ret, struct error *e);
+struct plan_input {
+        const struct profile *profile;
+        const struct facts *facts;                 /* the variables' values */
+        enum policy_protection default_protection; /* where the profile names none */
+        const char *device_id;                     /* a stable name of this machine: servers_order() */
+};
+
+/* ERR_VARIABLE where a variable has no value, ERR_UNSUPPORTED where the profile asks for what this version
+ * cannot encode. */
+MUST_CHECK enum err plan_make(const struct plan_input *in, struct plan *ret, struct error *e);
 void plan_done(struct plan *plan);
 
 /* The plan as (key, text) pairs, octets in hexadecimal, and back; every bound is checked again. Keys are

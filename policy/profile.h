@@ -8,7 +8,7 @@
 #include "policy/record.h"
 
 enum profile_type { PROFILE_DEVICE, PROFILE_USER };
-/* CSP: Windows' nodes; SYNCML: the document of Intune's Android agent. */
+/* A file; CertificateRequest in the Enroll node of CertificateStore; nodes of ClientCertificateInstall. */
 enum profile_origin { ORIGIN_INI, ORIGIN_SYNCML, ORIGIN_CSP };
 /* Windows' KeyProtection numbers. */
 enum policy_protection {

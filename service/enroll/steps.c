@@ -146,8 +146,9 @@ static enum err fix_plan(struct enrollment *en, const struct profile *profile, s
 {
         struct facts_source source = {en->owner};
         const struct facts facts = facts_of(&source);
-        enum err r =
-                plan_make(profile, &facts, (enum policy_protection)en->d->config.protection, &en->plan, e);
+        const struct plan_input input = {profile, &facts, (enum policy_protection)en->d->config.protection,
+                                         en->d->device_id};
+        enum err r = plan_make(&input, &en->plan, e);
 
         if (r)
                 return r;

@@ -151,7 +151,7 @@ static void get_challenge_kind(void *object, uid_t viewer, struct bus_writer *w)
 
         (void)viewer;
         if (profile_from_settings(&shown->settings, true, &profile, NULL) == ERR_OK)
-                kind = profile.origin == ORIGIN_SYNCML ? "document" : names[profile_challenge_kind(&profile)];
+                kind = profile.origin != ORIGIN_INI ? "document" : names[profile_challenge_kind(&profile)];
         bus_write_string(w, kind);
 }
 

@@ -87,7 +87,7 @@ static void plan_for(struct plan *ret)
         for (size_t i = 0; i < N_ELEMENTS(given); i++)
                 expect_ok(settings_add(&s, given[i][0], given[i][1], 0, &e));
         expect_ok(profile_from_settings(&s, false, &p, &e));
-        expect_ok(plan_make(&p, &facts, POLICY_PROTECTION_SOFTWARE, ret, &e));
+        expect_ok(plan_make(&(struct plan_input){&p, &facts, POLICY_PROTECTION_SOFTWARE, "pc1"}, ret, &e));
         profile_done(&p);
         settings_done(&s);
 }

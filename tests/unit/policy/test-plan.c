@@ -44,7 +44,8 @@ static void plan_of(struct plan *ret, const char *key, const char *value)
         struct profile p = {0};
 
         profile_make(&p, key, value);
-        expect_ok(plan_make(&p, &facts, POLICY_PROTECTION_TPM_PREFERRED, ret, &e));
+        expect_ok(
+                plan_make(&(struct plan_input){&p, &facts, POLICY_PROTECTION_TPM_PREFERRED, "pc1"}, ret, &e));
         profile_done(&p);
 }
 
@@ -186,17 +187,21 @@ static void refusals(void **state)
 
         (void)state;
         profile_make(&p, NULL, NULL);
-        expect_err(plan_make(&p, &facts, POLICY_PROTECTION_TPM, &plan, &e), ERR_VARIABLE);
+        expect_err(plan_make(&(struct plan_input){&p, &facts, POLICY_PROTECTION_TPM, "pc1"}, &plan, &e),
+                   ERR_VARIABLE);
         assert_non_null(strstr(e.message, "{{DeviceName}}"));
         fake.values[FACT_DEVICE_NAME] = "pc1";
-        expect_err(plan_make(&p, &facts, POLICY_PROTECTION_DEFAULT, &plan, &e), ERR_INVALID);
+        expect_err(plan_make(&(struct plan_input){&p, &facts, POLICY_PROTECTION_DEFAULT, "pc1"}, &plan, &e),
+                   ERR_INVALID);
         fake.values[FACT_DEVICE_NAME] =
                 "a name that is much longer than the sixty-four characters X.520 has room for";
-        expect_err(plan_make(&p, &facts, POLICY_PROTECTION_TPM, &plan, &e), ERR_PROFILE);
+        expect_err(plan_make(&(struct plan_input){&p, &facts, POLICY_PROTECTION_TPM, "pc1"}, &plan, &e),
+                   ERR_PROFILE);
         profile_done(&p);
         fake.values[FACT_DEVICE_NAME] = "pc1";
         profile_make(&p, "Subject.AlternativeName", "dns:{{UserName}}");
-        expect_err(plan_make(&p, &facts, POLICY_PROTECTION_TPM, &plan, &e), ERR_VARIABLE);
+        expect_err(plan_make(&(struct plan_input){&p, &facts, POLICY_PROTECTION_TPM, "pc1"}, &plan, &e),
+                   ERR_VARIABLE);
         profile_done(&p);
         assert_null(plan.subject.data);
 }
