@@ -9,6 +9,7 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "policy/general-name.h"
+#include "policy/issuers.h"
 #include "policy/values.h"
 
 OSSL_CLEANUP(ASN1_BIT_STRING, bit_string_free, ASN1_BIT_STRING_free)
@@ -238,6 +239,17 @@ static enum err check_subject(const struct check_input *in, struct check_result 
         return note(r, "The CA changed the subject to '%s'; the profile asks for '%s'", got_text, asked_text);
 }
 
+static enum err check_issuer(const struct check_input *in, struct check_result *r)
+{
+        const X509_NAME *issuer = X509_get_issuer_name(in->cert);
+        char text[TEXT_SHOWN];
+
+        if (!in->plan->issuers || issuers_match(in->plan->issuers, issuer))
+                return ERR_OK;
+        directory_name_text(issuer, text, sizeof text);
+        return note(r, "The issuer '%s' is none of those the profile names", text);
+}
+
 static bool names_contain(GENERAL_NAMES *names, GENERAL_NAME *name)
 {
         for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++)
@@ -353,6 +365,8 @@ enum err certificate_check(const struct check_input *in, struct check_result *re
                 r = check_alternative_names(in, &result, e);
         if (r == ERR_OK)
                 r = check_subject(in, &result, e);
+        if (r == ERR_OK)
+                r = check_issuer(in, &result);
         if (r == ERR_OK)
                 r = check_extended_key_usage(in, &result, e);
         if (r)

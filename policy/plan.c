@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/ossl.h"
+#include "policy/issuers.h"
 #include "policy/san.h"
 #include "policy/servers.h"
 #include "policy/values.h"
@@ -82,6 +83,7 @@ static const struct field fields[] = {
          .offset = M(template_name),
          .max = 256,
          .wrong = template_wrong},
+        TEXT_FIELD("issuers", issuers, ISSUERS_MAX),
         NUMBER_FIELD("threshold", threshold, 1, 99),
         NUMBER_FIELD("retryCount", retry_count, 0, 30),
         NUMBER_FIELD("retryDelay", retry_delay, 1, 1440),
@@ -137,6 +139,8 @@ static enum err copy_lists(const struct profile *p, struct plan *plan, struct er
                 r = copy_text(&plan->proxy, p->proxy, e);
         if (r == ERR_OK)
                 r = copy_text(&plan->template_name, p->template_name, e);
+        if (r == ERR_OK)
+                r = copy_text(&plan->issuers, p->issuers, e);
         if (r == ERR_OK && p->thumbprint.len)
                 r = bytes_copy(&plan->thumbprint, p->thumbprint.data, p->thumbprint.len, e);
         return r;

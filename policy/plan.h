@@ -32,6 +32,7 @@ struct plan {
         struct bytes anchor;
         struct validity validity;
         char *template_name;
+        char *issuers; /* issuers.h; NULL: any the anchor vouches for */
         unsigned threshold, retry_count, retry_delay;
         uint64_t pending_limit; /* seconds */
         enum renewal_method method;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "policy/issuers.h"
 #include "policy/name.h"
 #include "policy/san.h"
 #include "policy/values.h"
@@ -117,7 +118,7 @@ static const struct field fields[] = {
          .names = origin_names,
          .unset = "ini",
          .document = true},
-        DOCUMENT_FIELD("Document.Issuers", issuers, 4096),
+        DOCUMENT_FIELD("Document.Issuers", issuers, ISSUERS_MAX),
         DOCUMENT_FIELD("Document.ModelName", model_name, 256),
         DOCUMENT_FIELD("Document.LogicalName", logical_name, 256),
         DOCUMENT_FIELD("Document.Version", version, 64),
@@ -187,7 +188,8 @@ static enum err check_texts(const struct settings *in, const struct profile *p, 
                 if (r)
                         return at(in, "Subject.AlternativeName", r, e);
         }
-        return ERR_OK;
+        r = p->issuers ? issuers_check(p->issuers, e) : ERR_OK;
+        return r ? at(in, "Document.Issuers", r, e) : ERR_OK;
 }
 
 static enum err check_whole(const struct settings *in, const struct profile *p, bool have_anchor,

@@ -73,7 +73,7 @@ struct profile {
         enum after_expiry after_expiry;
         /* [Document]: from documents only */
         enum profile_origin origin;
-        char *issuers; /* CertStrToName text, several possible; shown, not used */
+        char *issuers; /* which CAs the certificate may come from: issuers.h */
         char *model_name, *logical_name,
                 *version; /* (model, logical) is the identity, version its content's hash */
 

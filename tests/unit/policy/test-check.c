@@ -303,6 +303,24 @@ static void kinds(void **state)
         judge(w, &added, &in, (struct verdict){CHECK_ACCEPTED, 1, "alternative name upn:a@b"});
 }
 
+/* 6.4 Issuers: none of them is worth a note. */
+static void issuers(void **state)
+{
+        struct world *w = *state;
+        const struct check_input in = {
+                .chain = w->chain, .anchor = w->root, .now = NOW, .clock_trusted = true};
+        struct issue i = good(w);
+
+        w->plan.issuers = strdup("CN=other; DC=x | CN=SUB");
+        judge(w, &i, &in, (struct verdict){CHECK_ACCEPTED, 0, NULL});
+        free(w->plan.issuers);
+        w->plan.issuers = strdup("CN=other; DC=x");
+        judge(w, &i, &in,
+              (struct verdict){CHECK_ACCEPTED, 1, "'CN = sub' is none of those the profile names"});
+        free(w->plan.issuers);
+        w->plan.issuers = NULL;
+}
+
 static void refused(void **state)
 {
         struct world *w = *state;
@@ -375,8 +393,9 @@ static void clocks(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(accepted), cmocka_unit_test(kept),     cmocka_unit_test(kinds),
-                cmocka_unit_test(refused),  cmocka_unit_test(renewals), cmocka_unit_test(clocks),
+                cmocka_unit_test(accepted), cmocka_unit_test(kept),    cmocka_unit_test(kinds),
+                cmocka_unit_test(issuers),  cmocka_unit_test(refused), cmocka_unit_test(renewals),
+                cmocka_unit_test(clocks),
         };
 
         return cmocka_run_group_tests_name("check", tests, make_world, end_world);
