@@ -6,7 +6,9 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 
-enum string_kind { STRING_DIRECTORY, STRING_IA5, STRING_COUNTRY };
+/* As Windows chooses: PrintableString where it fits, else UTF8String (never T61String); IA5String or nothing;
+ * IA5String where it fits, else UTF8String; PrintableString of two letters. */
+enum string_kind { STRING_DIRECTORY, STRING_IA5, STRING_DOMAIN, STRING_COUNTRY };
 
 /* Keys of CertStrToName; bounds of RFC 5280 appendix A in characters (0: 1024, ours). The first key of an OID
  * is how it is spoken of. */
@@ -33,7 +35,7 @@ static const struct attribute {
         {"I", "2.5.4.43", STRING_DIRECTORY, 0},
         {"Initials", "2.5.4.43", STRING_DIRECTORY, 0},
         {"SN", "2.5.4.4", STRING_DIRECTORY, 0},
-        {"DC", "0.9.2342.19200300.100.1.25", STRING_IA5, 0},
+        {"DC", "0.9.2342.19200300.100.1.25", STRING_DOMAIN, 0},
         /* no short key in CertStrToName, but a bound or a type of their own */
         {NULL, "2.5.4.5", STRING_DIRECTORY, 64},
         {NULL, "2.5.4.65", STRING_DIRECTORY, 128},
@@ -100,10 +102,19 @@ struct cursor {
         const char *text, *p;
 };
 
+static size_t characters(const char *from, const char *to)
+{
+        size_t n = 0;
+
+        for (; from < to; from++)
+                n += ((unsigned char)*from & 0xc0) != 0x80;
+        return n;
+}
+
 static enum err refuse_at(const struct cursor *c, const char *where, const char *problem, struct error *e)
 {
         return error_set(e, ERR_PROFILE, "The name '%.200s' is wrong at character %zu: %s", c->text,
-                         (size_t)(where - c->text) + 1, problem);
+                         characters(c->text, where) + 1, problem);
 }
 
 static bool blank(char c)
@@ -117,6 +128,17 @@ static void skip_blanks(struct cursor *c)
                 c->p++;
 }
 
+/* The habit of RFC 4514: it separates all the same, and what stands behind makes no sense (facts: a request
+ * whose subject was escaped does not match its challenge). */
+static const char *instead_of_key(const struct cursor *c, const char *start)
+{
+        while (start > c->text && blank(start[-1]))
+                start--;
+        if (start - c->text >= 2 && strchr(",;+", start[-1]) && start[-2] == '\\')
+                return "the backslash before it escapes nothing; put the value in double quotes";
+        return "here must stand a key and '='";
+}
+
 static enum err parse_key(struct cursor *c, struct ava *a, struct error *e)
 {
         const char *start = c->p, *end;
@@ -124,7 +146,7 @@ static enum err parse_key(struct cursor *c, struct ava *a, struct error *e)
 
         c->p += strcspn(c->p, "=,;+\"#");
         if (*c->p != '=')
-                return refuse_at(c, start, "here must stand a key and '='", e);
+                return refuse_at(c, start, instead_of_key(c, start), e);
         for (end = c->p; end > start && blank(end[-1]); end--)
                 ;
         c->p++;
@@ -316,21 +338,13 @@ static bool printable(const char *s)
         return true;
 }
 
-static size_t characters(const char *s)
-{
-        size_t n = 0;
-
-        for (; *s; s++)
-                n += ((unsigned char)*s & 0xc0) != 0x80;
-        return n;
-}
-
 /* The ASN.1 type of a value, or why it has none. */
 static enum err ava_type(const struct ava *a, int *ret, struct error *e)
 {
         const struct attribute *attribute = attribute_by_oid(a->oid);
         enum string_kind kind = attribute ? attribute->kind : STRING_DIRECTORY;
         size_t max = attribute && attribute->max ? attribute->max : 1024;
+        size_t length = characters(a->value, a->value + strlen(a->value));
 
         /* CertStrToName makes an OCTET STRING, which OpenSSL neither writes into a name nor reads from one */
         if (a->hex)
@@ -339,9 +353,9 @@ static enum err ava_type(const struct ava *a, int *ret, struct error *e)
                                  a->key);
         if (!*a->value)
                 return error_set(e, ERR_PROFILE, "%s is empty", a->key);
-        if (characters(a->value) > max)
+        if (length > max)
                 return error_set(e, ERR_PROFILE, "%s='%.100s' has %zu characters; at most %zu fit (RFC 5280)",
-                                 a->key, a->value, characters(a->value), max);
+                                 a->key, a->value, length, max);
         switch (kind) {
         case STRING_IA5:
                 if (!ia5(a->value))
@@ -349,6 +363,9 @@ static enum err ava_type(const struct ava *a, int *ret, struct error *e)
                                          "%s='%.100s' may hold ASCII characters only (IA5String)", a->key,
                                          a->value);
                 *ret = V_ASN1_IA5STRING;
+                return ERR_OK;
+        case STRING_DOMAIN:
+                *ret = ia5(a->value) ? V_ASN1_IA5STRING : V_ASN1_UTF8STRING;
                 return ERR_OK;
         case STRING_COUNTRY:
                 if (strlen(a->value) != 2 || !letter(a->value[0]) || !letter(a->value[1]))

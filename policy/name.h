@@ -27,13 +27,14 @@ struct name {
         size_t count;
 };
 
-/* ERR_PROFILE names the character (counted from 1, in octets) that does not fit. *ret: name_done(). */
+/* ERR_PROFILE names the character (counted from 1) that does not fit. *ret: name_done(). */
 MUST_CHECK enum err name_parse(const char *text, struct name *ret, struct error *e);
 void name_done(struct name *n);
 /*
- * DER of X509_NAME: PrintableString where the value allows it, else UTF8String; E and DC IA5String; C two
- * PrintableString letters. ERR_UNSUPPORTED for #hex, whose OCTET STRING OpenSSL cannot carry in a name.
- * ERR_PROFILE where a value does not fit its type or is longer than RFC 5280 appendix A allows.
+ * DER of X509_NAME: PrintableString where the value allows it, else UTF8String; E IA5String; DC IA5String
+ * where the value allows it, else UTF8String; C two PrintableString letters. ERR_UNSUPPORTED for #hex, whose
+ * OCTET STRING OpenSSL cannot carry in a name. ERR_PROFILE where a value does not fit its type or is longer
+ * than RFC 5280 appendix A allows.
  */
 MUST_CHECK enum err name_der(const struct name *n, struct bytes *ret, struct error *e);
 

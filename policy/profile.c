@@ -174,13 +174,29 @@ static enum err at(const struct settings *in, const char *key, enum err r, struc
         return line ? error_context(e, r, "%s (line %u)", key, line) : error_context(e, r, "%s", key);
 }
 
+/* Its variables exist, and what needs none fits. */
+static enum err check_subject(const struct name *name, struct error *e)
+{
+        enum err r = ERR_OK;
+
+        for (size_t i = 0; r == ERR_OK && i < name->count; i++) {
+                struct name one = {&name->avas[i], 1};
+                CLEANUP(bytes_done) struct bytes der = {0};
+
+                r = variables_check(name->avas[i].value, VARIABLES_IN_SUBJECT, e);
+                if (r == ERR_OK && !strstr(name->avas[i].value, "{{"))
+                        r = name_der(&one, &der, e);
+        }
+        return r;
+}
+
 static enum err check_texts(const struct settings *in, const struct profile *p, struct error *e)
 {
         CLEANUP(name_done) struct name name = {0};
         enum err r = name_parse(p->subject, &name, e);
 
-        for (size_t i = 0; r == ERR_OK && i < name.count; i++)
-                r = variables_check(name.avas[i].value, VARIABLES_IN_SUBJECT, e);
+        if (r == ERR_OK)
+                r = check_subject(&name, e);
         if (r)
                 return at(in, "Subject.Name", r, e);
         for (size_t i = 0; i < p->alternative_names.count; i++) {
