@@ -145,8 +145,7 @@ enum err windows_alternative_name(const char *type, const char *oid, const char 
                 return error_set(e, ERR_DOCUMENT, "the AlternativeNameType '%.60s' is no number", type);
         kind = san_kind_of_number((unsigned)n);
         if (!kind)
-                return error_set(e, ERR_DOCUMENT, "alternative names of type %u do not exist here",
-                                 (unsigned)n);
+                return san_number_refuse((unsigned)n, e);
         text_addf(&t, "%s:", kind);
         if (strcmp(kind, "other") == 0) {
                 if (!oid || !oid_valid(oid)) {

@@ -23,7 +23,7 @@ MUST_CHECK enum err windows_hash(const struct strings *families, char **ret, boo
 /* "2" and "Years": Intune's ValidityPeriod and ValidityPeriodUnit, the CSP's ValidPeriodUnits and ValidPeriod
  * (whose names say the opposite). 0 leaves the choice to the CA. @unit may be "": days. */
 MUST_CHECK enum err windows_validity(const char *number, const char *unit, char **ret, struct error *e);
-/* AlternativeNameType and value; @oid: of type 1, may be NULL otherwise. */
+/* AlternativeNameType and value; @oid: of type 1, may be NULL otherwise. Also as san_number_refuse() says. */
 MUST_CHECK enum err windows_alternative_name(const char *type, const char *oid, const char *value, char **ret,
                                              struct error *e);
 /* 0: none; 1: wished (*ret_wished); anything above demands what this program cannot give yet:

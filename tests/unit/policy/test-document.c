@@ -258,7 +258,7 @@ static void refusals(void **state)
                 {"EKUOID", "EKUOIDS", ERR_DOCUMENT, "line"},
                 {"SHA-1", "MD5", ERR_DOCUMENT, "MD5"},
                 {"msappproxy.net/certsrv", "msappproxy.net/a b", ERR_PROFILE, "NDESUrl"},
-                {"AltNameType=\"11\"", "AltNameType=\"4\"", ERR_DOCUMENT, "type 4"},
+                {"AltNameType=\"11\"", "AltNameType=\"4\"", ERR_UNSUPPORTED, "X.400"},
                 {"AltNameType=\"11\"", "AltNameType=\"x\"", ERR_DOCUMENT, "AlternativeNameType"},
                 {"AltNameType=\"11\"", "AltNameType=\"3\"", ERR_PROFILE, "no DNS name"},
                 {"2012/03/07", "2013/03/07", ERR_DOCUMENT, "2013/03/07"},

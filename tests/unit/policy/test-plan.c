@@ -206,13 +206,41 @@ static void refusals(void **state)
         assert_null(plan.subject.data);
 }
 
+/* With a pin, another anchor beside the first one changes nothing. */
+static void anchors_of_plans(void **state)
+{
+        static const struct {
+                const char *a, *b;
+                bool pinned, differs;
+        } cases[] = {
+                {"A", "A", true, false},  {"A", "B", true, true},  {"A", NULL, true, false},
+                {"A", NULL, false, true}, {"A", "B", false, true}, {NULL, NULL, false, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct plan plans[2] = {{.threshold = 1}, {.threshold = 1}};
+                const char *const anchors[] = {cases[i].a, cases[i].b};
+                struct error e = {0};
+
+                for (size_t k = 0; k < 2; k++) {
+                        plan_of(&plans[k], NULL, NULL);
+                        if (!cases[i].pinned)
+                                bytes_done(&plans[k].thumbprint);
+                        if (anchors[k])
+                                expect_ok(bytes_copy(&plans[k].anchor, anchors[k], 1, &e));
+                }
+                assert_int_equal(plan_differs(&plans[0], &plans[1]) != NULL, cases[i].differs);
+                plan_done(&plans[0]);
+                plan_done(&plans[1]);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(round_trip),
-                cmocka_unit_test(differs),
-                cmocka_unit_test(damaged),
-                cmocka_unit_test(refusals),
+                cmocka_unit_test(round_trip), cmocka_unit_test(anchors_of_plans), cmocka_unit_test(differs),
+                cmocka_unit_test(damaged),    cmocka_unit_test(refusals),
         };
 
         return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
