@@ -1,5 +1,7 @@
 #include "execute.h"
 
+#include <systemd/sd-event.h>
+
 #include "transaction.h"
 
 struct execution {
@@ -7,7 +9,9 @@ struct execution {
         size_t at;     /* the command that is being executed */
         size_t atomic; /* of the Atomic that is being committed, */
         size_t end;    /* and the place of its end; 0: none is */
-        bool looping, waiting;
+        bool waiting;  /* for the end of a commit */
+        bool yield;    /* one came to its end in this turn */
+        sd_event_source *turn;
         void (*done)(void *ctx);
         void *ctx;
 };
@@ -134,20 +138,33 @@ static void start_one(struct execution *x)
         x->at++;
 }
 
-static void run(struct execution *x)
+static void end(struct execution *x)
 {
-        x->looping = true;
+        (void)sd_event_source_disable_unref(x->turn);
+        x->done(x->ctx);
+        free(x);
+}
+
+/* Up to the next command that changes something; what is written belongs to a turn of its own. */
+static int on_turn(sd_event_source *source, void *ctx)
+{
+        struct execution *x = ctx;
+
+        (void)source;
         while (!x->waiting && x->at < x->transaction.commands->count) {
                 if (x->transaction.commands->items[x->at].verb == VERB_ATOMIC_BEGIN)
                         start_atomic(x);
                 else
                         start_one(x);
+                if (x->yield)
+                        break;
         }
-        x->looping = false;
-        if (x->waiting)
-                return;
-        x->done(x->ctx);
-        free(x);
+        x->yield = false;
+        if (!x->waiting && x->at >= x->transaction.commands->count)
+                end(x);
+        else if (!x->waiting)
+                (void)sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT);
+        return 0;
 }
 
 static void committed(void *ctx)
@@ -164,20 +181,25 @@ static void committed(void *ctx)
         }
         transaction_drop(&x->transaction);
         x->waiting = false;
-        if (!x->looping)
-                run(x);
+        x->yield = true;
+        (void)sd_event_source_set_enabled(x->turn, SD_EVENT_ONESHOT);
 }
 
 enum err commands_execute(struct daemon *d, const struct commands *commands, struct command_result *results,
                           uid_t user, void (*done)(void *ctx), void *ctx, struct error *e)
 {
         struct execution *x = calloc(1, sizeof *x);
+        int r;
 
         if (!x)
                 return error_no_memory(e);
         x->transaction = (struct transaction){.d = d, .commands = commands, .results = results, .user = user};
         x->done = done;
         x->ctx = ctx;
-        run(x);
+        r = sd_event_add_defer(d->event, &x->turn, on_turn, x);
+        if (r < 0) {
+                free(x);
+                return errno_error(e, -r, "The event loop took no turn");
+        }
         return ERR_OK;
 }

@@ -8,7 +8,7 @@
 struct execution;
 
 /*
- * Executes; @done gets one result per item of @commands, in this call or in a later turn. @commands and
+ * Executes; @done is called in a later turn, when each item of @commands has its result. @commands and
  * @results (zeroed) stay the caller's and must live until then. @user: whose ./User nodes are reached;
  * NO_OWNER: they do not exist.
  */
