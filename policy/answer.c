@@ -134,14 +134,48 @@ static void add_results(struct text *t, unsigned id, const struct commands *c, c
         text_add(t, "</Item></Results>\n");
 }
 
+enum err answer_alerts_add(struct answer_alerts *alerts, const char *source, int32_t result, struct error *e)
+{
+        CLEANUP(free_p) char *copy = strdup(source);
+        struct answer_alert *items;
+
+        if (alerts->count >= ANSWER_ALERTS_MAX)
+                return error_set(e, ERR_TOO_LARGE, "An answer carries at most %d alerts", ANSWER_ALERTS_MAX);
+        items = copy ? realloc(alerts->items, (alerts->count + 1) * sizeof *items) : NULL;
+        if (!items)
+                return error_no_memory(e);
+        alerts->items = items;
+        alerts->items[alerts->count++] = (struct answer_alert){STEAL(copy), result};
+        return ERR_OK;
+}
+
+void answer_alerts_done(struct answer_alerts *alerts)
+{
+        for (size_t i = 0; i < alerts->count; i++)
+                free(alerts->items[i].source);
+        free(alerts->items);
+        *alerts = (struct answer_alerts){0};
+}
+
+static void add_alert(struct text *t, unsigned id, const struct answer_alert *alert)
+{
+        text_addf(t, "<Alert><CmdID>%u</CmdID><Data>1226</Data><Item><Source>", id);
+        add_element(t, "LocURI", alert->source);
+        text_addf(
+                t,
+                "</Source><Meta><Type xmlns=\"syncml:metinf\">com.microsoft:mdm.SCEPcertinstall.result</Type>"
+                "<Format xmlns=\"syncml:metinf\">int</Format></Meta><Data>%ld</Data></Item></Alert>\n",
+                (long)alert->result);
+}
+
 static bool answered(const struct command *command)
 {
         return command->verb != VERB_STATUS && command->verb != VERB_RESULTS &&
                command->verb != VERB_ATOMIC_END;
 }
 
-enum err answer_write(const struct commands *c, const struct command_result *results, unsigned message_id,
-                      char **ret, struct error *e)
+enum err answer_write(const struct commands *c, const struct command_result *results,
+                      const struct answer_alerts *alerts, unsigned message_id, char **ret, struct error *e)
 {
         CLEANUP(text_done) struct text t = TEXT(ANSWER_MAX);
         unsigned id = 1;
@@ -165,6 +199,8 @@ enum err answer_write(const struct commands *c, const struct command_result *res
                 if (results[i].data)
                         add_results(&t, id++, c, command, &results[i]);
         }
+        for (size_t i = 0; alerts && i < alerts->count; i++)
+                add_alert(&t, id++, &alerts->items[i]);
         text_add(&t, "<Final/>\n</SyncBody>\n</SyncML>\n");
         return text_finish(&t, ret, e);
 }

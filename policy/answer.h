@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "policy/command.h"
 
 /* Status codes of OMA DM that an executor uses (facts §6.2). */
@@ -42,13 +44,30 @@ struct command_result {
 
 void command_result_done(struct command_result *result);
 
-enum { ANSWER_MAX = 2 * 1024 * 1024 };
+/* What the device has to say on its own account: a generic alert (1226) about an enrollment that a document
+ * began and that has ended since. [CCI] */
+struct answer_alert {
+        char *source;   /* LocURI of the instance */
+        int32_t result; /* HRESULT; 0: a certificate is installed */
+};
+struct answer_alerts {
+        struct answer_alert *items;
+        size_t count;
+};
+
+/* Takes over nothing: @source is copied. */
+MUST_CHECK enum err answer_alerts_add(struct answer_alerts *alerts, const char *source, int32_t result,
+                                      struct error *e);
+void answer_alerts_done(struct answer_alerts *alerts);
+
+enum { ANSWER_MAX = 2 * 1024 * 1024, ANSWER_ALERTS_MAX = 64 };
 
 /*
  * @results: one per item of @c, in its order (those of Status, Results and the end of an Atomic are not
  * looked at).
- * @message_id: this answer's own number. *ret: free(). ERR_INVALID where @c is no SyncML or a code is
- * unknown.
+ * @alerts: may be NULL. @message_id: this answer's own number. *ret: free(). ERR_INVALID where @c is no
+ * SyncML or a code is unknown.
  */
 MUST_CHECK enum err answer_write(const struct commands *c, const struct command_result *results,
-                                 unsigned message_id, char **ret, struct error *e);
+                                 const struct answer_alerts *alerts, unsigned message_id, char **ret,
+                                 struct error *e);

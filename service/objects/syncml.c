@@ -6,6 +6,7 @@
 #include "internal.h"
 #include "policy/answer.h"
 #include "syncml/execute.h"
+#include "syncml/instances.h"
 
 struct applying {
         struct later later;
@@ -41,8 +42,11 @@ static void answer(void *ctx)
         CLEANUP(close_p) int fd = -1;
         struct error e = {0};
         struct bus_writer *w;
-        enum err r = answer_write(&applying->commands, applying->results, 1, &text, &e);
+        CLEANUP(answer_alerts_done) struct answer_alerts alerts = {0};
+        enum err r = instances_take_alerts(applying->later.d, applying->user, &alerts, &e);
 
+        if (!r)
+                r = answer_write(&applying->commands, applying->results, &alerts, 1, &text, &e);
         if (!r)
                 r = memfd_make("scepter-answer", str_view(text), &fd, &e);
         if (!r) {

@@ -22,7 +22,7 @@ enum { INSTANCE_VERSION = 1, HASH_DIGITS = 64, CHALLENGE_MAX = 16384 };
 static const struct json_row rows[] = {
         ROW(JSON_ROW_NUMBER, owner), ROW(JSON_ROW_TEXT, key),     ROW(JSON_ROW_TEXT, name),
         ROW(JSON_ROW_TEXT, profile), ROW(JSON_ROW_TEXT, anchor),  ROW(JSON_ROW_PAIRS, values),
-        ROW(JSON_ROW_BOOL, due),     ROW(JSON_ROW_BOOL, leaving),
+        ROW(JSON_ROW_BOOL, due),     ROW(JSON_ROW_BOOL, leaving), ROW(JSON_ROW_BOOL, awaited),
 };
 
 void stored_instance_done(struct stored_instance *instance)

@@ -93,6 +93,7 @@ struct stored_instance {
         struct settings values; /* below Install/, without the challenge */
         bool due;               /* its enrollment has to be begun */
         bool leaving;           /* what it made has to be removed */
+        bool awaited;           /* the server has still to be told how its enrollment ended */
 };
 MUST_CHECK enum err stored_instance_settle(struct stored_instance *instance, struct error *e);
 MUST_CHECK enum err stored_instance_copy(const struct stored_instance *from, struct stored_instance *ret,

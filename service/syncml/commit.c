@@ -71,6 +71,7 @@ static void accepted(struct transaction *t, struct draft *draft, const struct ce
         if (!instance)
                 return;
         instance->stored.due = false;
+        instance->stored.awaited = true;
         if (store_instance_write(t->d->store, &instance->stored, &e) ||
             store_instance_challenge(t->d->store, &instance->stored, (struct view){0}, &e))
                 log_error(LOG_WARNING, &e);

@@ -1,10 +1,13 @@
 #include "instances.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/log.h"
 #include "enroll/enrollment.h"
 #include "objects/objects.h"
+#include "policy/command.h"
+#include "policy/hresult.h"
 
 struct instances {
         struct instance *first;
@@ -290,4 +293,45 @@ void instances_resume(struct daemon *d)
                 else if (i->stored.due)
                         resume_enrollment(d, i);
         }
+}
+
+static bool has_alert(const struct instance *i, uid_t user)
+{
+        static const char branch[] = "/ClientCertificateInstall/";
+
+        return i->stored.awaited && strstr(i->stored.key, branch) &&
+               (i->stored.owner == NO_OWNER || i->stored.owner == user);
+}
+
+static enum err add_alert(struct daemon *d, struct instance *i, struct answer_alerts *ret, struct error *e)
+{
+        struct certificate *c = instance_certificate(d, &i->stored);
+        const struct record *record;
+        char location[COMMAND_LOCATION_MAX];
+
+        if (!c || activity_is_running(c->activity) || c->enrollment)
+                return ERR_OK;
+        record = model_details(d->model, c);
+        (void)snprintf(location, sizeof location, "./%s/Vendor/MSFT/ClientCertificateInstall/SCEP/%s",
+                       i->stored.owner == NO_OWNER ? "Device" : "User", i->stored.name);
+        i->stored.awaited = false;
+        if (store_instance_write(d->store, &i->stored, e))
+                log_error(LOG_WARNING, e);
+        return answer_alerts_add(ret, location, (int32_t)hresult_of_error(record ? record->error_name : ""),
+                                 e);
+}
+
+enum err instances_take_alerts(struct daemon *d, uid_t user, struct answer_alerts *ret, struct error *e)
+{
+        struct answer_alerts alerts = {0};
+        enum err r = ERR_OK;
+
+        for (struct instance *i = d->instances->first; !r && i; i = i->next)
+                if (has_alert(i, user) && alerts.count < ANSWER_ALERTS_MAX)
+                        r = add_alert(d, i, &alerts, e);
+        if (r)
+                answer_alerts_done(&alerts);
+        else
+                *ret = alerts;
+        return r;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/daemon.h"
+#include "policy/answer.h"
 #include "policy/nodes.h"
 
 struct instance {
@@ -40,3 +41,8 @@ bool instance_root_shared(struct daemon *d, const struct stored_instance *stored
  */
 void instance_remove(struct daemon *d, const struct stored_instance *stored,
                      void (*done)(void *ctx, const struct error *failure), void *ctx);
+
+/* What has ended since the server was answered last, of the device and of @user (NO_OWNER: nobody): each is
+ * told once. The older CSP and the agent's dialect have no such alert and are read instead. */
+MUST_CHECK enum err instances_take_alerts(struct daemon *d, uid_t user, struct answer_alerts *ret,
+                                          struct error *e);

@@ -67,7 +67,7 @@ class Answer:
         self.text = text
         root = xml.fromstring(text)
         body = root.find(NS + "SyncBody")
-        self.codes, self.reasons, self.data, self.order = {}, {}, {}, []
+        self.codes, self.reasons, self.data, self.order, self.alerts = {}, {}, {}, [], {}
         ids = [element.find(NS + "CmdID").text for element in body if element.tag != NS + "Final"]
         assert ids == [str(n + 1) for n in range(len(ids))], "CmdIDs count from 1"
         assert body[-1].tag == NS + "Final"
@@ -79,6 +79,10 @@ class Answer:
                 reason = element.find(f"{NS}Item/{NS}Data")
                 if reason is not None:
                     self.reasons[reference] = reason.text
+            elif element.tag == NS + "Alert":
+                item = element.find(NS + "Item")
+                assert element.find(NS + "Data").text == "1226"
+                self.alerts[item.find(f"{NS}Source/{NS}LocURI").text] = int(item.find(NS + "Data").text)
             elif element.tag == NS + "Results":
                 item = element.find(NS + "Item")
                 self.data[int(element.find(NS + "CmdRef").text)] = (

@@ -105,6 +105,24 @@ def test_exec_in_a_later_message_and_after_a_restart(lab):
     assert lab.ndes("issued") == before
 
 
+def test_the_result_is_told_once(lab, ndes):
+    good, bad = f"{CSP}/told", f"{CSP}/told-bad"
+    message = Message()
+    roots(message, lab)
+    messages.install(message, messages.csp_values(lab), good)
+    messages.install(message, messages.csp_values(lab, Challenge="0123456789ABCDEF"), bad)
+    assert not {good, bad} & set(apply(lab, message).alerts)
+    done(lab, "told")
+    done(lab, "told-bad")
+    nothing = Message()
+    nothing.get(CSP)
+    alerts = apply(lab, nothing).alerts
+    assert alerts[good] == 0 and alerts[bad] < 0
+    assert not {good, bad} & set(apply(lab, nothing).alerts)
+    thumbprint, status, error, _ = states(lab, bad)
+    assert (thumbprint, status) == ("", "16") and int(error) == alerts[bad]
+
+
 def test_certificate_store_my_scep(lab):
     instance = f"{OLD_CSP}/wifi-old"
     message = Message()

@@ -48,7 +48,7 @@ static void writes(void **state)
         add(&c, VERB_GET, "5", "./d");
         add(&c, VERB_ATOMIC_END, "", "");
         add(&c, VERB_UNKNOWN, "6", "");
-        expect_ok(answer_write(&c, results, 3, &text, &e));
+        expect_ok(answer_write(&c, results, NULL, 3, &text, &e));
         assert_int_equal(count(text, "<Status>"), 6);
         assert_int_equal(count(text, "<Results>"), 1);
         assert_non_null(strstr(text, "<MsgID>3</MsgID>"));
@@ -68,17 +68,64 @@ static void writes(void **state)
 
         memcpy(wrong, results, sizeof wrong);
         wrong[4].code = 999;
-        expect_err(answer_write(&c, wrong, 3, &text, &e), ERR_INVALID);
+        expect_err(answer_write(&c, wrong, NULL, 3, &text, &e), ERR_INVALID);
         c.format = DOCUMENT_INI;
-        expect_err(answer_write(&c, results, 3, &text, &e), ERR_INVALID);
+        expect_err(answer_write(&c, results, NULL, 3, &text, &e), ERR_INVALID);
         commands_done(&c);
         assert_string_equal(status_text(418), "already exists");
         assert_null(status_text(0));
 }
 
+/* Facts §3.1: the alert after an installation; §6.2: 1226, with its type. */
+static void alerts(void **state)
+{
+        struct error e = {0};
+        struct commands c = {.format = DOCUMENT_SYNCML};
+        struct answer_alerts list = {0};
+        const struct command_result results[] = {{.code = STATUS_OK}};
+        char *text = NULL;
+
+        (void)state;
+        expect_ok(commands_settle(&c, &e));
+        add(&c, VERB_GET, "1", "./a");
+        expect_ok(answer_alerts_add(&list, "./Device/a&b", 0, &e));
+        expect_ok(answer_alerts_add(&list, "./Device/c", (int32_t)0x80072efd, &e));
+        expect_ok(answer_write(&c, results, &list, 1, &text, &e));
+        assert_non_null(strstr(
+                text, "<Alert><CmdID>3</CmdID><Data>1226</Data><Item><Source><LocURI>./Device/a&amp;b"));
+        assert_non_null(strstr(text, "com.microsoft:mdm.SCEPcertinstall.result"));
+        assert_non_null(strstr(text, "<CmdID>4</CmdID>"));
+        assert_non_null(strstr(text, "<Data>-2147012867</Data></Item></Alert>\n<Final/>"));
+        free(text);
+        for (size_t i = list.count; i < ANSWER_ALERTS_MAX; i++)
+                expect_ok(answer_alerts_add(&list, "x", 0, &e));
+        expect_err(answer_alerts_add(&list, "x", 0, &e), ERR_TOO_LARGE);
+        answer_alerts_done(&list);
+        commands_done(&c);
+}
+
+/* Facts §6.2: every code the table has, with its name. */
+static void codes(void **state)
+{
+        static const unsigned known[] = {200, 202, 212, 214, 215, 216, 400, 403, 404, 405,
+                                         406, 412, 413, 415, 418, 420, 425, 500, 507, 516};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(known); i++)
+                assert_true(strlen(status_text(known[i])) > 1);
+        for (unsigned code = 0; code < 1000; code++) {
+                bool there = false;
+
+                for (size_t i = 0; i < N_ELEMENTS(known); i++)
+                        there = there || known[i] == code;
+                assert_int_equal(status_text(code) != NULL, there);
+        }
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(writes)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(writes), cmocka_unit_test(alerts),
+                                           cmocka_unit_test(codes)};
 
         return cmocka_run_group_tests_name("answer", tests, NULL, NULL);
 }
