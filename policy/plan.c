@@ -95,6 +95,7 @@ static const struct field fields[] = {
         ENUM_FIELD("method", method, renewal_method_names),
         ENUM_FIELD("afterExpiry", after_expiry, after_expiry_names),
         BOOL_FIELD("user", user),
+        BOOL_FIELD("denyLocal", deny_local),
 };
 _Static_assert(N_ELEMENTS(fields) <= 64, "a bit for each");
 

@@ -38,6 +38,9 @@ struct plan {
         enum renewal_method method;
         enum after_expiry after_expiry;
         bool user; /* the key belongs to a user */
+        /* Servers on loopback and link-local addresses are out of reach. Set by the service, for a user's own
+         * profile. */
+        bool deny_local;
 };
 
 struct plan_input {

@@ -34,7 +34,6 @@ struct enrollment {
         struct plan plan;
         bool have_plan;
         struct bytes ca_bundle;
-        bool deny_local; /* a user's own profile */
         struct secret challenge;
         STACK_OF(X509) * anchors;
 

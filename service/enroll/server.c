@@ -20,7 +20,7 @@ static void link_options(const struct enrollment *en, struct job_link *ret)
                                  .ca_bundle = bytes_view(&en->ca_bundle),
                                  .connect_ms = CONNECT_MS,
                                  .total_ms = TOTAL_MS,
-                                 .deny_local = en->deny_local};
+                                 .deny_local = en->plan.deny_local};
 }
 
 static void after_install(struct enrollment *en)

@@ -263,6 +263,7 @@ enum err step_begin(struct enrollment *en, struct error *e)
                 r = fill_record(en, &profile, e);
         if (!r)
                 r = fix_plan(en, &profile, e);
+        en->plan.deny_local = stored.owner != NO_OWNER && !stored.managed;
         if (!r)
                 r = keep_certificate(en, &en->unneeded, e);
         if (!r) {
@@ -276,7 +277,6 @@ enum err step_begin(struct enrollment *en, struct error *e)
         if (r)
                 return r;
         add_system_anchor(en);
-        en->deny_local = stored.owner != NO_OWNER;
         r = store_file_read(en->d->store, STORE_PROFILES, id, "ca-bundle.pem", &bundle, e);
         if (r && r != ERR_NOT_FOUND)
                 return r;

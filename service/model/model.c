@@ -324,6 +324,7 @@ enum err model_add_profile(struct model *model, const char *id, const struct sto
                 return error_no_memory(e);
         (void)snprintf(entry->id, sizeof entry->id, "%s", id);
         entry->owner = (uid_t)profile->owner;
+        entry->managed = profile->managed;
         r = model_change_profile(entry, profile, e);
         if (r) {
                 free_profile(entry);

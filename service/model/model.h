@@ -36,6 +36,7 @@ struct profile_entry {
         store_id id;
         char *name;
         uid_t owner;    /* NO_OWNER: root placed it */
+        bool managed;   /* placed by root for its owner, who may use and not remove it */
         bool for_users; /* Type=user */
         char *location;
         struct profile_entry *next;

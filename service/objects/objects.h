@@ -28,6 +28,7 @@ struct intake {
         struct settings settings;
         struct strings notes;
         uid_t owner;
+        bool managed; /* what a user's own profile may not, it may */
         const char *location;
         X509 *root;
         struct view bundle, challenge;

@@ -264,6 +264,9 @@ static enum err remove_profile(void *object, struct bus_call *call, struct error
         struct leaving *leaving;
         enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
 
+        if (!r && handle.profile->managed && !bus_call_is_root(call))
+                r = error_set(e, ERR_DENIED, "The profile '%s' was placed by an administrator",
+                              handle.profile->name);
         if (!r)
                 r = check_idle(handle.d, handle.profile->id, e);
         if (r)

@@ -11,7 +11,7 @@ static unsigned profiles_of(struct daemon *d, uid_t owner)
         unsigned count = 0;
 
         for (const struct profile_entry *p = model_profiles(d->model); p; p = p->next)
-                count += p->owner == owner;
+                count += p->owner == owner && !p->managed;
         return count;
 }
 
@@ -20,24 +20,26 @@ static enum err prepare(struct daemon *d, const struct intake *in, const struct 
                         struct stored_profile *ret, struct error *e)
 {
         CLEANUP(profile_done) struct profile profile = {0};
+        const bool own = in->owner != NO_OWNER && !in->managed;
         const struct profile_entry *same;
         enum err r = profile_from_settings(&in->settings, in->root != NULL || self, &profile, e);
 
         if (r)
                 return r;
-        if (in->owner != NO_OWNER && profile.type != PROFILE_USER)
+        if (own && profile.type != PROFILE_USER)
                 return error_set(e, ERR_PROFILE, "A profile of one's own has Type=user");
-        if (in->owner != NO_OWNER && !profile_only_variables(&profile))
+        if (own && !profile_only_variables(&profile))
                 return error_set(e, ERR_PROFILE,
                                  "In a profile of one's own, subject and alternative names consist of "
                                  "variables alone");
-        if (!self && in->owner != NO_OWNER && profiles_of(d, in->owner) >= PROFILES_PER_USER)
+        if (!self && own && profiles_of(d, in->owner) >= PROFILES_PER_USER)
                 return error_set(e, ERR_LIMIT, "A user has at most %d profiles of his own",
                                  PROFILES_PER_USER);
         same = model_profile_named(d->model, profile.name, in->owner);
         if (same && same != self)
                 return error_set(e, ERR_EXISTS, "There is a profile '%s' already", profile.name);
         ret->owner = in->owner;
+        ret->managed = in->managed;
         r = profile_to_settings(&profile, false, &ret->settings, e);
         if (!r)
                 r = strings_copy(&ret->notes, &in->notes, e);

@@ -118,6 +118,7 @@ MUST_CHECK enum err store_instance_challenge_read(struct store *store, const str
 /* A profile: its settings (policy/profile.h), and where it came from. */
 struct stored_profile {
         uint64_t owner; /* NO_OWNER: root placed it */
+        bool managed;   /* root placed it for this owner alone: it is not his own */
         struct settings settings;
         struct strings notes;
         char *location; /* LocURI of a SyncML profile, "" otherwise; challenges are never kept here */

@@ -144,7 +144,8 @@ static enum err write_profile(struct transaction *t, struct draft *draft, struct
         CLEANUP(secret_done) struct secret stored = {0};
         struct intake in = {.settings = draft->settings,
                             .notes = draft->notes,
-                            .owner = NO_OWNER,
+                            .owner = (uid_t)draft->next.owner,
+                            .managed = draft->next.owner != NO_OWNER,
                             .location = draft->next.key,
                             .challenge = secret_view(&draft->challenge)};
         enum err r;

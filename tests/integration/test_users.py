@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import labs
+import messages
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as two other users")
 
@@ -182,3 +183,41 @@ def test_signals_about_others_do_not_arrive(users):
     finally:
         bob.kill()
         bob.wait()
+
+
+USER_CSP = "./User/Vendor/MSFT/ClientCertificateInstall/SCEP"
+
+
+def test_nodes_of_a_user(users):
+    """./User nodes belong to the user the administrator names; each user has instances of his own."""
+    def message():
+        m = messages.Message()
+        m.add(f"{messages.MSFT}/CertificateStore/Root/users/EncodedCertificate", messages.root_base64(users), "b64")
+        return m, messages.install(m, messages.csp_values(users), f"{USER_CSP}/mail")
+
+    m, exec_ = message()
+    assert messages.apply(users, m).codes[exec_] == 404  # nobody was named
+    for who in (ALICE, BOB):
+        m, exec_ = message()
+        answer = messages.apply(users, m, "--user", who)
+        assert answer.codes[exec_] == 202, answer.reasons
+    m = messages.Message()
+    alone, device = m.get(f"{USER_CSP}/mail/Status"), m.get(f"{messages.CSP}/mail/Status")
+    answer = messages.apply(users, m, "--user", BOB)
+    assert answer.codes[alone] == 200 and answer.codes[device] == 404
+    owners = {entry["id"]: users.json("show", entry["id"])["owner"]["name"]
+              for entry in users.json("list")["certificates"] if entry["name"] == "mail"}
+    assert sorted(owners.values()) == sorted([ALICE, BOB])
+    for certificate, who in owners.items():
+        users.wait_for(certificate, "idle", "failed")
+        assert users.json("show", certificate)["health"] == "valid"
+    assert "mail" in names(users, ALICE) and "mail" in names(users, BOB)
+    # One user's goes; the other's, made from the same profile, stays.
+    m = messages.Message()
+    gone = m.command("Delete", f"{USER_CSP}/mail")
+    assert messages.apply(users, m, "--user", ALICE).codes[gone] == 200
+    assert "mail" not in names(users, ALICE) and "mail" in names(users, BOB)
+    assert messages.apply(users, m, "--user", ALICE).codes[gone] == 404
+    assert messages.apply(users, m, "--user", BOB).codes[gone] == 200
+    assert users.scepter("profile", "show", "mail").returncode == 3
+    assert users.scepter("syncml", "apply", users.write("m.syncml", m.text()), "--user", "nobody-here").returncode == 3
