@@ -7,7 +7,7 @@ import pytest
 
 import house
 
-PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5")
+PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5", "scepter-syncml.7")
 
 
 def _page(name):
@@ -132,6 +132,23 @@ def test_values_of_the_profile():
 def test_variables_of_the_profile():
     for name in re.findall(r'\{"(\w+)", FACT_\w+\}', house.read("policy/variables.c")):
         assert "{{" + name + "}}" in _page("scepter.profile.5"), name
+
+
+def test_nodes_of_documents():
+    page, text = _page("scepter-syncml.7"), house.read("policy/nodes.c")
+    leaves = re.findall(r'^\s+\{"([\w/]+)", NODE_', text, flags=re.M)
+    lists = re.findall(r'\.path = "([\w/]+)"', text)
+    assert len(leaves) > 40 and len(lists) > 10
+    for name in {leaf.rsplit("/", 1)[-1] for leaf in leaves} | {path.rsplit("/", 1)[-1] for path in lists}:
+        assert re.search(rf"(?<!\w){name}(?!\w)", page), f"scepter-syncml(7) does not name {name}"
+
+
+def test_codes_of_documents():
+    numbers = dict(re.findall(r"(STATUS_\w+) = (\d+),", house.read("policy/answer.h")))
+    code = "".join(house.without_comments(house.read(path)) for path in house.files("service/syncml"))
+    used = {numbers[name] for name in re.findall(r"STATUS_\w+", code)}
+    told = set(re.findall(r"^\.TP\n\.B (\d+)$", house.read("packaging/man/scepter-syncml.7"), flags=re.M))
+    assert used == told, "scepter-syncml(7) explains the codes of service/syncml"
 
 
 @pytest.mark.parametrize("page", PAGES)
