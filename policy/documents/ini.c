@@ -2,6 +2,7 @@
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "documents/readers.h"
 #include "policy/profile.h"
@@ -62,6 +63,31 @@ static bool section_known(const char *section)
         return false;
 }
 
+/* Settings that people look for and that are somebody else's work: "has no setting" would be true, and no
+ * help. Without regard to case and section. */
+static const struct {
+        const char *name, *why, *remedy;
+} elsewhere[] = {
+        {"TrustStore", "does not put its root into the system's trust store",
+         "Take the line out; a consumer (consumers.d) is what hands a root to the system."},
+        {"InstallRoot", "does not put its root into the system's trust store",
+         "Take the line out; a consumer (consumers.d) is what hands a root to the system."},
+        {"SystemTrust", "does not put its root into the system's trust store",
+         "Take the line out; a consumer (consumers.d) is what hands a root to the system."},
+};
+
+static enum err unknown(const struct reading *r, const char *section, const char *name)
+{
+        for (size_t i = 0; i < N_ELEMENTS(elsewhere); i++)
+                if (strcasecmp(elsewhere[i].name, name) == 0) {
+                        (void)error_set(r->e, ERR_UNSUPPORTED, "Line %u: %s: a profile %s", r->line, name,
+                                        elsewhere[i].why);
+                        return error_remedy(r->e, ERR_UNSUPPORTED, "%s", elsewhere[i].remedy);
+                }
+        return error_set(r->e, ERR_PROFILE, "Line %u: section [%s] has no setting '%.64s'", r->line, section,
+                         name);
+}
+
 static enum err take(struct reading *r, const char *section, const char *name, const char *value)
 {
         char key[SETTING_KEY_MAX + 1];
@@ -78,8 +104,7 @@ static enum err take(struct reading *r, const char *section, const char *name, c
                                  r->line, section);
         if ((size_t)snprintf(key, sizeof key, "%s.%s", section, name) >= sizeof key ||
             !profile_key_known(key, &repeatable))
-                return error_set(r->e, ERR_PROFILE, "Line %u: section [%s] has no setting '%.64s'", r->line,
-                                 section, name);
+                return unknown(r, section, name);
         if (!repeatable && settings_get(&r->settings, key))
                 return error_set(r->e, ERR_PROFILE, "%s (line %u): it was set before and takes one value",
                                  key, r->line);
