@@ -8,6 +8,7 @@ import shlex
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 BUILD = os.environ.get("SCEPTER_BUILD", os.path.join(TOP, "build"))
 COMPILER = os.environ.get("CC", "cc")
+DATA = ("tests/data/", "tests/fuzz/corpus/")  # octets as others wrote them, or no text at all
 LAYERS = ("ksp", "policy", "dbus", "service", "cli")
 
 

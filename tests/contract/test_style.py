@@ -33,7 +33,7 @@ def test_text_files():
     """.editorconfig: final line end, no trailing blanks, no tabs."""
     bad = []
     for path in house.files(*house.LAYERS, "packaging", "tests"):
-        if path.startswith("tests/data/") or not os.path.isfile(os.path.join(house.TOP, path)):
+        if path.startswith(house.DATA) or not os.path.isfile(os.path.join(house.TOP, path)):
             continue
         text = house.read(path)
         if text and not text.endswith("\n"):

@@ -53,7 +53,7 @@ def test_tests_wait_on_events():
     """tests/demo is no test: it looks at the state as a person would, who also waits between two looks."""
     sleeps = re.compile(r"\b(?:u|nano)?sleep\s*\(|\btime\.sleep\b|^\s*sleep\s+[\d.$]", flags=re.M)
     found = [path for path in house.files("tests")
-             if not path.startswith(HERE) and path != "tests/demo" and not path.startswith("tests/data/")
+             if not path.startswith(HERE) and path != "tests/demo" and not path.startswith(house.DATA)
              and sleeps.search(house.read(path))]
     assert not found
 
@@ -61,13 +61,13 @@ def test_tests_wait_on_events():
 def test_no_place_of_one_machine():
     places = re.compile(r"(?<![\w.$}])/(?:home|work|root|Users)/\w")
     found = [f"{path}: {match[0]}" for path in house.files(*PRODUCT, "tests")
-             if not path.startswith(("tests/data/", HERE)) for match in places.finditer(house.read(path))]
+             if not path.startswith((*house.DATA, HERE)) for match in places.finditer(house.read(path))]
     assert not found
 
 
 def test_programs_are_executable():
     for path in house.files("tests", ".ci"):
-        if path.startswith("tests/data/"):
+        if path.startswith(house.DATA):
             continue
         with open(os.path.join(house.TOP, path), "rb") as file:
             program = file.read(2) == b"#!"
