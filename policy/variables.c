@@ -4,33 +4,10 @@
 #include <strings.h>
 
 #include "base/parse.h"
-
-static const struct {
-        const char *text;
-        bool user;
-} fact_table[_FACT_MAX] = {
-        [FACT_USER_NAME] = {"login name of the user", true},
-        [FACT_USER_PRINCIPAL_NAME] = {"principal name of the user (user@domain)", true},
-        [FACT_EMAIL_ADDRESS] = {"e-mail address of the user", true},
-        [FACT_DISTINGUISHED_NAME] = {"distinguished name of the user in the directory", true},
-        [FACT_SAM_ACCOUNT_NAME] = {"account name of the user in the directory", true},
-        [FACT_SECURITY_IDENTIFIER] = {"security identifier (SID) in the directory", true},
-        [FACT_DEPARTMENT] = {"department of the user", true},
-        [FACT_AAD_DEVICE_ID] = {"Entra device id of the machine", false},
-        [FACT_DEVICE_ID] = {"Intune device id of the machine", false},
-        [FACT_SERIAL_NUMBER] = {"serial number of the machine", false},
-        [FACT_IMEI] = {"IMEI of the modem", false},
-        [FACT_MEID] = {"MEID of the modem", false},
-        [FACT_WIFI_MAC_ADDRESS] = {"permanent MAC address of the Wi-Fi adapter", false},
-        [FACT_DEVICE_NAME] = {"static host name of the machine", false},
-        [FACT_FULLY_QUALIFIED_DOMAIN_NAME] = {"fully qualified name of the machine in its domain", false},
-};
+#include "policy/profile.h"
 
 /* Intune's lists of 2019 and later, user and device together. */
-static const struct {
-        const char *name;
-        enum fact fact;
-} variables[] = {
+static const struct variable variables[] = {
         {"UserName", FACT_USER_NAME},
         {"UserPrincipalName", FACT_USER_PRINCIPAL_NAME},
         {"EmailAddress", FACT_EMAIL_ADDRESS},
@@ -52,42 +29,62 @@ static const struct {
         {"FullyQualifiedDomainName", FACT_FULLY_QUALIFIED_DOMAIN_NAME},
 };
 
-const char *fact_text(enum fact fact)
+_Static_assert(N_ELEMENTS(variables) <= 32, "a bit for each");
+
+const struct variable *variable_at(size_t i)
 {
-        return fact_table[fact].text;
+        return i < N_ELEMENTS(variables) ? &variables[i] : NULL;
 }
 
-bool fact_of_user(enum fact fact)
+/* The row of this name, in any letter case and with blanks around it; N_ELEMENTS(variables): none. */
+static size_t find_row(const char *name, size_t len)
 {
-        return fact_table[fact].user;
+        size_t i;
+
+        while (len && *name == ' ') {
+                name++;
+                len--;
+        }
+        while (len && name[len - 1] == ' ')
+                len--;
+        for (i = 0; i < N_ELEMENTS(variables); i++)
+                if (strlen(variables[i].name) == len && strncasecmp(variables[i].name, name, len) == 0)
+                        break;
+        return i;
 }
 
-bool serial_is_placeholder(const char *serial)
+/* Braces have no other use in a profile that was checked, so the text need not be tokenised for this. */
+static uint32_t used_in(const char *text)
 {
-        static const char *const placeholders[] = {
-                "To Be Filled By O.E.M.",
-                "To be filled by O.E.M",
-                "Default string",
-                "None",
-                "System Serial Number",
-                "Not Specified",
-                "Not Applicable",
-                "N/A",
-                "Unknown",
-                "Chassis Serial Number",
-                "Serial Number",
-                "0123456789",
-                "123456789",
-                "INVALID",
-                "Empty",
-        };
+        uint32_t used = 0;
 
-        if (strspn(serial, "0 .-") == strlen(serial))
-                return true;
-        for (size_t i = 0; i < N_ELEMENTS(placeholders); i++)
-                if (strcasecmp(placeholders[i], serial) == 0)
-                        return true;
-        return false;
+        for (const char *p = text; (p = strstr(p, "{{"));) {
+                size_t len = strcspn(p += 2, "{}"), row = find_row(p, len);
+
+                if (row < N_ELEMENTS(variables))
+                        used |= UINT32_C(1) << row;
+        }
+        return used;
+}
+
+uint32_t variables_used(const struct profile *p)
+{
+        uint32_t used = p->subject ? used_in(p->subject) : 0;
+
+        for (size_t i = 0; i < p->alternative_names.count; i++)
+                used |= used_in(p->alternative_names.items[i]);
+        return used;
+}
+
+uint32_t variables_needed(const struct profile *p)
+{
+        const uint32_t used = variables_used(p);
+        uint32_t needed = 0;
+
+        for (size_t i = 0; i < N_ELEMENTS(variables); i++)
+                if (used & UINT32_C(1) << i)
+                        needed |= UINT32_C(1) << variables[i].fact;
+        return needed;
 }
 
 /* One piece of the text: static characters, or a variable. */
@@ -101,26 +98,16 @@ struct piece {
 static enum err find_variable(struct piece *piece, const char *text, enum variables_place place,
                               struct error *e)
 {
-        const char *name = piece->text;
-        size_t len = piece->len;
+        const size_t row = find_row(piece->text, piece->len);
 
-        while (len && *name == ' ') {
-                name++;
-                len--;
-        }
-        while (len && name[len - 1] == ' ')
-                len--;
-        for (size_t i = 0; i < N_ELEMENTS(variables); i++) {
-                if (strlen(variables[i].name) != len || strncasecmp(variables[i].name, name, len) != 0)
-                        continue;
-                piece->fact = variables[i].fact;
-                if (piece->fact == FACT_SECURITY_IDENTIFIER && place != VARIABLES_IN_URI)
-                        return error_set(e, ERR_PROFILE, "{{%s}} belongs into a uri: alternative name only",
-                                         variables[i].name);
-                return ERR_OK;
-        }
-        return error_set(e, ERR_PROFILE, "'%.200s': there is no variable {{%.*s}}", text,
-                         (int)(len > 64 ? 64 : len), name);
+        if (row == N_ELEMENTS(variables))
+                return error_set(e, ERR_PROFILE, "'%.200s': there is no variable {{%.*s}}", text,
+                                 (int)(piece->len > 64 ? 64 : piece->len), piece->text);
+        piece->fact = variables[row].fact;
+        if (piece->fact == FACT_SECURITY_IDENTIFIER && place != VARIABLES_IN_URI)
+                return error_set(e, ERR_PROFILE, "{{%s}} belongs into a uri: alternative name only",
+                                 variables[row].name);
+        return ERR_OK;
 }
 
 /* The piece at @p, which is not at the end. */
@@ -171,43 +158,29 @@ bool variables_alone(const char *text)
                piece.variable && !*next;
 }
 
-/* What the source gave, without blanks around it. */
-static void trim(char *value)
-{
-        size_t start = strspn(value, " \t\n"), len = strlen(value);
-
-        while (len > start && strchr(" \t\n", value[len - 1]))
-                len--;
-        memmove(value, value + start, len - start);
-        value[len - start] = 0;
-}
-
-static enum err no_value(const struct piece *piece, const char *why, struct error *e)
-{
-        (void)error_set(e, ERR_VARIABLE, "{{%.*s}} has no value: the %s %s", (int)piece->len, piece->text,
-                        fact_text(piece->fact), why);
-        return ERR_VARIABLE;
-}
-
 static enum err get_value(const struct piece *piece, const struct facts *facts, char **ret, struct error *e)
 {
         CLEANUP(free_p) char *value = NULL;
-        enum err r = facts->get(facts->ctx, piece->fact, &value, e);
+        struct error why = {0};
+        const char *wrong;
+        enum err r = facts->get(facts->ctx, piece->fact, &value, &why);
 
-        if (r == ERR_NOT_FOUND)
-                return no_value(piece, "is not known here", e);
-        if (r)
+        if (r == ERR_NOT_FOUND) {
+                (void)error_set(e, ERR_VARIABLE, "{{%.*s}} has no value: %s", (int)piece->len, piece->text,
+                                why.message);
+                return strcmp(why.remedy, err_default_remedy(r)) == 0
+                               ? ERR_VARIABLE
+                               : error_remedy(e, ERR_VARIABLE, "%s", why.remedy);
+        }
+        if (r) {
+                (void)error_copy(e, &why);
                 return error_context(e, r, "{{%.*s}}", (int)piece->len, piece->text);
-        trim(value);
-        if (!*value)
-                return no_value(piece, "is empty", e);
-        if (strlen(value) > VARIABLE_VALUE_MAX || !utf8_valid(str_view(value)))
-                return no_value(piece, "is too long or not UTF-8", e);
-        for (const char *p = value; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        return no_value(piece, "holds control characters", e);
-        if (piece->fact == FACT_SERIAL_NUMBER && serial_is_placeholder(value))
-                return no_value(piece, "is a placeholder of the firmware that many machines share", e);
+        }
+        fact_trim(value);
+        wrong = fact_unusable(piece->fact, value);
+        if (wrong)
+                return error_set(e, ERR_VARIABLE, "{{%.*s}} has no value: the %s %s", (int)piece->len,
+                                 piece->text, fact_text(piece->fact), wrong);
         *ret = STEAL(value);
         return ERR_OK;
 }

@@ -6,44 +6,25 @@
  */
 #pragma once
 
+#include <stdint.h>
+
+#include "policy/fact.h"
 #include "policy/name.h"
 
-enum { VARIABLE_VALUE_MAX = 512 };
+struct profile;
 
-enum fact {
-        FACT_USER_NAME,
-        FACT_USER_PRINCIPAL_NAME,
-        FACT_EMAIL_ADDRESS,
-        FACT_DISTINGUISHED_NAME,
-        FACT_SAM_ACCOUNT_NAME,
-        FACT_SECURITY_IDENTIFIER, /* "S-1-5-21-…"; the tag: URI of KB5014754 is built here */
-        FACT_DEPARTMENT,
-        FACT_AAD_DEVICE_ID,
-        FACT_DEVICE_ID,
-        FACT_SERIAL_NUMBER,
-        FACT_IMEI,
-        FACT_MEID,
-        FACT_WIFI_MAC_ADDRESS,
-        FACT_DEVICE_NAME,
-        FACT_FULLY_QUALIFIED_DOMAIN_NAME,
-        _FACT_MAX
+/* A variable by the name Intune's documents have for it. Several may stand for one fact. */
+struct variable {
+        const char *name;
+        enum fact fact;
 };
 
-/* "serial number of the machine" and so on: how an error speaks of it. */
-const char *fact_text(enum fact fact);
-/* true: the fact is about a person, so that device profiles have no value for it unless enrolled for a user.
- */
-bool fact_of_user(enum fact fact);
-
-struct facts {
-        void *ctx;
-        /*
-         * *ret: the value, free(). ERR_NOT_FOUND: this machine or user has none (which fails the expansion
-         * with the variable's name); any other error passes unchanged, e.g. a source that does not answer
-         * now.
-         */
-        enum err (*get)(void *ctx, enum fact fact, char **ret, struct error *e);
-};
+/* The rows of the table; NULL behind the last. At most 32. */
+const struct variable *variable_at(size_t i);
+/* Which of them stand in the subject and the alternative names: bit i for variable_at(i). */
+uint32_t variables_used(const struct profile *p);
+/* The facts they stand for: bit (1 << fact). */
+uint32_t variables_needed(const struct profile *p);
 
 enum variables_place { VARIABLES_IN_SUBJECT, VARIABLES_IN_ALTERNATIVE_NAME, VARIABLES_IN_URI };
 
@@ -57,5 +38,3 @@ MUST_CHECK enum err variables_expand(const char *text, enum variables_place plac
                                      char **ret, struct error *e);
 /* Every value of the name, in place. */
 MUST_CHECK enum err name_expand(struct name *n, const struct facts *facts, struct error *e);
-/* Firmware vendors' "To Be Filled By O.E.M." and the like, which many machines share. */
-bool serial_is_placeholder(const char *serial);
