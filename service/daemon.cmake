@@ -4,7 +4,7 @@ target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JAN
 scepter_expose(scepter-store store store)
 
 scepter_program(scepterd
-    daemon/main.c daemon/config.c daemon/log.c
+    daemon/main.c daemon/config.c daemon/ini.c daemon/log.c
     work/pool.c work/workers.c work/process.c
     keys/access.c keys/requests.c keys/server.c
     model/model.c

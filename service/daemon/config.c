@@ -1,13 +1,13 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <ini.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "daemon/ini.h"
 
-enum { CONFIG_MAX = 64 * 1024, LINE_MAX_OCTETS = 4096 };
+enum { CONFIG_MAX = 64 * 1024 };
 
 static const struct {
         const char *key;
@@ -42,87 +42,45 @@ static enum err set_text(char **text, const char *value, struct error *e)
 struct reading {
         struct config *config;
         const char *path;
-        const char *left; /* of the text */
-        int line;
-        struct error *e;
-        enum err result;
 };
 
-/* fgets(3) for inih, which does not tell its handler the line. */
-static char *next_line(char *buffer, int size, void *stream)
+static enum err take_key(const struct reading *reading, const struct ini_line *line, struct error *e)
 {
-        struct reading *reading = stream;
-        size_t len = strcspn(reading->left, "\n");
+        const char *key = line->key, *value = line->value;
 
-        len += reading->left[len] == '\n';
-        if (len == 0 || reading->result)
-                return NULL;
-        reading->line++;
-        if (len >= (size_t)size) {
-                reading->result = error_set(reading->e, ERR_CONFIG, "%s, line %d is longer than %d octets",
-                                            reading->path, reading->line, LINE_MAX_OCTETS);
-                return NULL;
-        }
-        memcpy(buffer, reading->left, len);
-        buffer[len] = 0;
-        reading->left += len;
-        return buffer;
-}
-
-static enum err take_key(struct reading *reading, const char *key, const char *value)
-{
         if (strcmp(key, "DefaultKeyProtection") == 0) {
                 if (!key_protection_from_name(value, &reading->config->protection) ||
                     reading->config->protection == KEY_PROTECTION_DEFAULT ||
                     reading->config->protection == KEY_PROTECTION_USER_VERIFIED)
-                        return error_set(reading->e, ERR_CONFIG,
+                        return error_set(e, ERR_CONFIG,
                                          "%s, line %d: DefaultKeyProtection is tpm, tpm-preferred or "
                                          "software, not '%s'",
-                                         reading->path, reading->line, value);
+                                         reading->path, line->number, value);
                 return ERR_OK;
         }
         for (size_t i = 0; i < N_ELEMENTS(keys); i++)
                 if (strcmp(key, keys[i].key) == 0)
-                        return set_text((char **)((char *)reading->config + keys[i].offset), value,
-                                        reading->e);
-        return error_set(reading->e, ERR_CONFIG, "%s, line %d: unknown key '%s'", reading->path,
-                         reading->line, key);
+                        return set_text((char **)((char *)reading->config + keys[i].offset), value, e);
+        return error_set(e, ERR_CONFIG, "%s, line %d: unknown key '%s'", reading->path, line->number, key);
 }
 
-static int handle(void *ctx, const char *section, const char *key, const char *value)
+static enum err take(void *ctx, const struct ini_line *line, struct error *e)
 {
-        struct reading *reading = ctx;
+        const struct reading *reading = ctx;
 
-        if (strcmp(section, "Service") != 0)
-                reading->result = error_set(reading->e, ERR_CONFIG, "%s, line %d: unknown section [%s]",
-                                            reading->path, reading->line, section);
-        else
-                reading->result = take_key(reading, key, value);
-        return reading->result == ERR_OK;
+        if (strcmp(line->section, "Service") != 0)
+                return error_set(e, ERR_CONFIG, "%s, line %d: unknown section [%s]", reading->path,
+                                 line->number, line->section);
+        return take_key(reading, line, e);
 }
 
 static enum err read_file(const char *path, struct config *config, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes text = {0};
-        struct reading reading = {.config = config, .path = path, .e = e};
+        struct reading reading = {config, path};
         enum err r = file_read(AT_FDCWD, path, CONFIG_MAX, &text, e);
-        int line;
 
-        if (r)
-                return r;
-        /* Debian's inih exports its compile-time choices; unchanged, it cuts lines at 200 octets and takes "
-         * ;" for a comment. Nothing else in this process uses it. */
-        ini_max_line = LINE_MAX_OCTETS;
-        ini_allow_inline_comments = false;
-        ini_allow_multiline = false;
-        ini_stop_on_first_error = true;
-        reading.left = (const char *)text.data;
-        line = ini_parse_stream(next_line, &reading, handle, &reading);
-        if (reading.result)
-                return reading.result;
-        if (line)
-                return error_set(e, ERR_CONFIG, "%s, line %d is not 'Key=value'", path, line);
-        return ERR_OK;
+        return r ? r : ini_read(path, bytes_view(&text), take, &reading, e);
 }
 
 enum err config_read(const char *path, struct config *ret, struct error *e)
@@ -130,6 +88,7 @@ enum err config_read(const char *path, struct config *ret, struct error *e)
         CLEANUP(config_done) struct config config = {.protection = KEY_PROTECTION_TPM_PREFERRED};
         enum err r = ERR_OK;
 
+        ini_prepare();
         for (size_t i = 0; !r && i < N_ELEMENTS(keys); i++)
                 if (keys[i].value)
                         r = set_text((char **)((char *)&config + keys[i].offset), keys[i].value, e);

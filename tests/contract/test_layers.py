@@ -13,7 +13,7 @@ FOREIGN = {
     "curl/": ("service/scep/http/",),
     # The worker starts libxml2 before it closes its sandbox; what it parses lies in documents.
     "libxml/": ("policy/documents/", "service/worker/main.c"),
-    "ini.h": ("policy/documents/", "service/daemon/config.c"),
+    "ini.h": ("policy/documents/", "service/daemon/ini.c"),
     "seccomp.h": ("service/worker/sandbox/",),
     "jansson.h": ("service/", "cli/"),
     "systemd/": ("service/", "dbus/server/"),

@@ -36,6 +36,7 @@ static void files(void **state)
                 {"[Service]\nDefaultKeyProtection=hardware\n", ERR_CONFIG, "'hardware'"},
                 {"[Service]\nDefaultKeyProtection=user-verified\n", ERR_CONFIG, "'user-verified'"},
                 {"[Service]\njust words\n", ERR_CONFIG, "line 2"},
+                {"Tcti=none\n", ERR_CONFIG, "line 1: unknown section []"},
         };
         char path[] = "/tmp/scepter-conf.XXXXXX";
         int fd = mkstemp(path);
