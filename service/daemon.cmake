@@ -1,4 +1,4 @@
-# The daemon. store, work, keys, enroll, model, objects: its folders; daemon: main, configuration, log.
+# The daemon. store, work, keys, facts, syncml, enroll, model, objects: its folders; daemon: main, configuration, log.
 scepter_layer(scepter-store store/store.c store/certs.c store/profiles.c store/instances.c store/record.c store/json.c)
 target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JANSSON)
 scepter_expose(scepter-store store store)
@@ -8,7 +8,8 @@ scepter_program(scepterd
     work/pool.c work/workers.c work/process.c
     keys/access.c keys/requests.c keys/server.c
     model/model.c
-    enroll/lifecycle.c enroll/facts.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/steps.c enroll/messages.c enroll/install.c
+    facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
+    enroll/lifecycle.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/steps.c enroll/messages.c enroll/install.c
     objects/tree.c objects/authority.c objects/manager.c objects/profile.c objects/certificate.c objects/intake.c
     syncml/instances.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
     objects/profiles.c objects/enroll.c objects/syncml.c objects/remove.c objects/tpm-status.c)

@@ -19,6 +19,7 @@ static const struct {
         {"KeysSocket", offsetof(struct config, keys_socket), NULL},
         {"HostKey", offsetof(struct config, host_key), "/etc/scepter/host.key"},
         {"Tcti", offsetof(struct config, tcti), "device:/dev/tpmrm0"},
+        {"Facts", offsetof(struct config, facts), "/etc/scepter/facts"},
 };
 
 void config_done(struct config *config)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/types.h>
+#include <time.h>
 
 #include "config.h"
 #include "ksp.h"
@@ -47,6 +48,7 @@ struct daemon {
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
+        struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */
         char *device_id;                     /* for jitter: machine-id, hashed with the application's id */
         uid_t own_uid;
 };

@@ -327,6 +327,7 @@ static void free_parts(struct daemon *d)
         struct certificate *certificate;
         uint64_t order = 0;
 
+        enrollments_stop_beginning(d);
         objects_stop(d);
         key_server_free(d->keys);
         while (d->model && (certificate = model_next(d->model, order))) {

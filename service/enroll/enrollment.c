@@ -25,6 +25,13 @@ void enrollment_forget_exchange(struct enrollment *en)
         en->n_issued = 0;
 }
 
+/* What only the plan is made from. */
+static void forget_sources(struct enrollment *en)
+{
+        profile_done(&en->stored);
+        fact_values_free(STEAL(en->facts));
+}
+
 static void forget_beginning(struct enrollment *en)
 {
         for (struct enrollment **p = &en->d->beginning; *p; p = &(*p)->next) {
@@ -43,6 +50,8 @@ void enrollment_free(struct enrollment *en)
         if (en->job)
                 worker_job_cancel(STEAL(en->job));
         (void)sd_event_source_disable_unref(STEAL(en->timer));
+        facts_gather_cancel(STEAL(en->gather));
+        forget_sources(en);
         enrollment_forget_exchange(en);
         record_done_p(&en->record);
         if (en->have_plan)
@@ -230,6 +239,7 @@ static void after_begin(struct enrollment *en)
         struct error e = en->error;
 
         forget_beginning(en);
+        forget_sources(en);
 
         if (!en->result && !en->certificate) {
                 en->result = model_add(en->d->model, en->id, &en->record, &en->certificate, &e);
@@ -254,6 +264,25 @@ static void after_begin(struct enrollment *en)
         en->certificate->enrollment = en;
         next_key(en);
         tell_waiters(waiters, en->certificate, NULL);
+}
+
+static void gathered(void *ctx, struct fact_values *values)
+{
+        struct enrollment *en = ctx;
+
+        en->gather = NULL;
+        en->facts = values;
+        enrollment_step(en, step_begin, after_begin);
+}
+
+/* The values of the profile's variables, before the plan is made of them. */
+static void after_read(struct enrollment *en)
+{
+        if (!en->result)
+                en->result =
+                        facts_gather(en->d, en->owner, en->needed, gathered, en, &en->gather, &en->error);
+        if (en->result)
+                after_begin(en);
 }
 
 /* NULL: no memory. */
@@ -310,7 +339,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 existing->enrollment = en;
         en->next = d->beginning;
         d->beginning = en; /* a second request finds it */
-        enrollment_step(en, step_begin, after_begin);
+        enrollment_step(en, step_read, after_read);
         workers_warm(d->workers, JOB_DISCOVER); /* while plan and key are made */
         return ERR_OK;
 }
@@ -418,6 +447,7 @@ enum err enrollment_cancel(struct certificate *certificate, struct error *e)
         if (en->job)
                 worker_job_cancel(STEAL(en->job));
         (void)sd_event_source_disable_unref(STEAL(en->timer));
+        facts_gather_cancel(STEAL(en->gather));
         en->cancelled = true;
         if (!en->busy)
                 end_cancelled(en);
@@ -450,4 +480,18 @@ void enrollment_abandon(struct enrollment *en)
                 en->abandoned = true;
         else
                 enrollment_free(en);
+}
+
+void enrollments_stop_beginning(struct daemon *d)
+{
+        struct error e = {0};
+
+        (void)error_set(&e, ERR_CANCELLED, "The service ends");
+        while (d->beginning) {
+                struct enrollment *en = d->beginning;
+
+                d->beginning = en->next;
+                tell_waiters(STEAL(en->waiters), NULL, &e);
+                enrollment_abandon(en);
+        }
 }

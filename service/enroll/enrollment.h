@@ -3,6 +3,7 @@
  * disk) or in a worker (network), then a turn of the loop that tells the bus and starts the next step. Order
  * on every edge: disk, then bus, then next action.
  *
+ *      read      the profile: which facts it needs; they are gathered
  *      begin     plan and activity "requesting" on disk                        (event 306)
  *      key       key and transaction id on disk
  *      discover  worker: GetCACaps, GetCACert
@@ -57,3 +58,5 @@ MUST_CHECK enum err enrollment_end(struct certificate *certificate, void (*ended
                                    struct error *e);
 /* At the end of the daemon: lets everything go, without a trace on disk. */
 void enrollment_abandon(struct enrollment *enrollment);
+/* The same for those that have not begun yet, whose callers are told; before the bus goes. */
+void enrollments_stop_beginning(struct daemon *d);

@@ -4,6 +4,7 @@
 #include <systemd/sd-event.h>
 
 #include "enrollment.h"
+#include "facts/facts.h"
 #include "scep-wire/ca-choice.h"
 #include "scep-wire/exchange.h"
 #include "store/store.h"
@@ -30,9 +31,16 @@ struct enrollment {
         void (*ended)(void *ctx); /* enrollment_end() */
         void *ended_ctx;
 
+        /* while it begins */
+        struct profile stored; /* as the store has it */
+        uint32_t needed;       /* facts: bits 1 << fact */
+        struct facts_gather *gather;
+        struct fact_values *facts;
+
         struct record record; /* this enrollment's own copy; the disk has it after each step */
         struct plan plan;
         bool have_plan;
+        bool own_profile; /* a user's own */
         struct bytes ca_bundle;
         struct secret challenge;
         STACK_OF(X509) * anchors;
@@ -63,6 +71,7 @@ struct enrollment {
 };
 
 /* Runs in a thread of the pool; @en->result and @en->error tell the end. steps.c */
+enum err step_read(struct enrollment *en, struct error *e);
 enum err step_begin(struct enrollment *en, struct error *e);
 enum err step_key(struct enrollment *en, struct error *e);
 enum err step_choose(struct enrollment *en, struct error *e);

@@ -12,7 +12,6 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "events.h"
-#include "facts.h"
 #include "scep-build/message.h"
 #include "scep-wire/ca-certs.h"
 
@@ -144,8 +143,7 @@ static enum err take_challenge(struct enrollment *en, const char *profile, struc
 
 static enum err fix_plan(struct enrollment *en, const struct profile *profile, struct error *e)
 {
-        struct facts_source source = {en->owner};
-        const struct facts facts = facts_of(&source);
+        const struct facts facts = facts_of(en->facts);
         const struct plan_input input = {profile, &facts, (enum policy_protection)en->d->config.protection,
                                          en->d->device_id};
         enum err r = plan_make(&input, &en->plan, e);
@@ -245,25 +243,33 @@ static enum err clear_error(struct record *record, struct error *e)
         return r ? r : record_set_text(&record->error_remedy, "", e);
 }
 
-enum err step_begin(struct enrollment *en, struct error *e)
+enum err step_read(struct enrollment *en, struct error *e)
 {
         CLEANUP(stored_profile_done) struct stored_profile stored = {0};
-        CLEANUP(profile_done) struct profile profile = {0};
-        CLEANUP(secret_done) struct secret bundle = {0};
-        const char *id = en->record.profile;
-        enum err r = store_profile_read(en->d->store, id, &stored, e);
+        enum err r = store_profile_read(en->d->store, en->record.profile, &stored, e);
 
         if (!r)
-                r = load_anchors(en, id, e);
+                r = load_anchors(en, en->record.profile, e);
         if (!r)
-                r = profile_from_settings(&stored.settings, sk_X509_num(en->anchors) > 0, &profile, e);
+                r = profile_from_settings(&stored.settings, sk_X509_num(en->anchors) > 0, &en->stored, e);
         if (!r)
-                r = supported(en, &profile, e);
+                r = supported(en, &en->stored, e);
+        if (r)
+                return r;
+        en->own_profile = stored.owner != NO_OWNER && !stored.managed;
+        en->needed = variables_needed(&en->stored);
+        return ERR_OK;
+}
+
+enum err step_begin(struct enrollment *en, struct error *e)
+{
+        CLEANUP(secret_done) struct secret bundle = {0};
+        const char *id = en->record.profile;
+        enum err r = fill_record(en, &en->stored, e);
+
         if (!r)
-                r = fill_record(en, &profile, e);
-        if (!r)
-                r = fix_plan(en, &profile, e);
-        en->plan.deny_local = stored.owner != NO_OWNER && !stored.managed;
+                r = fix_plan(en, &en->stored, e);
+        en->plan.deny_local = en->own_profile;
         if (!r)
                 r = keep_certificate(en, &en->unneeded, e);
         if (!r) {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "enroll/enrollment.h"
-#include "enroll/facts.h"
+#include "facts/facts.h"
 #include "internal.h"
 
 struct enrolling {

@@ -1,4 +1,5 @@
-/* The daemon's objects on the bus. Everything about D-Bus is in this folder. Loop's thread only. */
+/* The daemon's objects on the bus. Everything about D-Bus is in this folder, but what
+ * facts/ asks other services. Loop's thread only. */
 #pragma once
 
 #include <openssl/x509.h>

@@ -2,7 +2,7 @@
  * back. */
 #include <string.h>
 
-#include "enroll/facts.h"
+#include "facts/facts.h"
 #include "internal.h"
 #include "policy/answer.h"
 #include "syncml/execute.h"

@@ -125,8 +125,7 @@ def test_unsupported_by_name(lab):
     for name, values, word in (("pin-key", {"protection": "user-verified", "type": "user"}, "user-verified"),
                                ("rollover", {"server": "FollowRollover=yes"}, "FollowRollover"),
                                ("reusable", {"server": "ChallengeReusable=yes"}, "ChallengeReusable"),
-                               ("groups", {"algorithm": "rsa-2048\nGroups=www-data"}, "Groups"),
-                               ("serial", {"subject": "CN={{SerialNumber}}"}, "serial number")):
+                               ("groups", {"algorithm": "rsa-2048\nGroups=www-data"}, "Groups")):
         lab.add(name, **values)
         done = lab.enroll(name, "--json", *(["--for", "root"] if "type" in values else []))
         expect(done, "NotSupported", 1, word)

@@ -30,7 +30,7 @@ def configure(layout, settings):
     tcti = f"swtpm:path={layout.tpm_socket}" if settings["tpm"] else "none"
     write(os.path.join(layout.etc, "scepter.conf"),
           f"[Service]\nStateDirectory={layout.state}\nRuntimeDirectory={layout.run}\n"
-          f"HostKey={layout.etc}/host.key\nTcti={tcti}\nDefaultKeyProtection=tpm-preferred\n", 0o644)
+          f"HostKey={layout.etc}/host.key\nFacts={layout.etc}/facts\nTcti={tcti}\nDefaultKeyProtection=tpm-preferred\n", 0o644)
     key = os.path.join(layout.etc, "host.key")
     if not os.path.exists(key):
         write(key, secrets.token_hex(32) + "\n", 0o640)

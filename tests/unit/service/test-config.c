@@ -18,6 +18,7 @@ static void defaults(void **state)
         assert_string_equal(config.state, "/var/lib/scepter");
         assert_string_equal(config.keys_socket, "/run/scepter/keys.sock");
         assert_string_equal(config.tcti, "device:/dev/tpmrm0");
+        assert_string_equal(config.facts, "/etc/scepter/facts");
         assert_int_equal(config.protection, KEY_PROTECTION_TPM_PREFERRED);
 }
 
