@@ -13,6 +13,7 @@
 #include "cli/resolve.h"
 #include "cli/table.h"
 #include "cli/value.h"
+#include "cli/variables.h"
 
 /* The files a profile names, as they are handed over with it. */
 struct named_files {
@@ -229,20 +230,35 @@ enum err verb_profile_show(struct cli *cli, int argc, char **argv, struct error 
                 {"Certificate", "certificates", 'l'},
         };
         CLEANUP(json_decref_p) json_t *object = NULL;
+        CLEANUP(json_decref_p) json_t *resolved = NULL;
         CLEANUP(free_p) char *path = NULL;
-        const char *word;
-        const struct arg_option options[] = {{"--resolve", NULL, NULL, "later"}};
+        const char *word, *user = NULL;
+        bool resolve = false;
+        const struct arg_option options[] = {{"--resolve", &resolve, NULL, NULL},
+                                             {"--user", NULL, &user, NULL}};
         size_t n;
         enum err r = args_parse(argc, argv, options, N_ELEMENTS(options), 1, 1, &word, &n, e);
 
+        if (!r && user && !resolve)
+                r = error_set(e, ERR_INVALID, "Option --user belongs to --resolve");
         if (!r)
                 r = resolve_profile(cli, word, &path, e);
         if (!r)
                 r = object_profile(cli, path, &object, e);
         if (r)
                 return r;
-        return cli->json ? output_json(cli, json_incref(object), e)
-                         : output_fields(cli, object, fields, N_ELEMENTS(fields), e);
+        if (resolve) {
+                r = variables_resolve(cli, path, user, &resolved, e);
+                if (r)
+                        return error_context(e, r, "Profile '%s'", word);
+        }
+        if (cli->json) {
+                if (resolved && json_object_set(object, "resolved", resolved) < 0)
+                        return error_no_memory(e);
+                return output_json(cli, json_incref(object), e);
+        }
+        r = output_fields(cli, object, fields, N_ELEMENTS(fields), e);
+        return r || !resolved ? r : variables_print(cli, resolved, e);
 }
 
 enum err verb_profile_remove(struct cli *cli, int argc, char **argv, struct error *e)

@@ -23,7 +23,7 @@
 /* keys of option dictionaries, with their types */
 #define BUS_OPTION_OWN               "own"               /* b, AddProfile */
 #define BUS_OPTION_FILES             "files"             /* a{sh}, AddProfile */
-#define BUS_OPTION_USER              "user"              /* s, ApplySyncML, Enroll */
+#define BUS_OPTION_USER              "user"              /* s, ApplySyncML, Enroll, Resolve */
 #define BUS_OPTION_CHALLENGE         "challenge"         /* h, Enroll */
 #define BUS_OPTION_WITH_CERTIFICATES "with-certificates" /* b, Profile.Remove */
 #define BUS_OPTION_NAME              "name"              /* s, ListCertificates */

@@ -1,5 +1,7 @@
 #include "base/ossl.h"
 
+#include "base/parse.h"
+
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <stdio.h>
@@ -88,6 +90,24 @@ enum err public_copy(OSSL_LIB_CTX *libctx, EVP_PKEY *key, EVP_PKEY **ret, struct
             EVP_PKEY_fromdata(ctx, &copy, EVP_PKEY_PUBLIC_KEY, params) != 1)
                 return ossl_error(e, ERR_FAILED, "A public key could not be copied");
         *ret = copy;
+        return ERR_OK;
+}
+
+enum err x509_name_text(const X509_NAME *name, char **ret, struct error *e)
+{
+        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
+        struct bytes text = {0};
+        enum err r;
+
+        if (!bio ||
+            X509_NAME_print_ex(bio, name, 0,
+                               XN_FLAG_RFC2253 & ~(unsigned long)(XN_FLAG_DN_REV | ASN1_STRFLGS_ESC_MSB)) < 0)
+                return ossl_error(e, ERR_FAILED, "A name could not be written");
+        r = bio_bytes(bio, &text, e);
+        if (r)
+                return r;
+        utf8_scrub((char *)text.data, text.len + 1);
+        *ret = (char *)text.data;
         return ERR_OK;
 }
 

@@ -59,6 +59,8 @@ MUST_CHECK enum err spki_der(EVP_PKEY *key, struct bytes *ret, struct error *e);
 /* The public half of @key as a key of @libctx's default provider. By parameters: decoding an encoded key is
  * ten times the work. */
 MUST_CHECK enum err public_copy(OSSL_LIB_CTX *libctx, EVP_PKEY *key, EVP_PKEY **ret, struct error *e);
+/* The name as people read it: RFC 4514's escapes, but first RDN first, as profiles write it. *ret: free(). */
+MUST_CHECK enum err x509_name_text(const X509_NAME *name, char **ret, struct error *e);
 /* The content of a memory BIO as an own copy. */
 MUST_CHECK enum err bio_bytes(BIO *bio, struct bytes *ret, struct error *e);
 /* SHA-1 of a certificate's public key as CKA_ID has it: over the bit string's octets (RFC 5280 §4.2.1.2,

@@ -19,6 +19,7 @@ struct key_server;
 struct sd_event;
 struct enrollment;
 struct instances;
+struct resolving;
 
 /* The clock, as a seam: tests let the waits of days pass in seconds. */
 struct wall_clock {
@@ -47,6 +48,7 @@ struct daemon {
         struct key_server *keys;
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
+        struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */
         char *device_id;                     /* for jitter: machine-id, hashed with the application's id */

@@ -71,8 +71,7 @@ static enum err sort_issued(struct enrollment *en, X509 **ret_cert, STACK_OF(X50
 static enum err describe_certificate(struct enrollment *en, X509 *cert, struct error *e)
 {
         struct record *record = &en->record;
-        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
-        CLEANUP(bytes_done) struct bytes subject = {0};
+        CLEANUP(free_p) char *subject = NULL;
         CLEANUP(bn_free_p) BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
         CLEANUP(ossl_free_p) char *serial = number ? BN_bn2hex(number) : NULL;
         uint8_t digest[20];
@@ -82,24 +81,21 @@ static enum err describe_certificate(struct enrollment *en, X509 *cert, struct e
 
         if (r)
                 return r;
-        if (!bio || !serial || X509_digest(cert, EVP_sha1(), digest, NULL) != 1 ||
-            X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
-                               XN_FLAG_RFC2253 & ~(unsigned long)(XN_FLAG_DN_REV | ASN1_STRFLGS_ESC_MSB)) < 0)
+        if (!serial || X509_digest(cert, EVP_sha1(), digest, NULL) != 1)
                 return ossl_error(e, ERR_FAILED, "The certificate could not be described");
         for (char *p = serial; *p; p++)
                 if (*p >= 'A' && *p <= 'F')
                         *p = (char)(*p - 'A' + 'a');
         hex_encode((struct view){digest, sizeof digest}, thumbprint);
-        r = bio_bytes(bio, &subject, e);
+        r = x509_name_text(X509_get_subject_name(cert), &subject, e);
         if (r)
                 return r;
-        utf8_scrub((char *)subject.data, subject.len + 1);
         r = renewal_date(not_before, not_after, en->plan.threshold, en->d->device_id, en->id, &renew_at, e);
         record->not_before = (uint64_t)not_before;
         record->not_after = (uint64_t)not_after;
         record->renew_at = r ? 0 : (uint64_t)renew_at;
         if (!r)
-                r = record_set_text(&record->subject, (char *)subject.data, e);
+                r = record_set_text(&record->subject, subject, e);
         if (!r)
                 r = record_set_text(&record->serial, serial, e);
         return r ? r : record_set_text(&record->thumbprint, thumbprint, e);

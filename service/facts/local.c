@@ -83,7 +83,7 @@ enum err look_credential(struct place *place, const char *key, char **ret, struc
         char path[PATH_MAX];
 
         if (!place->credentials)
-                return error_set(e, ERR_NOT_FOUND, "the service has none");
+                return error_set(e, ERR_NOT_FOUND, "it was not given one");
         (void)snprintf(path, sizeof path, "%s/%s", place->credentials, key);
         return read_value(AT_FDCWD, path, ret, e);
 }

@@ -11,7 +11,7 @@ static bool owns(const struct bus_call *call, const struct bus_object *object)
         return !object->is_public && object->owner == bus_call_uid(call);
 }
 
-/* AddProfile with the option "own", Enroll of a profile for users, and one's own objects. */
+/* AddProfile with the option "own", Enroll and Resolve of a profile for users, and one's own objects. */
 static bool may_self(struct bus_call *call, const struct bus_object *object)
 {
         const char *member = bus_call_member(call);
@@ -19,8 +19,9 @@ static bool may_self(struct bus_call *call, const struct bus_object *object)
         if (owns(call, object))
                 return true;
         /* The handlers look closer: they know the profile that is meant, and whose it is. */
-        return strcmp(object->path, BUS_PATH) == 0 &&
-               (strcmp(member, "Enroll") == 0 || strcmp(member, "AddProfile") == 0);
+        if (strcmp(object->path, BUS_PATH) == 0)
+                return strcmp(member, "Enroll") == 0 || strcmp(member, "AddProfile") == 0;
+        return strcmp(member, "Resolve") == 0;
 }
 
 void authorise(void *ctx, struct bus_call *call, const char *action, const struct bus_object *object,

@@ -88,8 +88,7 @@ static void login_done(void *ctx)
                 start(enrolling);
 }
 
-/* Whether this caller may enroll from this profile, and for whom. */
-static enum err permitted(const struct bus_call *call, const struct profile_entry *profile, const char *user,
+enum err enroll_permitted(const struct bus_call *call, const struct profile_entry *profile, const char *user,
                           struct error *e)
 {
         const bool root = bus_call_is_root(call);
@@ -104,6 +103,13 @@ static enum err permitted(const struct bus_call *call, const struct profile_entr
         if (!profile->for_users && !root)
                 return error_set(e, ERR_DENIED, "Only an administrator enrolls certificates of the device");
         return ERR_OK;
+}
+
+uid_t enroll_owner(const struct bus_call *call, const struct profile_entry *profile)
+{
+        if (profile->owner != NO_OWNER)
+                return profile->owner;
+        return profile->for_users ? bus_call_uid(call) : NO_OWNER;
 }
 
 enum { CERTIFICATES_PER_USER = 16 };
@@ -141,7 +147,7 @@ enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
         slash = strrchr(path, '/');
         if (strncmp(path, BUS_PATH_PROFILES "/", sizeof BUS_PATH_PROFILES) == 0)
                 profile = model_find_profile(d->model, slash + 1);
-        r = permitted(call, profile, user, e);
+        r = enroll_permitted(call, profile, user, e);
         if (r)
                 return r;
         enrolling = calloc(1, sizeof *enrolling);
@@ -149,9 +155,7 @@ enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
                 return error_no_memory(e);
         enrolling->later = (struct later){d, bus_call_ref(call)};
         memcpy(enrolling->profile, profile->id, sizeof enrolling->profile);
-        enrolling->order.owner = profile->for_users ? bus_call_uid(call) : NO_OWNER;
-        if (profile->owner != NO_OWNER)
-                enrolling->order.owner = profile->owner;
+        enrolling->order.owner = enroll_owner(call, profile);
         r = within_limit(d, enrolling, e);
         if (!r && challenge >= 0)
                 r = memfd_read_secret(challenge, BUS_CHALLENGE_MAX, &enrolling->order.challenge, e);

@@ -55,6 +55,13 @@ MUST_CHECK enum err parse_start(struct daemon *d, int fd, const char *format, ui
 enum err manager_apply_syncml(void *object, struct bus_call *call, struct error *e);
 /* enroll.c */
 enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
+/* Whether this caller may enroll from this profile (NULL: there is none), and for @user (NULL: himself). */
+MUST_CHECK enum err enroll_permitted(const struct bus_call *call, const struct profile_entry *profile,
+                                     const char *user, struct error *e);
+/* Whose certificate it becomes where no user is named. */
+uid_t enroll_owner(const struct bus_call *call, const struct profile_entry *profile);
+/* resolve.c: Profile.Resolve */
+enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
 
 /* A call that is answered later, with the daemon. */
 struct later {

@@ -289,6 +289,7 @@ static enum err remove_profile(void *object, struct bus_call *call, struct error
 
 static const struct bus_method methods[] = {
         {"Remove", "a{sv}", "", BUS_ACTION_MANAGE_PROFILES, remove_profile},
+        {"Resolve", "a{sv}", "a{ss}", BUS_ACTION_ENROLL_DEVICE, profile_resolve},
 };
 
 static const struct bus_property properties[] = {
