@@ -111,7 +111,8 @@ def up(options):
     uid = options.daemon_uid if root else os.getuid()
     user, own_accounts = daemon.account(root, uid)
     settings = {"build": os.path.abspath(options.build), "tpm": not options.no_tpm, "root": root, "uid": uid,
-                "own_accounts": own_accounts, "arguments": options.arguments, "daemon": not options.no_daemon}
+                "own_accounts": own_accounts, "arguments": options.arguments, "daemon": not options.no_daemon,
+                "own_sys": options.own_sys and root}
     lay.folder(layout.dir, 0o711)
     with locked(layout):
         records = process.Records(layout)
@@ -133,6 +134,8 @@ def _start(layout, records, settings, user):
     lay.save_settings(layout, settings)
     if settings["own_accounts"]:
         services.write_accounts(layout)
+    if settings["own_sys"]:
+        lay.folder(os.path.join(layout.sys, "class", "net"), 0o755)
     daemon.configure(layout, settings)
     if settings["daemon"]:
         daemon.program(layout, settings)  # before anything runs: the likeliest thing to be missing

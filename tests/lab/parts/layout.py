@@ -19,7 +19,7 @@ class LabError(Exception):
 class Layout:
     def __init__(self, folder):
         self.dir = os.path.abspath(folder)
-        for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules"):
+        for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules", "sys"):
             setattr(self, name, os.path.join(self.dir, name))
         self.env = os.path.join(self.dir, "env")
         self.settings = os.path.join(self.etc, "lab.json")

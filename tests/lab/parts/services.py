@@ -51,11 +51,12 @@ def write_accounts(layout):
         write(os.path.join(layout.etc, name), text, 0o644)
 
 
-def with_accounts(layout, command):
-    """@command with the lab's accounts in its own mount namespace, under the same pid."""
-    script = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && shift && exec "$@"')
+def with_accounts(layout, command, own_sys=False):
+    """@command with the lab's accounts, and its /sys, in its own mount namespace, under the same pid."""
+    script = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && '
+              '{ [ -z "$2" ] || mount --bind "$2" /sys; } && shift 2 && exec "$@"')
     return [need("unshare", "util-linux"), "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh",
-            layout.etc, *command]
+            layout.etc, layout.sys if own_sys else "", *command]
 
 
 # the bus
@@ -88,12 +89,28 @@ def _policy(build, user):
     return text
 
 
+# Services of a machine that facts come from; tests stand in for them.
+NEIGHBOURS = ("org.freedesktop.hostname1", "org.freedesktop.NetworkManager", "org.freedesktop.ModemManager1",
+              "org.freedesktop.sssd.infopipe")
+
+
+def _neighbours_policy():
+    """Who runs the lab may be those services, and everybody may call them, as their own policies say."""
+    own = "".join(f'<allow own="{name}"/>' for name in NEIGHBOURS)
+    send = "".join(f'<allow send_destination="{name}"/>' for name in NEIGHBOURS)
+    return ('<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN" '
+            '"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">\n'
+            f'<busconfig><policy user="{os.getuid()}">{own}</policy>'
+            f'<policy context="default">{send}</policy></busconfig>\n')
+
+
 def start_bus(layout, records, build, user, own_accounts):
     folder(layout.bus, 0o711)
     folder(os.path.join(layout.bus, "system.d"), 0o755)
     config = os.path.join(layout.bus, "system.conf")
     write(config, _bus_config(layout), 0o644)
     write(os.path.join(layout.bus, "system.d", "org.scepter1.conf"), _policy(build, user), 0o644)
+    write(os.path.join(layout.bus, "system.d", "neighbours.conf"), _neighbours_policy(), 0o644)
     if os.path.lexists(layout.bus_socket):
         os.unlink(layout.bus_socket)
     read_end, write_end = os.pipe()
