@@ -52,6 +52,7 @@ static enum err read_file(const char *path, uid_t own, struct facts_file *ret, s
 {
         CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
         CLEANUP(free_p) uint8_t *text = NULL;
+        struct error wrong = {0};
         size_t len = 0;
         struct stat st;
         ssize_t n = 0;
@@ -62,10 +63,8 @@ static enum err read_file(const char *path, uid_t own, struct facts_file *ret, s
                 return error_set(e, ERR_NOT_FOUND, "it does not exist");
         }
         if (fd < 0 || fstat(fd, &st) < 0) {
-                if (errno == ELOOP)
-                        (void)error_set(e, ERR_FILE_REFUSED, "it is a symbolic link");
-                else
-                        (void)errno_error(e, errno, "it could not be opened");
+                (void)error_set(e, ERR_FILE_REFUSED, "it could not be opened: %s",
+                                errno == ELOOP ? "it is a symbolic link" : strerror(errno));
                 if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
                         ret->edited = st.st_ctim;
                 return ERR_FILE_REFUSED;
@@ -83,8 +82,10 @@ static enum err read_file(const char *path, uid_t own, struct facts_file *ret, s
                 return errno_error(e, errno, "it could not be read");
         if (len > FACTS_FILE_MAX)
                 return error_set(e, ERR_FILE_REFUSED, "it is larger than %d octets", FACTS_FILE_MAX);
-        r = ini_read("its text", (struct view){text, len}, take, ret, e);
-        return r == ERR_CONFIG || r == ERR_PROFILE || r == ERR_TOO_LARGE ? ERR_FILE_REFUSED : r;
+        r = ini_read("its text", (struct view){text, len}, take, ret, &wrong);
+        if (r == ERR_CONFIG || r == ERR_PROFILE || r == ERR_TOO_LARGE)
+                return error_set(e, ERR_FILE_REFUSED, "%s", wrong.message);
+        return r ? error_copy(e, &wrong) : ERR_OK;
 }
 
 void facts_file_read(const char *path, uid_t own, struct facts_file *ret)

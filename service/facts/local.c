@@ -62,10 +62,8 @@ static enum err read_value(int dirfd, const char *path, char **ret, struct error
                 return error_set(e, ERR_NOT_FOUND, "it does not exist");
         if (n < 0 && errno == EACCES)
                 return error_set(e, ERR_NOT_FOUND, "only root may read it");
-        if (n < 0) {
-                (void)errno_error(e, errno, "it could not be read");
-                return ERR_NOT_FOUND;
-        }
+        if (n < 0)
+                return error_set(e, ERR_NOT_FOUND, "it could not be read: %s", strerror(errno));
         text[n] = 0; /* what the device tree has ends in a NUL of its own */
         return copy(text, ret, e);
 }
