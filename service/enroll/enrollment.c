@@ -278,6 +278,10 @@ static void gathered(void *ctx, struct fact_values *values)
 /* The values of the profile's variables, before the plan is made of them. */
 static void after_read(struct enrollment *en)
 {
+        if (!en->result && !en->needed) {
+                gathered(en, NULL);
+                return;
+        }
         if (!en->result)
                 en->result =
                         facts_gather(en->d, en->owner, en->needed, gathered, en, &en->gather, &en->error);

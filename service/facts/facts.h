@@ -27,8 +27,9 @@ MUST_CHECK enum err facts_gather(struct daemon *d, uid_t owner, uint32_t needed,
 void facts_gather_cancel(struct facts_gather *gather);
 
 /*
- * A seam for the expansion; borrows @values. A fact without a value is ERR_NOT_FOUND and tells whom was asked
- * and what to do, one whose source does not answer now keeps that source's code. Any thread.
+ * A seam for the expansion; borrows @values, which may be NULL: none were needed. A fact without a value is
+ * ERR_NOT_FOUND and tells whom was asked and what to do, one whose source does not answer now keeps that
+ * source's code. Any thread.
  */
 struct facts facts_of(struct fact_values *values);
 /* Takes NULL. */

@@ -71,9 +71,9 @@ static enum err get(void *ctx, enum fact fact, char **ret, struct error *e)
 {
         const struct fact_values *values = ctx;
 
-        if (values->why[fact])
+        if (values && values->why[fact])
                 return error_copy(e, values->why[fact]);
-        if (!values->value[fact])
+        if (!values || !values->value[fact])
                 return error_set(e, ERR_NOT_FOUND, "nobody was asked for it");
         *ret = strdup(values->value[fact]);
         return *ret ? ERR_OK : error_no_memory(e);

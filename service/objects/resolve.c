@@ -175,7 +175,8 @@ static enum err within_limit(const struct daemon *d, const struct bus_call *call
                 n += bus_call_uid(other->later.call) == bus_call_uid(call);
         if (bus_call_is_root(call) || n < RESOLVING_PER_USER)
                 return ERR_OK;
-        return error_set(e, ERR_LIMIT, "A user has at most %d profiles resolved at once", RESOLVING_PER_USER);
+        (void)error_set(e, ERR_LIMIT, "A user has at most %d profiles resolved at once", RESOLVING_PER_USER);
+        return error_remedy(e, ERR_LIMIT, "Wait for the others to be answered, then try again.");
 }
 
 enum err profile_resolve(void *object, struct bus_call *call, struct error *e)

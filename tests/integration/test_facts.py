@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import re
+import select
 import subprocess
 
 import pytest
@@ -483,6 +484,23 @@ def test_who_may_resolve(machine):
     missing_call = tuple(part.replace(own, "0" * 32) for part in call)
     hidden, absent = machine.run(*call, user=bob), machine.run(*missing_call, user=bob)
     assert hidden.returncode and hidden.stderr.replace(own, "X") == absent.stderr.replace("0" * 32, "X")
+
+
+def test_how_many_at_once(lab):
+    """Each asks other services, so a user has four of them; the fifth is told at once."""
+    lab.add("many", type="user", subject="CN={{SerialNumber}}", san="")
+    alice = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", labs.BUILD / "bin/scepter")
+    with neighbours.hostname(lab, serial="ret = 'PF3ABCDE'") as hostnamed:
+        with hostnamed.silent():
+            asking = [subprocess.Popen([*alice, "profile", "show", "many", "--resolve", "--json"], env=lab.env,
+                                       stdout=subprocess.PIPE, text=True) for _ in range(5)]
+            ends = select.poll()
+            for process in asking:
+                ends.register(os.pidfd_open(process.pid), select.POLLIN)
+            assert len(ends.poll(60000)) == 1
+        answers = [json.loads(process.communicate(timeout=60)[0]) for process in asking]
+    refused = [answer["error"]["name"] for answer in answers if "error" in answer]
+    assert refused == ["LimitExceeded"], answers
 
 
 def test_certificate(machine):
