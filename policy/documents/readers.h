@@ -28,6 +28,9 @@ void xml_free_p(xmlDoc **doc);
 /* First child element @name; @ns NULL: in any namespace, "": in none. NULL: there is none. Likewise the next
  * one. */
 xmlNode *xml_child(const xmlNode *parent, const char *name, const char *ns);
+/* The same where there may be one alone: ERR_DOCUMENT with the path of the second. *ret: NULL for none. */
+MUST_CHECK enum err xml_only_child(const xmlNode *parent, const char *name, const char *ns,
+                                   const xmlNode **ret, struct error *e);
 xmlNode *xml_next_element(const xmlNode *after);
 xmlNode *xml_first_element(const xmlNode *parent);
 bool xml_is(const xmlNode *node, const char *name, const char *ns);

@@ -72,9 +72,6 @@ static enum err put(struct request *q, const xmlNode *node, const char *key, con
 
         if (!*value)
                 return ERR_OK;
-        if (settings_get(&q->command->settings, key) && strcmp(key, "Subject.AlternativeName") != 0 &&
-            strcmp(key, "Subject.ExtendedKeyUsage") != 0)
-                return xml_refuse(node, e, "it is there twice");
         r = profile_check_setting(key, value, 0, e);
         if (r == ERR_OK)
                 r = settings_add(&q->command->settings, key, value, 0, e);
@@ -236,16 +233,12 @@ static enum err take_urls(struct request *q, const xmlNode *node, const char *ke
 static enum err take_validity(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
         (void)key;
-        if (q->validity)
-                return xml_refuse(node, e, "it is there twice");
         return element_text(node, 16, &q->validity, e);
 }
 
 static enum err take_validity_unit(struct request *q, const xmlNode *node, const char *key, struct error *e)
 {
         (void)key;
-        if (q->validity_unit)
-                return xml_refuse(node, e, "it is there twice");
         return element_text(node, 16, &q->validity_unit, e);
 }
 
@@ -253,9 +246,11 @@ static enum err take_extended_key_usage(struct request *q, const xmlNode *node, 
                                         struct error *e)
 {
         for (const xmlNode *map = xml_first_element(node); map; map = xml_next_element(map)) {
-                const xmlNode *oid = xml_child(map, "EKUOID", CONFIGURATION_NS);
-                enum err r;
+                const xmlNode *oid;
+                enum err r = xml_only_child(map, "EKUOID", CONFIGURATION_NS, &oid, e);
 
+                if (r)
+                        return r;
                 if (!oid)
                         return xml_refuse(map, e, "the element EKUOID is missing");
                 r = take_text(q, oid, key, e);
@@ -307,6 +302,8 @@ static const struct element {
 static enum err take_elements(struct request *q, const xmlNode *parent, const char *ns,
                               const struct element *table, size_t n, struct error *e)
 {
+        uint32_t seen = 0;
+
         for (const xmlNode *node = xml_first_element(parent); node; node = xml_next_element(node)) {
                 const struct element *found = NULL;
                 enum err r;
@@ -314,6 +311,9 @@ static enum err take_elements(struct request *q, const xmlNode *parent, const ch
                 for (size_t i = 0; i < n; i++)
                         if (xml_is(node, table[i].name, ns))
                                 found = &table[i];
+                if (found && (seen & UINT32_C(1) << (found - table)))
+                        return xml_refuse(node, e, "it is there twice");
+                seen |= found ? UINT32_C(1) << (found - table) : 0;
                 r = found ? found->take(q, node, found->key, e)
                           : note(q, node, "is not known and was set aside", e);
                 if (r)
@@ -358,8 +358,6 @@ static enum err take_token(struct request *q, const xmlNode *node, const char *k
         enum err r;
 
         (void)key;
-        if (s->len)
-                return xml_refuse(node, e, "it is there twice");
         r = xml_secret(node, COMMAND_CHALLENGE_MAX, s, e);
         if (r || !s->len)
                 return r;
@@ -400,12 +398,15 @@ static enum err add_alternative_name(struct request *q, const xmlNode *node, str
 static enum err take_alternative_names(struct request *q, const xmlNode *node, const char *key,
                                        struct error *e)
 {
-        const xmlNode *sans = xml_child(node, "SANs", "");
+        const xmlNode *sans;
+        enum err r = xml_only_child(node, "SANs", "", &sans, e);
 
         (void)key;
+        if (r)
+                return r;
         for (const xmlNode *san = sans ? xml_first_element(sans) : NULL; san; san = xml_next_element(san)) {
-                enum err r = xml_is(san, "SAN", "") ? add_alternative_name(q, san, e)
-                                                    : note(q, san, "is not known and was set aside", e);
+                r = xml_is(san, "SAN", "") ? add_alternative_name(q, san, e)
+                                           : note(q, san, "is not known and was set aside", e);
 
                 if (r)
                         return r;
@@ -496,8 +497,11 @@ enum err request_read(struct view text, const struct enroll_name *name, struct c
                 return xml_refuse(
                         root, e, "it is '%.60s' in the namespace '%.200s' and not CertificateRequest in none",
                         (const char *)root->name, xml_namespace(root));
-        document = xml_child(root, "ConfigurationParametersDocument", "");
-        request = xml_child(root, "RequestParameters", "");
+        r = xml_only_child(root, "ConfigurationParametersDocument", "", &document, e);
+        if (r == ERR_OK)
+                r = xml_only_child(root, "RequestParameters", "", &request, e);
+        if (r)
+                return r;
         if (!document || !request)
                 return xml_refuse(root, e, "the element %s is missing",
                                   document ? "RequestParameters" : "ConfigurationParametersDocument");

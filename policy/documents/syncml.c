@@ -26,8 +26,11 @@ static enum command_verb verb_of(const char *name)
 /* The text of the child @name, or "". */
 static enum err child_text(const xmlNode *parent, const char *name, size_t max, char **ret, struct error *e)
 {
-        const xmlNode *child = parent ? xml_child(parent, name, NULL) : NULL;
+        const xmlNode *child = NULL;
+        enum err r = parent ? xml_only_child(parent, name, NULL, &child, e) : ERR_OK;
 
+        if (r)
+                return r;
         if (child)
                 return xml_text(child, max, ret, e);
         *ret = strdup("");
@@ -36,9 +39,10 @@ static enum err child_text(const xmlNode *parent, const char *name, size_t max, 
 
 static enum err location_text(const xmlNode *parent, const char *name, char **ret, struct error *e)
 {
-        const xmlNode *place = xml_child(parent, name, SYNCML_NS);
+        const xmlNode *place;
+        enum err r = xml_only_child(parent, name, SYNCML_NS, &place, e);
 
-        return child_text(place, "LocURI", COMMAND_LOCATION_MAX, ret, e);
+        return r ? r : child_text(place, "LocURI", COMMAND_LOCATION_MAX, ret, e);
 }
 
 static void enroll_name_done(struct enroll_name *n)
@@ -186,13 +190,14 @@ static enum err read_item(const xmlNode *element, const xmlNode *item, enum comm
 {
         CLEANUP(command_done) struct command c = {.verb = verb, .name = strdup((const char *)element->name)};
         const xmlNode *holder = item ? item : element;
-        const xmlNode *data = xml_child(holder, "Data", SYNCML_NS);
-        const xmlNode *meta = xml_child(holder, "Meta", SYNCML_NS);
+        const xmlNode *data, *meta;
         CLEANUP(location_done) struct location location = {0};
-        enum err r;
+        enum err r = c.name ? xml_only_child(holder, "Data", SYNCML_NS, &data, e) : error_no_memory(e);
 
-        if (!c.name)
-                return error_no_memory(e);
+        if (r == ERR_OK)
+                r = xml_only_child(holder, "Meta", SYNCML_NS, &meta, e);
+        if (r)
+                return r;
         if (strlen(c.name) > COMMAND_TEXT_MAX)
                 return xml_refuse(element->parent, e, "it holds a command with a name that is too long");
         if (!meta)
@@ -299,8 +304,11 @@ enum err syncml_read(struct view doc, struct commands *ret, struct error *e)
         if (!xml_is(root, "SyncML", SYNCML_NS))
                 return xml_refuse(root, e, "it is in the namespace '%.120s' and not in %s",
                                   xml_namespace(root), SYNCML_NS);
-        header = xml_child(root, "SyncHdr", SYNCML_NS);
-        body = xml_child(root, "SyncBody", SYNCML_NS);
+        r = xml_only_child(root, "SyncHdr", SYNCML_NS, &header, e);
+        if (r == ERR_OK)
+                r = xml_only_child(root, "SyncBody", SYNCML_NS, &body, e);
+        if (r)
+                return r;
         if (!header || !body)
                 return xml_refuse(root, e, "the element %s is missing", header ? "SyncBody" : "SyncHdr");
         r = read_header(header, ret, e);

@@ -145,6 +145,19 @@ xmlNode *xml_child(const xmlNode *parent, const char *name, const char *ns)
         return NULL;
 }
 
+enum err xml_only_child(const xmlNode *parent, const char *name, const char *ns, const xmlNode **ret,
+                        struct error *e)
+{
+        const xmlNode *found = xml_child(parent, name, ns);
+
+        for (const xmlNode *node = found ? xml_next_element(found) : NULL; node;
+             node = xml_next_element(node))
+                if (xml_is(node, name, ns))
+                        return xml_refuse(node, e, "it is there twice");
+        *ret = found;
+        return ERR_OK;
+}
+
 void xml_path(const xmlNode *node, char *ret, size_t size)
 {
         const xmlNode *way[DOCUMENT_DEPTH_MAX + 2];

@@ -289,6 +289,107 @@ static void refusals(void **state)
         free(text);
 }
 
+/*
+ * Facts §6.4, row by row: @element of the sample twice, and without its text. "" stands for a text that may
+ * be missing, with what the profile says then.
+ */
+static void rows_of_the_request(void **state)
+{
+        static const struct {
+                const char *row, *element; /* as it stands in the sample, with its end tag */
+                const char *says;          /* without it; NULL: nothing is wrong then */
+                const char *key, *value;   /* and what the settings hold */
+        } cases[] = {
+#define LEVEL2(name, text) "&lt;" name "&gt;" text "&lt;/" name "&gt;"
+#define LEVEL3(name, text) "&amp;lt;" name "&amp;gt;" text "&amp;lt;/" name "&amp;gt;"
+                {"6.4 ExpirationThreshold", LEVEL3("ExpirationThreshold", "20"), NULL, "Renewal.Threshold",
+                 NULL},
+                {"6.4 RetryCount", LEVEL3("RetryCount", "3"), NULL, "Renewal.RetryCount", NULL},
+                {"6.4 RetryDelay", LEVEL3("RetryDelay", "1"), NULL, "Renewal.RetryDelay", NULL},
+                {"6.4 KeyStorageProviderSetting", LEVEL3("KeyStorageProviderSetting", "0"), NULL,
+                 "Key.Protection", NULL},
+                {"6.4 KeyUsage", LEVEL3("KeyUsage", "160"), "KeyUsage is missing", NULL, NULL},
+                {"6.4 KeyLength", LEVEL3("KeyLength", "2048"), "KeyLength is missing", NULL, NULL},
+                {"6.4 HashAlgorithms/HashAlgorithm",
+                 LEVEL3("HashAlgorithms", LEVEL3("HashAlgorithm", "SHA-1") LEVEL3("HashAlgorithm", "SHA-2")),
+                 NULL, "Subject.Hash", NULL},
+                {"6.4 CAThumbprint", LEVEL3("CAThumbprint", "B846E6CE23DDA30B843EE765FD5AB3D815EAEB87"), NULL,
+                 "Server.CaThumbprint", NULL},
+                {"6.4 ValidityPeriod", LEVEL3("ValidityPeriod", "2"), NULL, "Subject.Validity", NULL},
+                {"6.4 ValidityPeriodUnit", LEVEL3("ValidityPeriodUnit", "Years"), NULL, "Subject.Validity",
+                 "2 Days"},
+                {"6.4 SubjectName", LEVEL2("SubjectName", "CN=name"), "SubjectName is missing", NULL, NULL},
+                {"6.4 Issuers", LEVEL2("Issuers", "CN=FourthCoffee CA; DC=fourthcoffee; DC=local"), NULL,
+                 "Document.Issuers", NULL},
+                {"6.4 CertificateRequestToken",
+                 LEVEL2("CertificateRequestToken",
+                        "PENlcnRFbnJvbGxDaGFsbGVuZ2U+c2FtcGxlPC9DZXJ0RW5yb2xsQ2hhbGxlbmdlPg=="),
+                 NULL, "Server.Challenge", "ask"},
+        };
+        char *text = load("intune.syncml");
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                char *again = malloc(2 * strlen(cases[i].element) + 1), *twice, *without;
+                struct error e = {0};
+                struct commands c = {0};
+                const char *got;
+
+                sprintf(again, "%s%s", cases[i].element, cases[i].element);
+                twice = replaced(text, cases[i].element, again);
+                without = replaced(text, cases[i].element, "");
+                if (problem_of(twice, &e) != ERR_DOCUMENT || !strstr(e.message, "twice") ||
+                    !strstr(e.message, "Parameters/"))
+                        fail_msg("%s, twice: %s", cases[i].row, e.message);
+                e = (struct error){0};
+                if (cases[i].says) {
+                        if (problem_of(without, &e) != ERR_DOCUMENT || !strstr(e.message, cases[i].says))
+                                fail_msg("%s, missing: %s", cases[i].row, e.message);
+                } else {
+                        expect_ok(document_read(DOCUMENT_SYNCML, str_view(without), &c, &e));
+                        if (c.items[5].kind != COMMAND_ENROLL)
+                                fail_msg("%s: %s", cases[i].row, c.items[5].problem->message);
+                        got = settings_get(&c.items[5].settings, cases[i].key);
+                        if (!got != !cases[i].value || (got && strcmp(got, cases[i].value) != 0))
+                                fail_msg("%s, missing: %s", cases[i].row, got ? got : "(none)");
+                        commands_done(&c);
+                }
+                free(again);
+                free(twice);
+                free(without);
+        }
+        free(text);
+}
+
+/* An element that may stand once and stands twice is refused with its path, on every level. */
+static void duplicates(void **state)
+{
+        static const struct {
+                const char *from, *to, *path;
+        } cases[] = {
+                {"<SyncBody>", "<SyncBody></SyncBody><SyncBody>", "SyncML/SyncBody"},
+                {"<SyncHdr>", "<SyncHdr></SyncHdr><SyncHdr>", "SyncML/SyncHdr"},
+                {"<CmdID>5</CmdID>", "<CmdID>5</CmdID><CmdID>6</CmdID>", "SyncBody/Add/CmdID"},
+                {"<Data>28800</Data>", "<Data>1</Data><Data>2</Data>", "Replace/Item/Data"},
+                {"&lt;RequestParameters&gt;", "&lt;RequestParameters/&gt;&lt;RequestParameters&gt;",
+                 "CertificateRequest/RequestParameters"},
+                {"&lt;SANs&gt;", "&lt;SANs/&gt;&lt;SANs&gt;", "SubjectAlternativeName/SANs"},
+        };
+        char *text = load("intune.syncml");
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                char *doc = replaced(text, cases[i].from, cases[i].to);
+                struct error e = {0};
+
+                if (problem_of(doc, &e) != ERR_DOCUMENT || !strstr(e.message, cases[i].path) ||
+                    !strstr(e.message, "twice"))
+                        fail_msg("%s: %s", cases[i].path, e.message);
+                free(doc);
+        }
+        free(text);
+}
+
 /* Unknown elements are told, not fatal. */
 static void unknown_elements(void **state)
 {
@@ -489,7 +590,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(intune),           cmocka_unit_test(template),
                 cmocka_unit_test(variations),       cmocka_unit_test(refusals),
-                cmocka_unit_test(unknown_elements), cmocka_unit_test(structure),
+                cmocka_unit_test(unknown_elements), cmocka_unit_test(rows_of_the_request),
+                cmocka_unit_test(duplicates),       cmocka_unit_test(structure),
                 cmocka_unit_test(truncated),        cmocka_unit_test(ini),
                 cmocka_unit_test(ini_refusals),
         };
