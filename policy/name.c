@@ -139,10 +139,22 @@ static const char *instead_of_key(const struct cursor *c, const char *start)
         return "here must stand a key and '='";
 }
 
+/* The OID of a key of the table or of a dotted one; NULL: neither. Borrowed. */
+static const char *oid_of_key(const char *key)
+{
+        const char *oid = NULL;
+
+        for (size_t i = 0; !oid && i < N_ELEMENTS(attributes); i++)
+                if (attributes[i].key && strcasecmp(attributes[i].key, key) == 0)
+                        oid = attributes[i].oid;
+        if (!oid)
+                oid = strncasecmp(key, "OID.", 4) == 0 ? key + 4 : key;
+        return attribute_by_oid(oid) || oid_valid(oid) ? oid : NULL;
+}
+
 static enum err parse_key(struct cursor *c, struct ava *a, struct error *e)
 {
-        const char *start = c->p, *end;
-        const char *oid = NULL;
+        const char *start = c->p, *end, *oid;
 
         c->p += strcspn(c->p, "=,;+\"#");
         if (*c->p != '=')
@@ -153,12 +165,8 @@ static enum err parse_key(struct cursor *c, struct ava *a, struct error *e)
         a->key = strndup(start, (size_t)(end - start));
         if (!a->key)
                 return error_no_memory(e);
-        for (size_t i = 0; !oid && i < N_ELEMENTS(attributes); i++)
-                if (attributes[i].key && strcasecmp(attributes[i].key, a->key) == 0)
-                        oid = attributes[i].oid;
+        oid = oid_of_key(a->key);
         if (!oid)
-                oid = strncasecmp(a->key, "OID.", 4) == 0 ? a->key + 4 : a->key;
-        if (!attribute_by_oid(oid) && !oid_valid(oid))
                 return refuse_at(
                         c, start,
                         end == start ? "the key is missing" : "this key is not known; use a dotted OID", e);
@@ -228,11 +236,41 @@ static enum err parse_plain(struct cursor *c, struct ava *a, struct error *e)
         return a->value ? ERR_OK : error_no_memory(e);
 }
 
+/* {{…}} alone between separators. */
+static bool stands_whole(const char *p, size_t *ret_len)
+{
+        const char *end = strncmp(p, "{{", 2) == 0 ? strstr(p, "}}") : NULL;
+
+        if (!end)
+                return false;
+        *ret_len = (size_t)(end - p) + 2;
+        for (end += 2; blank(*end); end++)
+                ;
+        return !*end || *end == ',' || *end == ';';
+}
+
+static enum err parse_whole(struct cursor *c, struct ava *a, size_t len, struct error *e)
+{
+        if (a->joined)
+                return refuse_at(c, c->p, "a whole name cannot be part of an RDN", e);
+        a->whole = true;
+        a->key = strdup("");
+        a->oid = strdup("");
+        a->value = strndup(c->p, len);
+        c->p += len;
+        skip_blanks(c);
+        return a->key && a->oid && a->value ? ERR_OK : error_no_memory(e);
+}
+
 static enum err parse_ava(struct cursor *c, struct ava *a, struct error *e)
 {
         const char *value;
-        enum err r = parse_key(c, a, e);
+        size_t len;
+        enum err r;
 
+        if (stands_whole(c->p, &len))
+                return parse_whole(c, a, len, e);
+        r = parse_key(c, a, e);
         if (r)
                 return r;
         skip_blanks(c);
@@ -262,6 +300,38 @@ static enum err append(struct name *n, struct ava *a, struct error *e)
         n->avas = avas;
         n->avas[n->count++] = *a;
         *a = (struct ava){0};
+        return ERR_OK;
+}
+
+enum err name_append(struct name *n, const char *key, const char *value, bool joined, struct error *e)
+{
+        const char *oid = oid_of_key(key);
+        CLEANUP(ava_done)
+        struct ava a = {
+                .key = strdup(key), .value = strdup(value), .oid = strdup(oid ? oid : ""), .joined = joined};
+
+        if (!oid)
+                return error_set(e, ERR_PROFILE, "The key '%.60s' of a name is not known", key);
+        return a.key && a.value && a.oid ? append(n, &a, e) : error_no_memory(e);
+}
+
+enum err name_splice(struct name *n, size_t at, struct name *with, struct error *e)
+{
+        CLEANUP(name_done) struct name out = {0};
+        enum err r = ERR_OK;
+
+        for (size_t i = 0; !r && i < at; i++)
+                r = append(&out, &n->avas[i], e);
+        for (size_t i = 0; !r && i < with->count; i++)
+                r = append(&out, &with->avas[i], e);
+        for (size_t i = at + 1; !r && i < n->count; i++)
+                r = append(&out, &n->avas[i], e);
+        if (r)
+                return r;
+        name_done(n);
+        name_done(with);
+        *n = out;
+        out = (struct name){0};
         return ERR_OK;
 }
 
@@ -346,6 +416,8 @@ static enum err ava_type(const struct ava *a, int *ret, struct error *e)
         size_t max = attribute && attribute->max ? attribute->max : 1024;
         size_t length = characters(a->value, a->value + strlen(a->value));
 
+        if (a->whole)
+                return error_set(e, ERR_FAILED, "%s has no value yet", a->value);
         /* CertStrToName makes an OCTET STRING, which OpenSSL neither writes into a name nor reads from one */
         if (a->hex)
                 return error_set(e, ERR_UNSUPPORTED,

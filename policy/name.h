@@ -20,6 +20,9 @@ struct ava {
         struct bytes octets;
         bool hex;    /* the value is octets, to become an OCTET STRING */
         bool joined; /* belongs to the RDN of the one before it (+) */
+        /* One variable where a key would stand: its value is a sequence of RDNs, which name_expand() puts in
+         * this place. key and oid are "". */
+        bool whole;
 };
 
 struct name {
@@ -27,9 +30,15 @@ struct name {
         size_t count;
 };
 
-/* ERR_PROFILE names the character (counted from 1) that does not fit. *ret: name_done(). */
+/* ERR_PROFILE names the character (counted from 1) that does not fit. A variable may stand for a whole
+ * sequence of RDNs; which may is not judged here. *ret: name_done(). */
 MUST_CHECK enum err name_parse(const char *text, struct name *ret, struct error *e);
 void name_done(struct name *n);
+/* Appends key and value, as they are. ERR_PROFILE: the key is not known. */
+MUST_CHECK enum err name_append(struct name *n, const char *key, const char *value, bool joined,
+                                struct error *e);
+/* Puts the parts of @with, which is empty then, in the place of part @at. */
+MUST_CHECK enum err name_splice(struct name *n, size_t at, struct name *with, struct error *e);
 /*
  * DER of X509_NAME: PrintableString where the value allows it, else UTF8String; E IA5String; DC IA5String
  * where the value allows it, else UTF8String; C two PrintableString letters. ERR_UNSUPPORTED for #hex, whose

@@ -184,6 +184,8 @@ static enum err check_subject(const struct name *name, struct error *e)
                 CLEANUP(bytes_done) struct bytes der = {0};
 
                 r = variables_check(name->avas[i].value, VARIABLES_IN_SUBJECT, e);
+                if (r == ERR_OK)
+                        r = name_check_whole(&name->avas[i], e);
                 if (r == ERR_OK && !strstr(name->avas[i].value, "{{"))
                         r = name_der(&one, &der, e);
         }

@@ -145,8 +145,11 @@ static enum err check_directory_name(const char *value, struct error *e)
 
         if (r == ERR_OK)
                 r = name_parse(value, &name, e);
-        for (size_t i = 0; r == ERR_OK && i < name.count; i++)
+        for (size_t i = 0; r == ERR_OK && i < name.count; i++) {
                 r = variables_check(name.avas[i].value, VARIABLES_IN_SUBJECT, e);
+                if (r == ERR_OK)
+                        r = name_check_whole(&name.avas[i], e);
+        }
         return r;
 }
 

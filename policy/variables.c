@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/parse.h"
+#include "policy/ldap-name.h"
 #include "policy/profile.h"
 
 /* Intune's lists of 2019 and later, user and device together. */
@@ -212,16 +213,55 @@ enum err variables_expand(const char *text, enum variables_place place, const st
         return text_finish(&out, ret, e);
 }
 
+static bool is_name(const char *text)
+{
+        struct piece piece;
+        const char *next;
+
+        return variables_alone(text) &&
+               next_piece(text, text, VARIABLES_IN_SUBJECT, &piece, &next, NULL) == ERR_OK &&
+               piece.fact == FACT_DISTINGUISHED_NAME;
+}
+
+enum err name_check_whole(const struct ava *a, struct error *e)
+{
+        if (!a->whole || is_name(a->value))
+                return ERR_OK;
+        return error_set(e, ERR_PROFILE,
+                         "%s is one value and no whole name: write a key before it, such as CN=%s", a->value,
+                         a->value);
+}
+
+/* The directory's name of a user, as the parts it has. */
+static enum err expand_whole(struct name *n, size_t at, const char *value, struct error *e)
+{
+        CLEANUP(name_done) struct name parts = {0};
+        enum err r = name_check_whole(&n->avas[at], e);
+
+        if (r == ERR_OK)
+                r = name_parse_ldap(value, &parts, e);
+
+        return r ? r : name_splice(n, at, &parts, e);
+}
+
 enum err name_expand(struct name *n, const struct facts *facts, struct error *e)
 {
         for (size_t i = 0; i < n->count; i++) {
-                char *value;
+                CLEANUP(free_p) char *value = NULL;
+                size_t before = n->count;
                 enum err r = variables_expand(n->avas[i].value, VARIABLES_IN_SUBJECT, facts, &value, e);
 
                 if (r)
-                        return error_context(e, r, "%s", n->avas[i].key);
+                        return *n->avas[i].key ? error_context(e, r, "%s", n->avas[i].key) : r;
+                if (n->avas[i].whole) {
+                        r = expand_whole(n, i, value, e);
+                        if (r)
+                                return r;
+                        i += n->count - before; /* what came in is no text with variables */
+                        continue;
+                }
                 free(n->avas[i].value);
-                n->avas[i].value = value;
+                n->avas[i].value = STEAL(value);
         }
         return ERR_OK;
 }

@@ -36,5 +36,8 @@ bool variables_alone(const char *text);
 /* *ret: free(). ERR_VARIABLE names the variable without a value. */
 MUST_CHECK enum err variables_expand(const char *text, enum variables_place place, const struct facts *facts,
                                      char **ret, struct error *e);
+/* ERR_PROFILE where another variable than {{OnPrem_Distinguished_Name}} stands for a whole sequence of RDNs.
+ */
+MUST_CHECK enum err name_check_whole(const struct ava *a, struct error *e);
 /* Every value of the name, in place. */
 MUST_CHECK enum err name_expand(struct name *n, const struct facts *facts, struct error *e);

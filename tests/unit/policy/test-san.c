@@ -174,7 +174,7 @@ static void refuses(void **state)
                 {"dirname:C=usa", ERR_PROFILE, true},
                 {"dirname:XX=a", ERR_PROFILE, true},
                 {"dirname:{{DistinguishedName}}", ERR_PROFILE, true},
-                {"dirname:{{OnPrem_Distinguished_Name}}", ERR_PROFILE, true},
+                {"dirname:{{UserName}}", ERR_PROFILE, true},
                 {"dirname:CN={{Nonsense}}", ERR_PROFILE, true},
                 {"dirname:CN={{OnPremisesSecurityIdentifier}}", ERR_PROFILE, true},
                 {"dirname:CN=#0401", ERR_UNSUPPORTED, true},
