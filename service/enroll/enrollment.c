@@ -233,11 +233,29 @@ static struct enrollment *find_beginning(const struct daemon *d, const char *pro
         return NULL;
 }
 
+static void after_begin(struct enrollment *en);
+
+/* A document that names Issuers looks among what is here first. */
+static void begin(struct enrollment *en)
+{
+        if (en->stored.issuers && (!en->certificate || en->adopting))
+                en->result = adopt_next(en, &en->error);
+        if (en->result)
+                after_begin(en);
+        else
+                enrollment_step(en, step_begin, after_begin);
+}
+
 static void after_begin(struct enrollment *en)
 {
-        struct waiter *waiters = STEAL(en->waiters);
+        struct waiter *waiters;
         struct error e = en->error;
 
+        if (!en->result && en->adopting && !en->unneeded) { /* not that one */
+                begin(en);
+                return;
+        }
+        waiters = STEAL(en->waiters);
         forget_beginning(en);
         forget_sources(en);
 
@@ -272,7 +290,7 @@ static void gathered(void *ctx, struct fact_values *values)
 
         en->gather = NULL;
         en->facts = values;
-        enrollment_step(en, step_begin, after_begin);
+        begin(en);
 }
 
 /* The values of the profile's variables, before the plan is made of them. */
@@ -297,6 +315,17 @@ static struct enrollment *enrollment_new(struct daemon *d)
         if (en)
                 en->d = d;
         return en;
+}
+
+enum err enrollment_new_record(struct enrollment *en, struct error *e)
+{
+        enum err r = store_new_id(en->id, e);
+
+        if (!r)
+                r = record_new(&en->record, e);
+        if (!r)
+                r = record_set_text(&en->record.activity, activity_name(ACTIVITY_IDLE), e);
+        return r ? r : record_set_text(&en->record.profile, en->profile, e);
 }
 
 enum err enrollment_start(struct daemon *d, struct enrollment_order *order, const struct enrollment_ops *ops,
@@ -325,13 +354,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 memcpy(en->id, existing->id, sizeof en->id);
                 r = store_record_read(d->store, en->id, &en->record, e);
         } else {
-                r = store_new_id(en->id, e);
-                if (!r)
-                        r = record_new(&en->record, e);
-                if (!r)
-                        r = record_set_text(&en->record.activity, activity_name(ACTIVITY_IDLE), e);
-                if (!r)
-                        r = record_set_text(&en->record.profile, order->profile, e);
+                r = enrollment_new_record(en, e);
         }
         if (!r)
                 r = wait_for_begin(en, ops, e);

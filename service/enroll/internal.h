@@ -28,6 +28,8 @@ struct enrollment {
         bool abandoned;
         bool if_needed; /* enrollment_order.if_needed; unneeded: that is how it was */
         bool unneeded;
+        bool adopting;            /* certificate is a candidate of adopt.c; */
+        uint64_t tried;           /* its order */
         void (*ended)(void *ctx); /* enrollment_end() */
         void *ended_ctx;
 
@@ -83,6 +85,14 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
 
 /* The commit had happened when the daemon stopped: the record follows it. install.c */
 enum err step_finish_install(struct enrollment *en, struct error *e);
+/* adopt.c: the next candidate, reserved, or else a record for a new certificate. Loop. */
+MUST_CHECK enum err adopt_next(struct enrollment *en, struct error *e);
+/* The candidate came from one of the profile's Issuers; and that it was taken. Threads of the pool. */
+MUST_CHECK enum err adopt_fits(struct enrollment *en, bool *ret, struct error *e);
+void adopt_tell(struct enrollment *en);
+/* enrollment.c: id and record of a certificate that does not exist yet. */
+MUST_CHECK enum err enrollment_new_record(struct enrollment *en, struct error *e);
+
 /* The anchor that was chosen, or, before that, those of the profile. steps.c */
 MUST_CHECK enum err resume_anchors(struct enrollment *en, struct error *e);
 

@@ -146,8 +146,12 @@ static enum err fix_plan(struct enrollment *en, const struct profile *profile, s
         const struct facts facts = facts_of(en->facts);
         const struct plan_input input = {profile, &facts, (enum policy_protection)en->d->config.protection,
                                          en->d->device_id};
-        enum err r = plan_make(&input, &en->plan, e);
+        enum err r;
 
+        if (en->have_plan) /* of a candidate that did not fit */
+                plan_done(&en->plan);
+        en->have_plan = false;
+        r = plan_make(&input, &en->plan, e);
         if (r)
                 return r;
         en->have_plan = true;
@@ -166,18 +170,21 @@ static enum err fix_plan(struct enrollment *en, const struct profile *profile, s
  * it. */
 static enum err keep_certificate(struct enrollment *en, bool *ret_kept, struct error *e)
 {
+        const bool wanted = en->if_needed || en->adopting;
         struct record *record = &en->record;
         struct plan old = {0};
         int64_t renew_at = 0;
         bool same;
         enum err r;
 
-        if (!en->if_needed || !record->current || record->not_after <= clock_now(&en->d->clock) ||
+        if (!wanted || !record->current || record->not_after <= clock_now(&en->d->clock) ||
             strcmp(record->activity, activity_name(ACTIVITY_IDLE)) != 0 ||
             plan_from_pairs(&record->plan, &old, NULL))
                 return ERR_OK;
         same = !plan_differs(&old, &en->plan);
         plan_done(&old);
+        if (same && en->adopting && adopt_fits(en, &same, NULL))
+                same = false; /* what cannot be read is not taken */
         if (!same)
                 return ERR_OK;
         r = renewal_date((int64_t)record->not_before, (int64_t)record->not_after, en->plan.threshold,
@@ -246,10 +253,10 @@ static enum err clear_error(struct record *record, struct error *e)
 enum err step_read(struct enrollment *en, struct error *e)
 {
         CLEANUP(stored_profile_done) struct stored_profile stored = {0};
-        enum err r = store_profile_read(en->d->store, en->record.profile, &stored, e);
+        enum err r = store_profile_read(en->d->store, en->profile, &stored, e);
 
         if (!r)
-                r = load_anchors(en, en->record.profile, e);
+                r = load_anchors(en, en->profile, e);
         if (!r)
                 r = profile_from_settings(&stored.settings, sk_X509_num(en->anchors) > 0, &en->stored, e);
         if (!r)
@@ -264,20 +271,26 @@ enum err step_read(struct enrollment *en, struct error *e)
 enum err step_begin(struct enrollment *en, struct error *e)
 {
         CLEANUP(secret_done) struct secret bundle = {0};
-        const char *id = en->record.profile;
-        enum err r = fill_record(en, &en->stored, e);
+        const char *id = en->profile;
+        enum err r = record_set_text(&en->record.profile, id, e);
 
+        if (!r)
+                r = fill_record(en, &en->stored, e);
         if (!r)
                 r = fix_plan(en, &en->stored, e);
         en->plan.deny_local = en->own_profile;
         if (!r)
                 r = keep_certificate(en, &en->unneeded, e);
+        if (!r && en->adopting && !en->unneeded)
+                return ERR_OK; /* nothing is written: another one is tried */
         if (!r) {
                 settings_done(&en->record.plan);
                 r = plan_to_pairs(&en->plan, &en->record.plan, e);
         }
         if (!r && en->unneeded) {
                 r = store_record_write(en->d->store, en->id, &en->record, e);
+                if (!r && en->adopting)
+                        adopt_tell(en);
                 return r ? r : store_file_remove(en->d->store, STORE_PROFILES, id, "challenge", e);
         }
         if (r)

@@ -395,3 +395,39 @@ def test_a_profile_removed_by_hand_is_delivered_anew(lab):
     text = messages.intune(lab, "byhand")
     assert apply(lab, text).codes[6] == 202
     assert done(lab, "byhand")["health"] == "valid"
+
+
+def issued_by(lab, name):
+    done_ = subprocess.run(["openssl", "x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in",
+                            lab.certificate(name) / "current/cert.pem"], capture_output=True, text=True, check=True)
+    return done_.stdout.strip().removeprefix("issuer=")
+
+
+def test_issuers_find_a_certificate_that_is_here(lab):
+    """A profile that was removed and comes again gets its certificate back, if the issuer is one it names."""
+    apply(lab, messages.intune(lab, "found"))
+    first = done(lab, "found")
+    issuer = issued_by(lab, "found").replace(",", "; ")
+    assert lab.scepter("profile", "remove", "found").returncode == 0
+    before = lab.ndes("issued")
+    named = messages.intune(lab, "found", challenge=False, version=2).replace(
+        "CN=FourthCoffee CA; DC=fourthcoffee; DC=local", issuer)
+    answer = apply(lab, named)
+    assert answer.codes[6] == 200, answer.reasons
+    assert lab.json("show", "found")["thumbprint"] == first["thumbprint"] and lab.ndes("issued") == before
+    assert "that is here already" in lab.scepter("events", "found").stdout
+    assert apply(lab, named).codes[6] == 418
+    # It is the profile's now: an edit that matters renews it under the same name.
+    assert lab.scepter("profile", "remove", "found").returncode == 0
+    other = messages.intune(lab, "found", version=3, SUBJECT="CN=pc9,O=Contoso").replace(
+        "CN=FourthCoffee CA; DC=fourthcoffee; DC=local", issuer)
+    assert apply(lab, other).codes[6] == 202  # another subject: not that one
+    certificates = [entry for entry in lab.json("list")["certificates"] if entry["name"] == "found"]
+    assert len(certificates) == 2
+
+
+def test_issuers_that_do_not_fit_find_nothing(lab):
+    apply(lab, messages.intune(lab, "notfound"))
+    done(lab, "notfound")
+    assert lab.scepter("profile", "remove", "notfound").returncode == 0
+    assert apply(lab, messages.intune(lab, "notfound")).codes[6] == 202  # FourthCoffee issued nothing here

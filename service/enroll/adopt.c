@@ -1,0 +1,79 @@
+/*
+ * A document that names Issuers looks for a certificate that is here already [facts §6.4]: one whose profile
+ * was removed, which nothing renews, and which is what the new profile asks for. It becomes that profile's,
+ * with its key, and nothing is requested.
+ */
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "events.h"
+#include "internal.h"
+#include "policy/issuers.h"
+
+static bool is_candidate(const struct enrollment *en, const struct certificate *c)
+{
+        const uint64_t now = clock_now(&en->d->clock);
+
+        return c->owner == en->owner && c->current && c->activity == ACTIVITY_IDLE && !c->enrollment &&
+               !c->leaving && c->not_after > now && c->renew_at > now &&
+               !model_find_profile(en->d->model, c->profile);
+}
+
+static void release(struct enrollment *en)
+{
+        if (en->certificate)
+                en->certificate->enrollment = NULL;
+        en->certificate = NULL;
+        en->adopting = false;
+}
+
+enum err adopt_next(struct enrollment *en, struct error *e)
+{
+        struct certificate *c;
+        enum err r;
+
+        release(en);
+        while ((c = model_next(en->d->model, en->tried))) {
+                en->tried = c->order;
+                if (!is_candidate(en, c))
+                        continue;
+                record_done_p(&en->record);
+                r = store_record_read(en->d->store, c->id, &en->record, NULL);
+                if (r)
+                        continue;
+                memcpy(en->id, c->id, sizeof en->id);
+                en->certificate = c;
+                c->enrollment = en; /* nobody removes it meanwhile */
+                en->adopting = true;
+                return ERR_OK;
+        }
+        record_done_p(&en->record);
+        return enrollment_new_record(en, e);
+}
+
+enum err adopt_fits(struct enrollment *en, bool *ret, struct error *e)
+{
+        CLEANUP(secret_done) struct secret pem = {0};
+        CLEANUP(bio_free_p) BIO *bio = NULL;
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        enum err r = store_file_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &pem, e);
+
+        if (r)
+                return r;
+        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+        cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        if (!cert)
+                return ossl_error(e, ERR_CONFIG, "The installed certificate could not be read");
+        *ret = issuers_match(en->stored.issuers, X509_get_issuer_name(cert));
+        return ERR_OK;
+}
+
+void adopt_tell(struct enrollment *en)
+{
+        const struct event_field fields[] = {
+                {"profile", en->record.profile}, {"thumbprint", en->record.thumbprint}, {NULL, NULL}};
+
+        event_record(en->d->store, &en->d->clock, en->id, en->record.name, 306, "adopted",
+                     "A profile asks for the certificate that is here already", fields);
+}
