@@ -3,11 +3,13 @@ CHALLENGES…"""
 import os
 import random
 import sys
+import types
 
 import dbus
 import dbus.bus
 import dbus.lowlevel
 
+import messages
 from labs import PROFILE
 
 SERVICE, MANAGER = "org.scepter1", "org.scepter1.Manager"
@@ -54,13 +56,49 @@ class Client:
         self._call("/org/scepter1", MANAGER, "AddProfile", "sha{sv}", "ini", dbus.types.UnixFd(fd), {"files": files})
         os.close(fd)
 
+    def _lab(self):
+        """As much of a lab as messages.py needs."""
+        challenge = self._challenges.pop() if self._challenges else "0123456789ABCDEF"
+        return types.SimpleNamespace(root=self._root, url=self._url, env=os.environ,
+                                     challenge=lambda *_: types.SimpleNamespace(read_text=lambda: challenge))
+
+    def _document(self, wait):
+        """A message about one of a few instances that all clients know."""
+        name = f"shared-{self._random.randrange(3)}"
+        instance, message = f"{messages.CSP}/{name}", messages.Message()
+        kind = self._random.choice(("agent", "atomic", "loose", "delete", "get", "exec"))
+        if kind == "agent":
+            text = messages.intune(self._lab(), name, version=self._random.randrange(3),
+                                   SUBJECT=self._random.choice(("CN=a", "CN=b")))
+        else:
+            if kind == "atomic":
+                message.atomic()
+            if kind in ("atomic", "loose"):
+                messages.install(message, messages.csp_values(self._lab()), instance, enroll=self._random.random() < 0.8)
+            if kind == "atomic":
+                message.end()
+            if kind == "delete":
+                message.command("Delete", instance)
+            if kind == "exec":
+                message.command("Exec", instance + "/Install/Enroll")
+            message.get(instance + "/Status")
+            message.get(messages.CSP)
+            text = message.text()
+        fd = memfd(text.encode())
+        self._call("/org/scepter1", MANAGER, "ApplySyncML", "ha{sv}", dbus.types.UnixFd(fd), {}, wait=wait)
+        os.close(fd)
+
     def turn(self):
-        verb = self._random.choice(("add", "enroll", "enroll", "enroll", "Cancel", "Remove", "TestKey", "leave"))
+        verb = self._random.choice(("add", "enroll", "enroll", "enroll", "Cancel", "Remove", "TestKey", "leave", "document",
+                                    "document", "Resolve"))
         wait = self._random.random() < 0.6
         if verb == "add":
             self._add()
             return
-        kind = "/profile/" if verb in ("enroll", "leave") else "/certificate/"
+        if verb == "document":
+            self._document(wait)
+            return
+        kind = "/profile/" if verb in ("enroll", "leave", "Resolve") else "/certificate/"
         objects = self._call("/org/scepter1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", "")[0]
         paths = sorted(path for path in objects if kind in path)
         if not paths:
@@ -71,6 +109,8 @@ class Client:
             options = {"challenge": dbus.types.UnixFd(fd)}
             self._call("/org/scepter1", MANAGER, "Enroll", "oa{sv}", path, options, wait=wait)
             os.close(fd)
+        elif verb == "Resolve":
+            self._call(path, "org.scepter1.Profile", "Resolve", "a{sv}", {}, wait=wait)
         elif verb == "leave" and self._random.random() < 0.3:
             self._call(path, "org.scepter1.Profile", "Remove", "a{sv}", {"with-certificates": True}, wait=wait)
         elif kind == "/certificate/":
