@@ -1,6 +1,7 @@
 """scepter syncml apply: each shape of document, in a lab, and the answers a management service gets."""
 import base64
 import hashlib
+import json
 import subprocess
 
 import pytest
@@ -431,3 +432,88 @@ def test_issuers_that_do_not_fit_find_nothing(lab):
     done(lab, "notfound")
     assert lab.scepter("profile", "remove", "notfound").returncode == 0
     assert apply(lab, messages.intune(lab, "notfound")).codes[6] == 202  # FourthCoffee issued nothing here
+
+
+def instance_file(lab, name):
+    for path in lab.state.glob("syncml/*/*"):
+        if path.suffix != ".challenge" and name in json.loads(path.read_text())["name"]:
+            return path
+    raise AssertionError(f"there is no instance {name}")
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_an_accepted_edit_is_enrolled_after_a_restart(lab):
+    """Killed when profile and instance were written and no enrollment had begun."""
+    apply(lab, messages.intune(lab, "due"))
+    assert done(lab, "due")["subject"] == "CN=pc1,O=Contoso"
+    lab.daemon("kill")
+    instance = instance_file(lab, "LogicalName_due")
+    profile = lab.state / "profiles" / json.loads(instance.read_text())["profile"]
+    settings = [[key, "CN=pc77" if key == "Subject.Name" else value]
+                for key, value in json.loads((profile / "profile.json").read_text())["settings"]]
+    edit(profile / "profile.json", settings=settings)
+    (profile / "challenge").write_text(lab.challenge("--form", "intune").read_text().strip())
+    edit(instance, due=True)
+    lab.daemon("restart")
+    for _ in range(1000):
+        if lab.json("show", "due")["subject"] == "CN=pc77":
+            break
+    assert done(lab, "due")["subject"] == "CN=pc77"
+    assert not json.loads(instance.read_text())["due"] and not (profile / "challenge").exists()
+
+
+def test_an_accepted_delete_goes_on_after_a_restart(lab):
+    apply(lab, messages.intune(lab, "half-gone"))
+    done(lab, "half-gone")
+    lab.daemon("kill")
+    instance = instance_file(lab, "LogicalName_half-gone")
+    edit(instance, leaving=True)
+    lab.daemon("restart")
+    for _ in range(1000):
+        if not instance.exists():
+            break
+        lab.serves()
+    assert lab.scepter("show", "half-gone").returncode == 3 and lab.scepter("profile", "show", "half-gone").returncode == 3
+
+
+def test_what_cannot_begin_leaves_nothing(lab):
+    message = Message()
+    roots(message, lab)
+    exec_ = messages.install(message, messages.csp_values(lab, SubjectName="CN={{IMEI}}"), f"{CSP}/no-modem")
+    url = message.get(f"{CSP}/no-modem/Install/ServerURL")
+    answer = apply(lab, message)
+    assert answer.codes[exec_] == 500 and "IMEI" in answer.reasons[exec_]
+    assert answer.codes[url] == 200  # the values were written by commands of their own
+    assert lab.scepter("profile", "show", "no-modem").returncode == 3 and lab.scepter("show", "no-modem").returncode == 3
+    # In an Atomic the values go too; what another part of it has begun by then cannot be put back, and says so.
+    message = Message()
+    atomic = message.atomic()
+    first = messages.install(message, messages.csp_values(lab), f"{CSP}/begun")
+    second = messages.install(message, messages.csp_values(lab, SubjectName="CN={{IMEI}}"), f"{CSP}/not-begun")
+    message.end()
+    url = message.get(f"{CSP}/not-begun/Install/ServerURL")
+    answer = apply(lab, message)
+    assert [answer.codes[n] for n in (atomic, first, second, url)] == [507, 516, 500, 404]
+    assert {answer.codes[n] for n in range(first + 1, second)} == {216}
+    assert done(lab, "begun")["health"] == "valid"
+
+
+def test_the_disk_is_full(lab):
+    """What cannot be written is answered so, and nothing of it stands in memory either."""
+    directory = lab.state / "syncml/device"
+    directory.mkdir(mode=0o711, exist_ok=True)
+    saved = directory.with_name("device.saved")
+    directory.rename(saved)
+    directory.write_text("no directory")  # whoever runs the service, nothing can be put below it
+    try:
+        message = Message()
+        number = message.add(f"{CSP}/unwritable/Install/SubjectName", "CN=a")
+        seen = message.get(f"{CSP}/unwritable")
+        answer = apply(lab, message)
+        assert answer.codes[number] in (420, 500) and answer.codes[seen] == 404
+    finally:
+        directory.unlink()
+        saved.rename(directory)
