@@ -41,7 +41,7 @@ static enum err take_urls(struct reading *q, const char *value, const char *key,
         enum err r = windows_list(value, ";", &urls, e);
 
         if (!r && urls.count > PROFILE_URLS_MAX)
-                return error_set(e, ERR_DOCUMENT, "at most %d URLs are taken", PROFILE_URLS_MAX);
+                return error_set(e, ERR_PROFILE, "at most %d URLs are taken", PROFILE_URLS_MAX);
         for (size_t i = 0; !r && i < urls.count; i++)
                 r = put(q, key, urls.items[i], e);
         return r;
@@ -79,7 +79,7 @@ static enum err take_protection(struct reading *q, const char *value, const char
         enum err r = windows_protection(value, &name, e);
 
         if (!r && q->branch == BRANCH_MY_SCEP && strcmp(name, "user-verified") == 0)
-                return error_set(e, ERR_DOCUMENT, "4 is no key protection of this CSP; 1 to 3 are");
+                return error_set(e, ERR_PROFILE, "4 is no key protection of this CSP; 1 to 3 are");
         return r ? r : put(q, key, name, e);
 }
 
@@ -130,7 +130,7 @@ static enum err take_alternative_names(struct reading *q, const char *value, con
                 char *plus = strchr(names.items[i], '+');
 
                 if (!plus || !plus[1])
-                        return error_set(e, ERR_DOCUMENT, "'%.60s' is no type+value", names.items[i]);
+                        return error_set(e, ERR_PROFILE, "'%.60s' is no type+value", names.items[i]);
                 *plus = 0;
                 r = windows_alternative_name(names.items[i], NULL, plus + 1, &entry, e);
                 if (!r)
@@ -256,7 +256,7 @@ enum err csp_check_required(const struct settings *values, bool have_challenge, 
                 return ERR_OK;
         }
         r = text_finish(&missing, &names, e);
-        return r ? r : error_set(e, ERR_DOCUMENT, "Enroll needs values that are missing: %s", names);
+        return r ? r : error_set(e, ERR_PROFILE, "Enroll needs values that are missing: %s", names);
 }
 
 void profile_name_from(const char *id, char ret[], size_t size)
@@ -277,9 +277,9 @@ static enum err check_hello(const struct settings *out, struct error *e)
         if (!protection || strcmp(protection, "user-verified") != 0)
                 return ERR_OK;
         if (strcmp(settings_get(out, "Key.Algorithm"), "rsa-2048") != 0)
-                return error_set(e, ERR_DOCUMENT, "KeyLength must be 2048 with KeyProtection 4");
+                return error_set(e, ERR_PROFILE, "KeyLength must be 2048 with KeyProtection 4");
         if (strcmp(settings_get(out, "Subject.Hash"), "sha-256") != 0)
-                return error_set(e, ERR_DOCUMENT, "HashAlgorithm must be SHA-2 with KeyProtection 4");
+                return error_set(e, ERR_PROFILE, "HashAlgorithm must be SHA-2 with KeyProtection 4");
         return ERR_OK;
 }
 

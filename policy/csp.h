@@ -10,11 +10,11 @@
 
 enum { CSP_VALUE_MAX = 16384 };
 
-/* One value alone, when it is written: ERR_DOCUMENT or ERR_PROFILE with what is wrong, ERR_UNSUPPORTED where
+/* One value alone, when it is written: ERR_PROFILE with what is wrong, ERR_UNSUPPORTED where
  * it demands what this version has not. */
 MUST_CHECK enum err csp_check_value(enum node_branch branch, const char *name, const char *value,
                                     struct error *e);
-/* ERR_DOCUMENT names every value that Enroll needs and that is not there. */
+/* ERR_PROFILE names every value that Enroll needs and that is not there. */
 MUST_CHECK enum err csp_check_required(const struct settings *values, bool have_challenge, struct error *e);
 /*
  * All of them, when Enroll is executed. @values: names of the newer CSP. @id: the server's name of the

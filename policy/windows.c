@@ -13,7 +13,7 @@
 static enum err number(const char *text, uint64_t max, uint64_t *ret, struct error *e)
 {
         if (!parse_u64(text, max, ret))
-                return error_set(e, ERR_DOCUMENT, "'%.60s' is not a number up to %llu", text,
+                return error_set(e, ERR_PROFILE, "'%.60s' is not a number up to %llu", text,
                                  (unsigned long long)max);
         return ERR_OK;
 }
@@ -33,11 +33,11 @@ enum err windows_key_usage(const char *text, char **ret, bool *ret_no_signature,
         if (r)
                 return r;
         if (!(v & 0xa0))
-                return error_set(e, ERR_DOCUMENT,
+                return error_set(e, ERR_PROFILE,
                                  "%u must hold 32 (key encipherment) or 128 (digital signature)",
                                  (unsigned)v);
         if (v & 0x07)
-                return error_set(e, ERR_DOCUMENT,
+                return error_set(e, ERR_PROFILE,
                                  "%u holds usages of a CA, which a client certificate does not get",
                                  (unsigned)v);
         /* the octet's highest bit is bit 0 of X.509 */
@@ -56,7 +56,7 @@ enum err windows_protection(const char *text, char **ret, struct error *e)
         if (r)
                 return r;
         if (v > POLICY_PROTECTION_USER_VERIFIED)
-                return error_set(e, ERR_DOCUMENT, "%llu is no key storage provider; 0 to 4 are",
+                return error_set(e, ERR_PROFILE, "%llu is no key storage provider; 0 to 4 are",
                                  (unsigned long long)v);
         return copy(v == POLICY_PROTECTION_DEFAULT ? "" : protection_names[v - 1], ret, e);
 }
@@ -70,10 +70,10 @@ enum err windows_key_length(const char *text, char **ret, struct error *e)
         if (r)
                 return r;
         if (v == 1024)
-                return error_set(e, ERR_DOCUMENT,
+                return error_set(e, ERR_PROFILE,
                                  "keys of 1024 bits are too weak and are not made; ask for 2048 or more");
         if (v != 2048 && v != 3072 && v != 4096)
-                return error_set(e, ERR_DOCUMENT, "%u bits must be 2048, 3072 or 4096", (unsigned)v);
+                return error_set(e, ERR_PROFILE, "%u bits must be 2048, 3072 or 4096", (unsigned)v);
         (void)snprintf(name, sizeof name, "rsa-%u", (unsigned)v);
         return copy(name, ret, e);
 }
@@ -105,12 +105,12 @@ enum err windows_hash(const struct strings *families, char **ret, bool *ret_sha1
                 else if (strcasecmp(family, "SHA-2") == 0 || strcasecmp(family, "SHA-3") == 0)
                         better = true;
                 else
-                        return error_set(e, ERR_DOCUMENT,
+                        return error_set(e, ERR_PROFILE,
                                          "'%.60s' is no family of hashes; SHA-1, SHA-2 and SHA-3 are",
                                          family);
         }
         if (!sha1 && !better)
-                return error_set(e, ERR_DOCUMENT, "it names no hash algorithm");
+                return error_set(e, ERR_PROFILE, "it names no hash algorithm");
         *ret_sha1 = !better;
         return copy(better ? "sha-256" : "sha-1", ret, e);
 }
@@ -126,7 +126,7 @@ enum err windows_validity(const char *text, const char *unit, char **ret, struct
                 return copy("", ret, e);
         if (*unit && strcasecmp(unit, "Days") != 0 && strcasecmp(unit, "Months") != 0 &&
             strcasecmp(unit, "Years") != 0)
-                return error_set(e, ERR_DOCUMENT, "'%.60s' is no unit; Days, Months and Years are", unit);
+                return error_set(e, ERR_PROFILE, "'%.60s' is no unit; Days, Months and Years are", unit);
         if (asprintf(ret, "%u %s", (unsigned)v, *unit ? unit : "Days") < 0) {
                 *ret = NULL;
                 return error_no_memory(e);
@@ -142,7 +142,7 @@ enum err windows_alternative_name(const char *type, const char *oid, const char 
         uint64_t n = 0;
 
         if (!parse_u64(type, 100, &n))
-                return error_set(e, ERR_DOCUMENT, "the AlternativeNameType '%.60s' is no number", type);
+                return error_set(e, ERR_PROFILE, "the AlternativeNameType '%.60s' is no number", type);
         kind = san_kind_of_number((unsigned)n);
         if (!kind)
                 return san_number_refuse((unsigned)n, e);
@@ -150,7 +150,7 @@ enum err windows_alternative_name(const char *type, const char *oid, const char 
         if (strcmp(kind, "other") == 0) {
                 if (!oid || !oid_valid(oid)) {
                         text_done(&t);
-                        return error_set(e, ERR_DOCUMENT,
+                        return error_set(e, ERR_PROFILE,
                                          "an alternative name of type 1 has no valid object identifier");
                 }
                 text_addf(&t, "%s:", oid);

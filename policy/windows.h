@@ -1,7 +1,7 @@
 /*
  * Values as Windows' certificate CSPs and Intune's documents write them, turned into settings of
  * scepter.profile(5): numbers for key usage, key protection and alternative names, families of hashes, number
- * and unit of a validity. Each function answers ERR_DOCUMENT with a sentence that names the value and not the
+ * and unit of a validity. Each function answers ERR_PROFILE with a sentence that names the value and not the
  * place, which its caller knows. *ret: free(); "" where the value says nothing. Pure.
  */
 #pragma once

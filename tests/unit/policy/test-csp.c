@@ -128,30 +128,30 @@ static void refused_values(void **state)
                 {CCI, "ServerURL", "ldap://a", ERR_PROFILE, "http"},
                 {CCI, "ServerURL",
                  "http://a;http://b;http://c;http://d;http://e;http://f;http://g;http://h;http://i",
-                 ERR_DOCUMENT, "at most 8"},
+                 ERR_PROFILE, "at most 8"},
                 {CCI, "EKUMapping", "client", ERR_PROFILE, "object identifier"},
-                {CCI, "KeyUsage", "0", ERR_DOCUMENT, "32"},
-                {CCI, "KeyUsage", "256", ERR_DOCUMENT, "255"},
-                {CCI, "KeyUsage", "-1", ERR_DOCUMENT, "number"},
-                {CCI, "KeyUsage", "164", ERR_DOCUMENT, "CA"},
-                {CCI, "KeyUsage", "", ERR_DOCUMENT, "number"},
-                {CCI, "KeyProtection", "5", ERR_DOCUMENT, "0 to 4"},
-                {OLD, "KeyProtection", "4", ERR_DOCUMENT, "1 to 3"},
+                {CCI, "KeyUsage", "0", ERR_PROFILE, "32"},
+                {CCI, "KeyUsage", "256", ERR_PROFILE, "255"},
+                {CCI, "KeyUsage", "-1", ERR_PROFILE, "number"},
+                {CCI, "KeyUsage", "164", ERR_PROFILE, "CA"},
+                {CCI, "KeyUsage", "", ERR_PROFILE, "number"},
+                {CCI, "KeyProtection", "5", ERR_PROFILE, "0 to 4"},
+                {OLD, "KeyProtection", "4", ERR_PROFILE, "1 to 3"},
                 {CCI, "RetryDelay", "0", ERR_PROFILE, "RetryDelay"},
-                {CCI, "RetryCount", "x", ERR_DOCUMENT, "number"},
-                {CCI, "KeyLength", "1024", ERR_DOCUMENT, "weak"},
-                {CCI, "KeyLength", "2049", ERR_DOCUMENT, "2048"},
-                {CCI, "HashAlgorithm", "MD5", ERR_DOCUMENT, "MD5"},
-                {CCI, "HashAlgorithm", "", ERR_DOCUMENT, "no hash"},
+                {CCI, "RetryCount", "x", ERR_PROFILE, "number"},
+                {CCI, "KeyLength", "1024", ERR_PROFILE, "weak"},
+                {CCI, "KeyLength", "2049", ERR_PROFILE, "2048"},
+                {CCI, "HashAlgorithm", "MD5", ERR_PROFILE, "MD5"},
+                {CCI, "HashAlgorithm", "", ERR_PROFILE, "no hash"},
                 {CCI, "CAThumbprint", "0123", ERR_PROFILE, "40 hex"},
-                {CCI, "SubjectAlternativeNames", "host", ERR_DOCUMENT, "type+value"},
-                {CCI, "SubjectAlternativeNames", "x+host", ERR_DOCUMENT, "number"},
+                {CCI, "SubjectAlternativeNames", "host", ERR_PROFILE, "type+value"},
+                {CCI, "SubjectAlternativeNames", "x+host", ERR_PROFILE, "number"},
                 {CCI, "SubjectAlternativeNames", "4+host", ERR_UNSUPPORTED, "X.400"},
                 {CCI, "SubjectAlternativeNames", "6+host", ERR_UNSUPPORTED, "EDI"},
                 {CCI, "SubjectAlternativeNames", "12+host", ERR_PROFILE, "12"},
-                {CCI, "SubjectAlternativeNames", "1+host", ERR_DOCUMENT, "object identifier"},
-                {CCI, "ValidPeriod", "Weeks", ERR_DOCUMENT, "Weeks"},
-                {CCI, "ValidPeriodUnits", "-2", ERR_DOCUMENT, "number"},
+                {CCI, "SubjectAlternativeNames", "1+host", ERR_PROFILE, "object identifier"},
+                {CCI, "ValidPeriod", "Weeks", ERR_PROFILE, "Weeks"},
+                {CCI, "ValidPeriodUnits", "-2", ERR_PROFILE, "number"},
                 {CCI, "AADKeyIdentifierList", "a;b", ERR_UNSUPPORTED, "AADKeyIdentifierList"},
                 {CCI, "AttestPrivateKey", "2", ERR_UNSUPPORTED, "attested"},
                 {CCI, "Bogus", "1", ERR_NOT_FOUND, "no such value"},
@@ -176,17 +176,17 @@ static void required_values(void **state)
         (void)state;
         values_with(NULL, NULL, &values);
         expect_ok(csp_check_required(&values, true, &e));
-        expect_err(csp_check_required(&values, false, &e), ERR_DOCUMENT);
+        expect_err(csp_check_required(&values, false, &e), ERR_PROFILE);
         assert_non_null(strstr(e.message, "Challenge"));
         settings_done(&values);
         for (size_t i = 0; i < N_ELEMENTS(whole); i++) {
                 values_with(whole[i][0], NULL, &values);
-                expect_err(csp_settings(CCI, &values, "x", false, &out, &notes, &e), ERR_DOCUMENT);
+                expect_err(csp_settings(CCI, &values, "x", false, &out, &notes, &e), ERR_PROFILE);
                 assert_non_null(strstr(e.message, whole[i][0]));
                 settings_done(&values);
         }
         /* all at once, in one sentence */
-        expect_err(csp_check_required(&values, false, &e), ERR_DOCUMENT);
+        expect_err(csp_check_required(&values, false, &e), ERR_PROFILE);
         for (size_t i = 0; i < N_ELEMENTS(whole); i++)
                 assert_non_null(strstr(e.message, whole[i][0]));
 }
@@ -200,8 +200,8 @@ static void hello(void **state)
                 enum err code;
         } cases[] = {{NULL, NULL, true, ERR_OK},
                      {NULL, NULL, false, ERR_PROFILE},
-                     {"KeyLength", "4096", true, ERR_DOCUMENT},
-                     {"HashAlgorithm", "SHA-1", true, ERR_DOCUMENT}};
+                     {"KeyLength", "4096", true, ERR_PROFILE},
+                     {"HashAlgorithm", "SHA-1", true, ERR_PROFILE}};
 
         (void)state;
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
