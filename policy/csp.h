@@ -8,8 +8,6 @@
 #include "policy/nodes.h"
 #include "policy/settings.h"
 
-enum { CSP_VALUE_MAX = 16384 };
-
 /* One value alone, when it is written: ERR_PROFILE with what is wrong, ERR_UNSUPPORTED where
  * it demands what this version has not. */
 MUST_CHECK enum err csp_check_value(enum node_branch branch, const char *name, const char *value,
