@@ -452,6 +452,13 @@ static enum err ava_type(const struct ava *a, int *ret, struct error *e)
         return error_set(e, ERR_FAILED, "%s has no string type", a->key);
 }
 
+enum err ava_check(const struct ava *a, struct error *e)
+{
+        int type = 0;
+
+        return ava_type(a, &type, e);
+}
+
 static enum err add_entry(X509_NAME *name, const struct ava *a, struct error *e)
 {
         CLEANUP(asn1_object_free_p) ASN1_OBJECT *object = NULL;

@@ -39,6 +39,8 @@ MUST_CHECK enum err name_append(struct name *n, const char *key, const char *val
                                 struct error *e);
 /* Puts the parts of @with, which is empty then, in the place of part @at. */
 MUST_CHECK enum err name_splice(struct name *n, size_t at, struct name *with, struct error *e);
+/* A value by itself, as name_der() judges it. */
+MUST_CHECK enum err ava_check(const struct ava *a, struct error *e);
 /*
  * DER of X509_NAME: PrintableString where the value allows it, else UTF8String; E IA5String; DC IA5String
  * where the value allows it, else UTF8String; C two PrintableString letters. ERR_UNSUPPORTED for #hex, whose

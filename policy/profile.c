@@ -148,9 +148,11 @@ bool profile_key_known(const char *key, bool *ret_repeatable)
 
 enum err profile_check_setting(const char *key, const char *value, unsigned line, struct error *e)
 {
-        CLEANUP(profile_done) struct profile p = {0};
+        struct profile p = {0};
+        enum err r = record_set(&table, &p, &p.given, key, value, line, e);
 
-        return record_set(&table, &p, &p.given, key, value, line, e);
+        record_done_one(&table, key, &p);
+        return r;
 }
 
 /* Where a setting stood, for a sentence about it. */
@@ -180,14 +182,11 @@ static enum err check_subject(const struct name *name, struct error *e)
         enum err r = ERR_OK;
 
         for (size_t i = 0; r == ERR_OK && i < name->count; i++) {
-                struct name one = {&name->avas[i], 1};
-                CLEANUP(bytes_done) struct bytes der = {0};
-
                 r = variables_check(name->avas[i].value, VARIABLES_IN_SUBJECT, e);
                 if (r == ERR_OK)
                         r = name_check_whole(&name->avas[i], e);
                 if (r == ERR_OK && !strstr(name->avas[i].value, "{{"))
-                        r = name_der(&one, &der, e);
+                        r = ava_check(&name->avas[i], e);
         }
         return r;
 }

@@ -465,6 +465,14 @@ static void field_done(const struct field *f, void *m)
         }
 }
 
+void record_done_one(const struct table *t, const char *key, void *record)
+{
+        const struct field *f = table_find(t, key);
+
+        if (f)
+                field_done(f, member(f, record));
+}
+
 void record_done(const struct table *t, void *record)
 {
         for (size_t i = 0; i < t->count; i++)

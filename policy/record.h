@@ -62,3 +62,5 @@ MUST_CHECK enum err record_get(const struct field *f, const void *record, struct
                                struct error *e);
 /* Frees what the members own and zeroes them. */
 void record_done(const struct table *t, void *record);
+/* The same for the member of @key alone, where nothing else was set. */
+void record_done_one(const struct table *t, const char *key, void *record);

@@ -119,11 +119,26 @@ static size_t utf8_sequence(const uint8_t *p, size_t left)
         return n;
 }
 
+/* Eight octets of ASCII without a NUL, which is what documents consist of. */
+static bool eight_plain(const uint8_t *p)
+{
+        const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+        uint64_t w;
+
+        memcpy(&w, p, sizeof w);
+        return ((w | (w - ones)) & highs) == 0;
+}
+
 bool utf8_valid(struct view v)
 {
         for (size_t i = 0; i < v.len;) {
-                size_t n = v.data[i] ? utf8_sequence(v.data + i, v.len - i) : 0;
+                size_t n;
 
+                if (v.len - i >= 8 && eight_plain(v.data + i)) {
+                        i += 8;
+                        continue;
+                }
+                n = v.data[i] ? utf8_sequence(v.data + i, v.len - i) : 0;
                 if (!n)
                         return false;
                 i += n;

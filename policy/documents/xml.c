@@ -94,7 +94,8 @@ enum err xml_parse(struct view text, const char *what, xmlDoc **ret, struct erro
                 return error_no_memory(e);
         /* "UTF-8" in spite of a declaration: .NET writes encoding="utf-16" into strings */
         doc = xmlCtxtReadMemory(context, (const char *)text.data, (int)text.len, NULL, "UTF-8",
-                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+                                        XML_PARSE_COMPACT);
         if (context->input && context->input->base && context->input->end > context->input->base)
                 wipe((void *)(uintptr_t)context->input->base,
                      (size_t)(context->input->end - context->input->base));
@@ -194,25 +195,46 @@ static enum err too_long(const xmlNode *node, size_t max, struct error *e)
                          xmlGetLineNo(node), max);
 }
 
-enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct error *e)
-{
-        xmlChar *content;
+/* The text inside an element: borrowed where it is one piece, which is the rule, else put together. */
+struct content {
+        const uint8_t *data;
         size_t len;
-        enum err r;
+        xmlChar *own;
+};
+
+static void content_done(struct content *c)
+{
+        if (c->own) {
+                wipe(c->own, c->len);
+                xmlFree(c->own);
+        }
+}
+
+static enum err content_of(const xmlNode *node, size_t max, struct content *ret, struct error *e)
+{
+        const xmlNode *text = node->children;
 
         if (xml_first_element(node))
                 return xml_refuse(node, e, "it must hold text, not elements");
-        content = xmlNodeGetContent(node);
-        if (!content)
-                return error_no_memory(e);
-        len = strlen((const char *)content);
-        if (len > max)
-                r = too_long(node, max, e);
-        else
-                r = len ? secret_copy(ret, (struct view){content, len}, e) : ERR_OK;
-        wipe(content, len);
-        xmlFree(content);
-        return r;
+        if (!text) {
+                ret->data = (const uint8_t *)"";
+        } else if (!text->next && (text->type == XML_TEXT_NODE || text->type == XML_CDATA_SECTION_NODE)) {
+                ret->data = text->content ? text->content : (const uint8_t *)"";
+        } else {
+                ret->data = ret->own = xmlNodeGetContent(node);
+                if (!ret->own)
+                        return error_no_memory(e);
+        }
+        ret->len = strlen((const char *)ret->data);
+        return ret->len > max ? too_long(node, max, e) : ERR_OK;
+}
+
+enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct error *e)
+{
+        CLEANUP(content_done) struct content c = {0};
+        enum err r = content_of(node, max, &c, e);
+
+        return r || c.len == 0 ? r : secret_copy(ret, (struct view){c.data, c.len}, e);
 }
 
 static bool blank(uint8_t c)
@@ -220,23 +242,25 @@ static bool blank(uint8_t c)
         return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Not by way of xml_secret(): a locked page for every value of a document costs more than all of its parsing,
+ * and the text stands in libxml2's memory anyway, until xml_free_p() wipes that. */
 enum err xml_text(const xmlNode *node, size_t max, char **ret, struct error *e)
 {
-        CLEANUP(secret_done) struct secret s = {0};
-        enum err r = xml_secret(node, max, &s, e);
-        size_t start = 0, end = s.len;
+        CLEANUP(content_done) struct content c = {0};
+        enum err r = content_of(node, max, &c, e);
+        size_t start = 0, end = c.len;
         char *copy;
 
         if (r)
                 return r;
-        while (start < end && blank(s.data[start]))
+        while (start < end && blank(c.data[start]))
                 start++;
-        while (end > start && blank(s.data[end - 1]))
+        while (end > start && blank(c.data[end - 1]))
                 end--;
         for (size_t i = start; i < end; i++)
-                if (s.data[i] < ' ' || s.data[i] == 0x7f)
+                if (c.data[i] < ' ' || c.data[i] == 0x7f)
                         return xml_refuse(node, e, "the value holds line ends or control characters");
-        copy = end > start ? strndup((const char *)s.data + start, end - start) : strdup("");
+        copy = strndup((const char *)c.data + start, end - start);
         if (!copy)
                 return error_no_memory(e);
         *ret = copy;
