@@ -148,11 +148,9 @@ bool profile_key_known(const char *key, bool *ret_repeatable)
 
 enum err profile_check_setting(const char *key, const char *value, unsigned line, struct error *e)
 {
-        struct profile p = {0};
-        enum err r = record_set(&table, &p, &p.given, key, value, line, e);
+        struct profile scratch = {0};
 
-        record_done_one(&table, key, &p);
-        return r;
+        return record_check(&table, &scratch, key, value, line, e);
 }
 
 /* Where a setting stood, for a sentence about it. */

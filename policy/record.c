@@ -23,7 +23,7 @@ static const void *const_member(const struct field *f, const void *record)
 const struct field *table_find(const struct table *t, const char *key)
 {
         for (size_t i = 0; i < t->count; i++)
-                if (strcmp(t->fields[i].key, key) == 0)
+                if (t->fields[i].key[0] == key[0] && strcmp(t->fields[i].key, key) == 0)
                         return &t->fields[i];
         return NULL;
 }
@@ -290,10 +290,9 @@ static enum err field_set(const struct field *f, void *m, const char *value, uns
         return error_set(e, ERR_FAILED, "%s has no type", f->key);
 }
 
-enum err record_set(const struct table *t, void *record, uint64_t *given, const char *key, const char *value,
-                    unsigned line, struct error *e)
+static enum err field_put(const struct table *t, const struct field *f, void *record, uint64_t *given,
+                          const char *key, const char *value, unsigned line, struct error *e)
 {
-        const struct field *f = table_find(t, key);
         uint64_t bit;
         enum err r;
 
@@ -310,6 +309,12 @@ enum err record_set(const struct table *t, void *record, uint64_t *given, const 
         if (r == ERR_OK)
                 *given |= bit;
         return r;
+}
+
+enum err record_set(const struct table *t, void *record, uint64_t *given, const char *key, const char *value,
+                    unsigned line, struct error *e)
+{
+        return field_put(t, table_find(t, key), record, given, key, value, line, e);
 }
 
 enum err record_defaults(const struct table *t, void *record, uint64_t given, struct error *e)
@@ -465,12 +470,16 @@ static void field_done(const struct field *f, void *m)
         }
 }
 
-void record_done_one(const struct table *t, const char *key, void *record)
+enum err record_check(const struct table *t, void *scratch, const char *key, const char *value, unsigned line,
+                      struct error *e)
 {
         const struct field *f = table_find(t, key);
+        uint64_t given = 0;
+        enum err r = field_put(t, f, scratch, &given, key, value, line, e);
 
         if (f)
-                field_done(f, member(f, record));
+                field_done(f, member(f, scratch));
+        return r;
 }
 
 void record_done(const struct table *t, void *record)

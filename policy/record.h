@@ -54,6 +54,9 @@ const struct field *table_find(const struct table *t, const char *key);
  */
 MUST_CHECK enum err record_set(const struct table *t, void *record, uint64_t *given, const char *key,
                                const char *value, unsigned line, struct error *e);
+/* Whether record_set() would take the value; @scratch is a record of zeroes, and is again afterwards. */
+MUST_CHECK enum err record_check(const struct table *t, void *scratch, const char *key, const char *value,
+                                 unsigned line, struct error *e);
 /* The values of "unset" of every field that is not in *given; they are not added to it. */
 MUST_CHECK enum err record_defaults(const struct table *t, void *record, uint64_t given, struct error *e);
 /* Canonical values of field @f, appended to *ret under its key: none where it is not set, one per item of a
@@ -62,5 +65,3 @@ MUST_CHECK enum err record_get(const struct field *f, const void *record, struct
                                struct error *e);
 /* Frees what the members own and zeroes them. */
 void record_done(const struct table *t, void *record);
-/* The same for the member of @key alone, where nothing else was set. */
-void record_done_one(const struct table *t, const char *key, void *record);

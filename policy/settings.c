@@ -116,7 +116,7 @@ enum err settings_add(struct settings *s, const char *key, const char *value, un
 const char *settings_get(const struct settings *s, const char *key)
 {
         for (size_t i = 0; i < s->count; i++)
-                if (strcmp(s->items[i].key, key) == 0)
+                if (s->items[i].key[0] == key[0] && strcmp(s->items[i].key, key) == 0)
                         return s->items[i].value;
         return NULL;
 }
