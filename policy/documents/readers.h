@@ -40,6 +40,14 @@ const char *xml_namespace(const xmlNode *node);
  * secret. With the element's path: ERR_TOO_LARGE where it is longer, ERR_DOCUMENT where it has elements in it
  * or control characters. */
 MUST_CHECK enum err xml_text(const xmlNode *node, size_t max, char **ret, struct error *e);
+/* The same as it stands (line ends included), without a copy where it is one piece of text, which is the
+ * rule. *ret: content_done(); borrowed from the document until then. */
+struct content {
+        struct view text;
+        xmlChar *own; /* put together of several pieces */
+};
+MUST_CHECK enum err xml_content(const xmlNode *node, size_t max, struct content *ret, struct error *e);
+void content_done(struct content *c);
 /* The same into locked memory, as it stands (line ends included). Empty text leaves *ret alone. */
 MUST_CHECK enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct error *e);
 /* "SyncML/SyncBody/Add/Item" into @ret. */

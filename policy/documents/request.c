@@ -324,14 +324,13 @@ static enum err take_elements(struct request *q, const xmlNode *parent, const ch
 
 static enum err read_configuration(struct request *q, const xmlNode *document, struct error *e)
 {
-        CLEANUP(secret_done) struct secret text = {0};
+        CLEANUP(content_done) struct content content = {0};
         CLEANUP(xml_free_p) xmlDoc *xml = NULL;
         const xmlNode *root;
-        enum err r = xml_secret(document, COMMAND_DATA_MAX, &text, e);
+        enum err r = xml_content(document, COMMAND_DATA_MAX, &content, e);
 
         if (r == ERR_OK)
-                r = xml_parse(secret_view(&text), "CertificateRequest/ConfigurationParametersDocument", &xml,
-                              e);
+                r = xml_parse(content.text, "CertificateRequest/ConfigurationParametersDocument", &xml, e);
         if (r)
                 return r;
         root = xmlDocGetRootElement(xml);

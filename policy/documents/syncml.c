@@ -77,7 +77,8 @@ static enum err enroll_name_parse(const char *segment, struct enroll_name *ret, 
 }
 
 /* Base64 of one DER certificate, line ends allowed. */
-static enum err read_certificate(const xmlNode *data, struct command *command, struct error *e)
+static enum err read_certificate(const xmlNode *data, struct view text, struct command *command,
+                                 struct error *e)
 {
         CLEANUP(free_p) unsigned char *der = NULL;
         CLEANUP(x509_free_p) X509 *cert = NULL;
@@ -86,17 +87,17 @@ static enum err read_certificate(const xmlNode *data, struct command *command, s
         bool bad;
         enum err r;
 
-        if (command->data.len > 2 * COMMAND_CERTIFICATE_MAX)
+        if (text.len > 2 * COMMAND_CERTIFICATE_MAX)
                 return xml_refuse(data, e, "the certificate is larger than %d octets",
                                   COMMAND_CERTIFICATE_MAX);
-        der = malloc(command->data.len + 16);
+        der = malloc(text.len + 16);
         ctx = EVP_ENCODE_CTX_new();
         if (!der || !ctx) {
                 EVP_ENCODE_CTX_free(ctx);
                 return error_no_memory(e);
         }
         EVP_DecodeInit(ctx);
-        bad = EVP_DecodeUpdate(ctx, der, &len, command->data.data, (int)command->data.len) < 0 ||
+        bad = EVP_DecodeUpdate(ctx, der, &len, text.data, (int)text.len) < 0 ||
               EVP_DecodeFinal(ctx, der + len, &last) < 0;
         EVP_ENCODE_CTX_free(ctx);
         if (bad || len + last <= 0)
@@ -108,26 +109,24 @@ static enum err read_certificate(const xmlNode *data, struct command *command, s
         if (r)
                 return r;
         command->kind = COMMAND_ROOT;
-        secret_done(&command->data);
         return ERR_OK;
 }
 
-static enum err read_enrollment(const xmlNode *data, const char *segment, struct command *command,
-                                struct error *e)
+static enum err read_enrollment(const xmlNode *data, struct view text, const char *segment,
+                                struct command *command, struct error *e)
 {
         CLEANUP(enroll_name_done) struct enroll_name name = {0};
         enum err r = enroll_name_parse(segment, &name, e);
         char path[320];
 
         if (r == ERR_OK)
-                r = request_read(secret_view(&command->data), &name, command, e);
+                r = request_read(text, &name, command, e);
         if (r) {
                 xml_path(data, path, sizeof path);
                 return error_context(e, r, "%s (line %ld, command %s)", path, xmlGetLineNo(data),
                                      command->id);
         }
         command->kind = COMMAND_ENROLL;
-        secret_done(&command->data);
         return ERR_OK;
 }
 
@@ -148,40 +147,36 @@ static enum err set_wrong(struct command *c, const struct error *why, struct err
         return ERR_OK;
 }
 
-/* Root certificates and enrollments are understood here; the rest keeps its data. */
-static enum err classify(const xmlNode *data, const struct location *l, struct command *command,
-                         struct error *e)
+/*
+ * Root certificates and enrollments are understood here, what other nodes of ours take is kept, and the data
+ * of nodes nobody knows is not: their commands are answered 404 without it.
+ */
+static enum err read_data(const xmlNode *data, const struct location *l, struct command *c, struct error *e)
 {
+        const bool writes = c->verb == VERB_ADD || c->verb == VERB_REPLACE;
         CLEANUP(node_place_done) struct node_place place = {0};
+        CLEANUP(content_done) struct content content = {0};
         struct error why = {0};
         enum err r;
 
-        if ((command->verb != VERB_ADD && command->verb != VERB_REPLACE) || !data || !command->data.len)
+        if (!data || (!writes && c->verb != VERB_EXEC))
                 return ERR_OK;
         r = node_find(l, &place, &why);
         if (r == ERR_NOT_FOUND)
                 return ERR_OK;
-        if (r == ERR_OK && place.kind == NODE_CERTIFICATE)
-                r = read_certificate(data, command, &why);
-        else if (r == ERR_OK && place.kind == NODE_DOCUMENT)
-                r = read_enrollment(data, place.instance, command, &why);
+        if (r == ERR_OK)
+                r = xml_content(data, COMMAND_DATA_MAX, &content, &why);
+        if (r == ERR_OK && content.text.len == 0)
+                return ERR_OK;
+        if (r == ERR_OK && writes && place.kind == NODE_CERTIFICATE)
+                r = read_certificate(data, content.text, c, &why);
+        else if (r == ERR_OK && writes && place.kind == NODE_DOCUMENT)
+                r = read_enrollment(data, content.text, place.instance, c, &why);
+        else if (r == ERR_OK)
+                r = secret_copy(&c->data, content.text, &why);
         if (r == ERR_NO_MEMORY)
                 return error_no_memory(e);
-        return r ? set_wrong(command, &why, e) : ERR_OK;
-}
-
-/* The server's own answers are nobody's command, and their data is not kept. */
-static enum err read_data(const xmlNode *data, struct command *c, struct error *e)
-{
-        struct error why = {0};
-        enum err r;
-
-        if (!data || c->verb == VERB_STATUS || c->verb == VERB_RESULTS || xml_first_element(data))
-                return ERR_OK;
-        r = xml_secret(data, COMMAND_DATA_MAX, &c->data, &why);
-        if (r == ERR_TOO_LARGE)
-                return set_wrong(c, &why, e);
-        return r ? error_copy(e, &why) : ERR_OK;
+        return r ? set_wrong(c, &why, e) : ERR_OK;
 }
 
 /* @item may be NULL: the command has none. */
@@ -215,9 +210,7 @@ static enum err read_item(const xmlNode *element, const xmlNode *item, enum comm
         c.user = location.user;
         c.has_data = data != NULL;
         if (r == ERR_OK)
-                r = read_data(data, &c, e);
-        if (r == ERR_OK && c.kind != COMMAND_WRONG)
-                r = classify(data, &location, &c, e);
+                r = read_data(data, &location, &c, e);
         return r ? r : commands_add(ret, &c, e);
 }
 

@@ -195,46 +195,46 @@ static enum err too_long(const xmlNode *node, size_t max, struct error *e)
                          xmlGetLineNo(node), max);
 }
 
-/* The text inside an element: borrowed where it is one piece, which is the rule, else put together. */
-struct content {
-        const uint8_t *data;
-        size_t len;
-        xmlChar *own;
-};
-
-static void content_done(struct content *c)
+void content_done(struct content *c)
 {
         if (c->own) {
-                wipe(c->own, c->len);
+                wipe(c->own, c->text.len);
                 xmlFree(c->own);
         }
+        *c = (struct content){0};
 }
 
-static enum err content_of(const xmlNode *node, size_t max, struct content *ret, struct error *e)
+enum err xml_content(const xmlNode *node, size_t max, struct content *ret, struct error *e)
 {
         const xmlNode *text = node->children;
+        struct content c = {0};
 
         if (xml_first_element(node))
                 return xml_refuse(node, e, "it must hold text, not elements");
         if (!text) {
-                ret->data = (const uint8_t *)"";
+                c.text = str_view("");
         } else if (!text->next && (text->type == XML_TEXT_NODE || text->type == XML_CDATA_SECTION_NODE)) {
-                ret->data = text->content ? text->content : (const uint8_t *)"";
+                c.text = str_view(text->content ? (const char *)text->content : "");
         } else {
-                ret->data = ret->own = xmlNodeGetContent(node);
-                if (!ret->own)
+                c.own = xmlNodeGetContent(node);
+                if (!c.own)
                         return error_no_memory(e);
+                c.text = str_view((const char *)c.own);
         }
-        ret->len = strlen((const char *)ret->data);
-        return ret->len > max ? too_long(node, max, e) : ERR_OK;
+        if (c.text.len > max) {
+                content_done(&c);
+                return too_long(node, max, e);
+        }
+        *ret = c;
+        return ERR_OK;
 }
 
 enum err xml_secret(const xmlNode *node, size_t max, struct secret *ret, struct error *e)
 {
         CLEANUP(content_done) struct content c = {0};
-        enum err r = content_of(node, max, &c, e);
+        enum err r = xml_content(node, max, &c, e);
 
-        return r || c.len == 0 ? r : secret_copy(ret, (struct view){c.data, c.len}, e);
+        return r || c.text.len == 0 ? r : secret_copy(ret, c.text, e);
 }
 
 static bool blank(uint8_t c)
@@ -247,20 +247,20 @@ static bool blank(uint8_t c)
 enum err xml_text(const xmlNode *node, size_t max, char **ret, struct error *e)
 {
         CLEANUP(content_done) struct content c = {0};
-        enum err r = content_of(node, max, &c, e);
-        size_t start = 0, end = c.len;
+        enum err r = xml_content(node, max, &c, e);
+        size_t start = 0, end = c.text.len;
         char *copy;
 
         if (r)
                 return r;
-        while (start < end && blank(c.data[start]))
+        while (start < end && blank(c.text.data[start]))
                 start++;
-        while (end > start && blank(c.data[end - 1]))
+        while (end > start && blank(c.text.data[end - 1]))
                 end--;
         for (size_t i = start; i < end; i++)
-                if (c.data[i] < ' ' || c.data[i] == 0x7f)
+                if (c.text.data[i] < ' ' || c.text.data[i] == 0x7f)
                         return xml_refuse(node, e, "the value holds line ends or control characters");
-        copy = strndup((const char *)c.data + start, end - start);
+        copy = strndup((const char *)c.text.data + start, end - start);
         if (!copy)
                 return error_no_memory(e);
         *ret = copy;
