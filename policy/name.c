@@ -102,19 +102,10 @@ struct cursor {
         const char *text, *p;
 };
 
-static size_t characters(const char *from, const char *to)
-{
-        size_t n = 0;
-
-        for (; from < to; from++)
-                n += ((unsigned char)*from & 0xc0) != 0x80;
-        return n;
-}
-
 static enum err refuse_at(const struct cursor *c, const char *where, const char *problem, struct error *e)
 {
         return error_set(e, ERR_PROFILE, "The name '%.200s' is wrong at character %zu: %s", c->text,
-                         characters(c->text, where) + 1, problem);
+                         utf8_count(c->text, where) + 1, problem);
 }
 
 static bool blank(char c)
@@ -414,7 +405,7 @@ static enum err ava_type(const struct ava *a, int *ret, struct error *e)
         const struct attribute *attribute = attribute_by_oid(a->oid);
         enum string_kind kind = attribute ? attribute->kind : STRING_DIRECTORY;
         size_t max = attribute && attribute->max ? attribute->max : 1024;
-        size_t length = characters(a->value, a->value + strlen(a->value));
+        size_t length = utf8_count(a->value, a->value + strlen(a->value));
 
         if (a->whole)
                 return error_set(e, ERR_FAILED, "%s has no value yet", a->value);

@@ -123,7 +123,7 @@ static enum err next_piece(const char *text, const char *p, enum variables_place
                 if (end[0] != '}' || end[1] != '}')
                         return error_set(e, ERR_PROFILE,
                                          "'%.200s': a variable is not closed with }} (character %zu)", text,
-                                         (size_t)(p - text) + 1);
+                                         utf8_count(text, p) + 1);
                 *ret = (struct piece){.text = p + 2, .len = (size_t)(end - p) - 2, .variable = true};
                 *ret_next = end + 2;
                 return find_variable(ret, text, place, e);
@@ -133,7 +133,7 @@ static enum err next_piece(const char *text, const char *p, enum variables_place
         if (**ret_next && !((*ret_next)[0] == '{' && (*ret_next)[1] == '{'))
                 return error_set(e, ERR_PROFILE,
                                  "'%.200s': '%c' at character %zu has no place outside a variable", text,
-                                 **ret_next, (size_t)(*ret_next - text) + 1);
+                                 **ret_next, utf8_count(text, *ret_next) + 1);
         return ERR_OK;
 }
 

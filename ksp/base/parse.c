@@ -174,3 +174,12 @@ void utf8_scrub(char *text, size_t size)
                 i += n;
         }
 }
+
+size_t utf8_count(const char *from, const char *to)
+{
+        size_t n = 0;
+
+        for (; from < to; from++)
+                n += ((unsigned char)*from & 0xc0) != 0x80;
+        return n;
+}

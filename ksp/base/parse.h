@@ -21,6 +21,8 @@ bool is_lower_hex(const char *s, size_t digits);
 
 /* Valid UTF-8 (no overlong form, no surrogate), and no NUL inside. */
 bool utf8_valid(struct view v);
+/* Characters of valid UTF-8 between the two. */
+size_t utf8_count(const char *from, const char *to);
 /* Makes the C string in @text valid UTF-8 in place: each bad octet becomes '?', a sequence cut at the end
  * goes.
  * @size: octets of the array. */
