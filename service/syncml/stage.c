@@ -7,28 +7,6 @@
 #include "policy/profile.h"
 #include "transaction.h"
 
-static void draft_free(struct draft *draft)
-{
-        stored_instance_done(&draft->next);
-        stored_instance_done(&draft->before);
-        stored_profile_done(&draft->old_profile);
-        secret_done(&draft->challenge);
-        X509_free(draft->root);
-        settings_done(&draft->settings);
-        strings_done(&draft->notes);
-        free(draft);
-}
-
-void transaction_drop(struct transaction *t)
-{
-        while (t->drafts) {
-                struct draft *draft = t->drafts;
-
-                t->drafts = draft->next_draft;
-                draft_free(draft);
-        }
-}
-
 void refuse(struct transaction *t, size_t command, unsigned code, const char *reason)
 {
         struct command_result *result = &t->results[command];
@@ -96,110 +74,16 @@ bool place_of(struct transaction *t, size_t command, struct location *l, struct 
         return place->kind != NODE_REFUSED;
 }
 
-static struct draft *find_draft(const struct transaction *t, const char *key, uid_t owner)
-{
-        for (struct draft *draft = t->drafts; draft; draft = draft->next_draft)
-                if (draft->next.owner == owner && strcmp(draft->next.key, key) == 0)
-                        return draft;
-        return NULL;
-}
-
-/* An instance whose profile somebody removed by hand is none any more; values and roots stay what they are.
- */
-static bool lives(struct daemon *d, const struct stored_instance *stored)
-{
-        return !*stored->profile || instance_profile(d, stored) || stored->values.count;
-}
-
-const struct stored_instance *transaction_see(struct transaction *t, const struct node_place *place,
-                                              bool user)
-{
-        const struct draft *draft = find_draft(t, place->key, owner_at(t, user));
-        const struct instance *instance;
-
-        if (draft)
-                return draft->gone ? NULL : &draft->next;
-        instance = instance_find(t->d->instances, owner_at(t, user), place->key);
-        return instance && lives(t->d, &instance->stored) ? &instance->stored : NULL;
-}
-
-static enum err set_text(char **text, const char *value, struct error *e)
-{
-        free(*text);
-        *text = strdup(value);
-        return *text ? ERR_OK : error_no_memory(e);
-}
-
-/* A new, empty one in its place. */
-static enum err begin_anew(struct draft *draft, const struct node_place *place, uid_t owner, struct error *e)
-{
-        enum err r;
-
-        stored_instance_done(&draft->next);
-        draft->next.owner = owner;
-        r = stored_instance_settle(&draft->next, e);
-        if (!r)
-                r = set_text(&draft->next.key, place->key, e);
-        return r ? r : set_text(&draft->next.name, place->instance, e);
-}
-
 struct staging {
         struct transaction *t;
         size_t at;
         const struct command *command;
         const struct location *location;
         const struct node_place *place;
+        uid_t owner;
         const struct stored_instance *seen; /* as it stands; NULL: nothing there */
         bool replace;
 };
-
-/* The draft at the place, made if need be. */
-static enum err touch(const struct staging *s, struct draft **ret, struct error *e)
-{
-        struct transaction *t = s->t;
-        const struct node_place *place = s->place;
-        const uid_t owner = owner_at(t, s->location->user);
-        const size_t at = s->at;
-        struct draft *draft = find_draft(t, place->key, owner);
-        struct draft **last = &t->drafts;
-        enum err r;
-
-        if (draft && !draft->gone) {
-                draft->touched_by = at;
-                *ret = draft;
-                return ERR_OK;
-        }
-        if (draft) {
-                draft->touched_by = at;
-                r = begin_anew(draft, place, owner, e);
-                draft->gone = false;
-                *ret = draft;
-                return r;
-        }
-        draft = calloc(1, sizeof *draft);
-        if (!draft)
-                return error_no_memory(e);
-        draft->original = instance_find(t->d->instances, owner, place->key);
-        if (draft->original && lives(t->d, &draft->original->stored)) {
-                CLEANUP(secret_done) struct secret challenge = {0};
-
-                r = stored_instance_copy(&draft->original->stored, &draft->next, e);
-                draft->has_challenge = !r && store_instance_challenge_read(t->d->store, &draft->next,
-                                                                           &challenge, NULL) == ERR_OK;
-        } else {
-                r = begin_anew(draft, place, owner, e);
-        }
-        if (r) {
-                draft_free(draft);
-                return r;
-        }
-        draft->touched_by = at;
-        while (*last)
-                last = &(*last)->next_draft;
-        *last = draft;
-        *ret = draft;
-        return ERR_OK;
-}
 
 static bool no(const struct staging *s, unsigned code, const char *reason)
 {
@@ -236,7 +120,7 @@ static enum err set_value(struct settings *values, const char *name, const char 
 {
         for (size_t i = 0; i < values->count; i++)
                 if (strcmp(values->items[i].key, name) == 0)
-                        return set_text(&values->items[i].value, value, e);
+                        return draft_text(&values->items[i].value, value, e);
         return settings_add(values, name, value, 0, e);
 }
 
@@ -260,7 +144,7 @@ static bool stage_value(const struct staging *s)
         if (!r)
                 r = csp_check_value(s->place->branch, s->place->name, text, &e);
         if (!r)
-                r = touch(s, &draft, &e);
+                r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         if (!r)
                 r = set_value(&draft->next.values, s->place->name, text, &e);
         return r ? no_error(s, &e) : yes(s, STATUS_OK);
@@ -279,7 +163,7 @@ static bool stage_challenge(const struct staging *s)
         for (size_t i = 0; i < s->command->data.len; i++)
                 if (s->command->data.data[i] < ' ' || s->command->data.data[i] >= 0x7f)
                         return no(s, STATUS_COMMAND_FAILED, "The challenge holds other than printable ASCII");
-        r = touch(s, &draft, &e);
+        r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         if (r)
                 return no_error(s, &e);
         if (draft->has_challenge != s->replace)
@@ -301,7 +185,7 @@ static bool stage_interior(const struct staging *s)
 
         if (s->seen)
                 return already(s, true);
-        r = touch(s, &draft, &e);
+        r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         return r ? no_error(s, &e) : yes(s, STATUS_OK);
 }
 
@@ -342,9 +226,9 @@ static bool stage_root(const struct staging *s)
                           "The node's name is not the SHA-1 of the certificate that was sent");
         if (!s->replace && s->seen && *s->seen->anchor)
                 return already(s, strcmp(s->seen->anchor, digest_text) == 0);
-        r = touch(s, &draft, &e);
+        r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         if (!r)
-                r = set_text(&draft->next.anchor, digest_text, &e);
+                r = draft_text(&draft->next.anchor, digest_text, &e);
         if (r)
                 return no_error(s, &e);
         X509_free(draft->root);
@@ -388,7 +272,7 @@ static bool settled(const struct certificate *c)
 static const struct profile_entry *profile_at(const struct staging *s, const struct settings *settings,
                                               bool *ret_same)
 {
-        const struct draft *draft = find_draft(s->t, s->place->key, owner_at(s->t, s->location->user));
+        const struct draft *draft = draft_find(s->t, s->place->key, s->owner);
         const struct profile_entry *entry =
                 s->seen && !(draft && draft->removes) ? instance_profile(s->t->d, s->seen) : NULL;
 
@@ -401,16 +285,19 @@ static enum err deliver(const struct staging *s, const struct settings *settings
                         struct error *e)
 {
         struct draft *draft;
-        enum err r = touch(s, &draft, e);
+        enum err r = draft_touch(s->t, s->place, s->owner, s->at, &draft, e);
 
         for (size_t i = 0; !r && i < settings->count; i++) {
                 if (i == 0)
                         settings_done(&draft->settings);
                 r = settings_add(&draft->settings, settings->items[i].key, settings->items[i].value, 0, e);
         }
+        if (!r) /* the version in it may be another */
+                r = draft_text(&draft->next.name, s->place->instance, e);
+        if (r)
+                return r;
         strings_done(&draft->notes);
-        if (!r)
-                r = strings_copy(&draft->notes, notes, e);
+        r = strings_copy(&draft->notes, notes, e);
         draft->delivers = !r;
         draft->delivered_by = s->at;
         return r;
@@ -431,7 +318,7 @@ static bool stage_document(const struct staging *s)
                 return s->replace ? yes(s, STATUS_OK) : already(s, true);
         r = deliver(s, &s->command->settings, &s->command->notes, &e);
         if (!r)
-                r = touch(s, &draft, &e);
+                r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         if (!r && s->command->challenge.len) {
                 secret_done(&draft->challenge);
                 r = secret_copy(&draft->challenge, secret_view(&s->command->challenge), &e);
@@ -451,7 +338,7 @@ static bool stage_enroll(const struct staging *s)
 
         if (!s->seen)
                 return no(s, STATUS_NOT_FOUND, "There is no such enrollment");
-        r = id ? touch(s, &draft, &e) : error_no_memory(&e);
+        r = id ? draft_touch(s->t, s->place, s->owner, s->at, &draft, &e) : error_no_memory(&e);
         if (r)
                 return no_error(s, &e);
         percent_decode(id);
@@ -476,7 +363,7 @@ static bool stage_delete(const struct staging *s)
 
         if (!s->seen)
                 return no(s, STATUS_NOT_FOUND, "There is nothing to delete");
-        r = touch(s, &draft, &e);
+        r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         if (r)
                 return no_error(s, &e);
         draft->removes = draft->original != NULL;
@@ -539,7 +426,12 @@ bool transaction_stage(struct transaction *t, size_t command)
         CLEANUP(location_done) struct location location = {0};
         CLEANUP(node_place_done) struct node_place place = {0};
         const struct command *c = &t->commands->items[command];
-        struct staging s = {t, command, c, &location, &place, NULL, c->verb == VERB_REPLACE};
+        struct staging s = {.t = t,
+                            .at = command,
+                            .command = c,
+                            .location = &location,
+                            .place = &place,
+                            .replace = c->verb == VERB_REPLACE};
 
         if (!place_of(t, command, &location, &place))
                 return false;
@@ -549,6 +441,7 @@ bool transaction_stage(struct transaction *t, size_t command)
                 refuse_error(t, command, c->problem);
                 return false;
         }
+        s.owner = owner_at(t, location.user);
         if (place.instance)
                 s.seen = transaction_see(t, &place, location.user);
         return stage_at(&s);

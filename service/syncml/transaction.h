@@ -57,6 +57,13 @@ void transaction_get(struct transaction *t, size_t command);
  */
 void transaction_commit(struct transaction *t, void (*done)(void *ctx), void *ctx);
 
+/* draft.c: the draft of the instance, or NULL; the one at the place, made if need be, for @command; a text of
+ * it. */
+struct draft *draft_find(const struct transaction *t, const char *key, uid_t owner);
+MUST_CHECK enum err draft_touch(struct transaction *t, const struct node_place *place, uid_t owner,
+                                size_t command, struct draft **ret, struct error *e);
+MUST_CHECK enum err draft_text(char **text, const char *value, struct error *e);
+
 /* For the files of this folder: the place a command names, with user nodes refused where there are none.
  * false: the result has the code. */
 bool place_of(struct transaction *t, size_t command, struct location *l, struct node_place *place);
