@@ -23,44 +23,69 @@ const char *check_verdict_name(enum check_verdict verdict)
         return verdict_names[verdict];
 }
 
+const char *check_class_name(enum check_verdict verdict)
+{
+        return verdict == CHECK_ACCEPTED ? "note" : verdict_names[verdict];
+}
+
 void check_result_done(struct check_result *r)
 {
-        strings_done(&r->deviations);
+        for (size_t i = 0; i < r->n_deviations; i++)
+                free(r->deviations[i].text);
         *r = (struct check_result){0};
 }
 
-/* A sentence for people. It may hold a stranger's text: scrubbed and cut here. Beyond the bound it is
- * dropped: sixteen deviations say enough. */
+/* Behind those that are as bad. Where there is no room, the last one goes: sixteen say enough. */
+static void insert(struct check_result *r, enum check_verdict verdict, char *text)
+{
+        size_t at = r->n_deviations;
+
+        while (at && r->deviations[at - 1].verdict < verdict)
+                at--;
+        if (at == CHECK_DEVIATIONS_MAX) {
+                free(text);
+                return;
+        }
+        if (r->n_deviations == CHECK_DEVIATIONS_MAX)
+                free(r->deviations[--r->n_deviations].text);
+        memmove(&r->deviations[at + 1], &r->deviations[at], (r->n_deviations - at) * sizeof r->deviations[0]);
+        r->deviations[at] = (struct deviation){verdict, text};
+        r->n_deviations++;
+}
+
+/* A sentence for people. It may hold a stranger's text: scrubbed and cut here. */
+static enum err add_deviation(struct check_result *r, enum check_verdict verdict, const char *sentence)
+{
+        char text[512], *copy;
+
+        (void)snprintf(text, sizeof text, "%s", sentence);
+        utf8_scrub(text, sizeof text);
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = ' ';
+        copy = strdup(text);
+        if (!copy)
+                return ERR_NO_MEMORY;
+        insert(r, verdict, copy);
+        return ERR_OK;
+}
+
 static enum err note(struct check_result *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static enum err note(struct check_result *r, const char *fmt, ...)
 {
         char text[512];
         va_list ap;
 
-        if (r->deviations.count >= CHECK_DEVIATIONS_MAX)
-                return ERR_OK;
         va_start(ap, fmt);
         (void)vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
-        utf8_scrub(text, sizeof text);
-        for (char *p = text; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = ' ';
-        return strings_add(&r->deviations, text, NULL);
+        return add_deviation(r, CHECK_ACCEPTED, text);
 }
 
-/* The verdict becomes @verdict unless it is worse already; what it rests on stands first among the
- * deviations. */
+/* The verdict becomes @verdict unless it is worse already. */
 static void decide(struct check_result *r, enum check_verdict verdict, const char *text, struct error *e)
 {
-        size_t before = r->deviations.count;
-
-        if (note(r, "%s", text) == ERR_OK && r->deviations.count > before && r->verdict < verdict) {
-                char *last = r->deviations.items[before];
-
-                memmove(&r->deviations.items[1], &r->deviations.items[0], before * sizeof last);
-                r->deviations.items[0] = last;
-        }
+        (void)add_deviation(r, verdict, text);
         if (verdict <= r->verdict)
                 return;
         r->verdict = verdict;

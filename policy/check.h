@@ -29,9 +29,16 @@ struct check_input {
         X509 *previous;     /* the certificate this one renews, or NULL */
 };
 
+/* One way in which it is not what was asked for, and what would become of it for that alone. */
+struct deviation {
+        enum check_verdict verdict; /* CHECK_ACCEPTED: a note */
+        char *text;                 /* a sentence for people, valid UTF-8 */
+};
+
 struct check_result {
         enum check_verdict verdict;
-        struct strings deviations; /* sentences for people, valid UTF-8; first what the verdict rests on */
+        struct deviation deviations[CHECK_DEVIATIONS_MAX]; /* all at once, the worst first */
+        size_t n_deviations;
 };
 
 /*
@@ -43,6 +50,8 @@ MUST_CHECK enum err certificate_check(const struct check_input *in, struct check
                                       struct error *e);
 void check_result_done(struct check_result *r);
 const char *check_verdict_name(enum check_verdict verdict);
+/* "note", "kept", "wait", "refused": what stands before a deviation's text. */
+const char *check_class_name(enum check_verdict verdict);
 /* notBefore and notAfter in seconds since the epoch. ERR_REPLY where a date cannot be read. */
 MUST_CHECK enum err certificate_dates(const X509 *cert, int64_t *ret_not_before, int64_t *ret_not_after,
                                       struct error *e);

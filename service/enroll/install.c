@@ -251,15 +251,29 @@ static void tell_installed(struct enrollment *en)
                      "The certificate was installed", fields);
 }
 
+/* "refused: sentence" */
+static enum err add_deviation(struct enrollment *en, enum check_verdict verdict, const char *text,
+                              struct error *e)
+{
+        CLEANUP(free_p) char *line = NULL;
+
+        if (asprintf(&line, "%s: %s", check_class_name(verdict), text) < 0) {
+                line = NULL;
+                return error_no_memory(e);
+        }
+        return strings_add(&en->record.deviations, line, e);
+}
+
 static enum err keep_deviations(struct enrollment *en, const struct check_result *result, struct error *e)
 {
         enum err r = ERR_OK;
 
         strings_done(&en->record.deviations);
-        r = strings_copy(&en->record.deviations, &result->deviations, e);
+        for (size_t i = 0; !r && i < result->n_deviations; i++)
+                r = add_deviation(en, result->deviations[i].verdict, result->deviations[i].text, e);
         for (unsigned bit = 1; !r && bit <= SCEP_NOTES_ALL; bit <<= 1)
                 if ((en->reply_notes & bit) && en->record.deviations.count < STRINGS_MAX)
-                        r = strings_add(&en->record.deviations, scep_note_text((enum scep_note)bit), e);
+                        r = add_deviation(en, CHECK_ACCEPTED, scep_note_text((enum scep_note)bit), e);
         return r;
 }
 

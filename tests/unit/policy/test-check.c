@@ -179,12 +179,15 @@ static void judge(struct world *w, const struct issue *i, const struct check_inp
         in.cert = cert;
         in.spki = bytes_view(&w->spki);
         expect_ok(certificate_check(&in, &result, &e));
-        if (result.verdict != wanted.verdict || (wanted.notes && result.deviations.count != wanted.notes) ||
-            (wanted.says && (!result.deviations.count || !strstr(result.deviations.items[0], wanted.says))) ||
-            (!wanted.says && result.deviations.count))
+        if (result.verdict != wanted.verdict || (wanted.notes && result.n_deviations != wanted.notes) ||
+            (wanted.says && (!result.n_deviations || !strstr(result.deviations[0].text, wanted.says))) ||
+            (!wanted.says && result.n_deviations))
                 fail_msg("%s, %zu deviations, first '%s'; wanted %s '%s'", check_verdict_name(result.verdict),
-                         result.deviations.count, result.deviations.count ? result.deviations.items[0] : "",
+                         result.n_deviations, result.n_deviations ? result.deviations[0].text : "",
                          check_verdict_name(wanted.verdict), wanted.says ? wanted.says : "");
+        for (size_t k = 0; k < result.n_deviations; k++) /* the worst first, and it is the verdict */
+                assert_true(k ? result.deviations[k].verdict <= result.deviations[k - 1].verdict
+                              : result.deviations[k].verdict == result.verdict);
         switch (result.verdict) {
         case CHECK_ACCEPTED:
                 assert_int_equal(e.code, ERR_OK);
@@ -390,12 +393,60 @@ static void clocks(void **state)
         judge(w, &i, &in, (struct verdict){CHECK_REFUSED, 2, "does not chain"});
 }
 
+/* Each deviation with its class, whatever the verdict; of too many, the least go. */
+static void all_at_once(void **state)
+{
+        static const char *const wanted[] = {"refused: it expired", "kept: the alternative name",
+                                             "kept: the extended key usage", "note: It is valid for",
+                                             "note: The CA changed the subject"};
+        struct world *w = *state;
+        struct check_input in = {.plan = &w->plan,
+                                 .spki = bytes_view(&w->spki),
+                                 .chain = w->chain,
+                                 .anchor = w->root,
+                                 .now = NOW,
+                                 .clock_trusted = true};
+        struct check_result result = {0};
+        struct error e = {0};
+        struct issue i = good(w);
+        char san[1024] = "DNS:a0.x";
+
+        i.to = -30;
+        i.eku = NULL;
+        i.san = "DNS:pc1.x";
+        i.subject = "else";
+        in.cert = issue(&i);
+        expect_ok(certificate_check(&in, &result, &e));
+        assert_int_equal(result.n_deviations, N_ELEMENTS(wanted));
+        for (size_t k = 0; k < N_ELEMENTS(wanted); k++) {
+                char text[640];
+
+                snprintf(text, sizeof text, "%s: %s", check_class_name(result.deviations[k].verdict),
+                         result.deviations[k].text);
+                if (strncmp(text, wanted[k], strlen(wanted[k])) != 0)
+                        fail_msg("'%s', not '%s'", text, wanted[k]);
+        }
+        check_result_done(&result);
+        X509_free((X509 *)in.cert);
+
+        for (int n = 1; n < 30; n++)
+                sprintf(san + strlen(san), ",DNS:a%d.x", n);
+        i.san = san;
+        in.cert = issue(&i);
+        expect_ok(certificate_check(&in, &result, &e));
+        assert_int_equal(result.n_deviations, CHECK_DEVIATIONS_MAX);
+        assert_int_equal(result.deviations[0].verdict, CHECK_REFUSED);
+        assert_int_equal(result.deviations[1].verdict, CHECK_KEPT);
+        check_result_done(&result);
+        X509_free((X509 *)in.cert);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(accepted), cmocka_unit_test(kept),    cmocka_unit_test(kinds),
-                cmocka_unit_test(issuers),  cmocka_unit_test(refused), cmocka_unit_test(renewals),
-                cmocka_unit_test(clocks),
+                cmocka_unit_test(accepted), cmocka_unit_test(all_at_once), cmocka_unit_test(kept),
+                cmocka_unit_test(kinds),    cmocka_unit_test(issuers),     cmocka_unit_test(refused),
+                cmocka_unit_test(renewals), cmocka_unit_test(clocks),
         };
 
         return cmocka_run_group_tests_name("check", tests, make_world, end_world);
