@@ -4,6 +4,12 @@
 
 #include "base/parse.h"
 
+/* Room for one more of @size octets: doubled when the count has come to a power of two. NULL: no memory. */
+static void *room_for_one(void *items, size_t count, size_t size)
+{
+        return count & (count - 1) ? items : realloc(items, (count ? 2 * count : 1) * size);
+}
+
 enum err strings_add(struct strings *s, const char *item, struct error *e)
 {
         CLEANUP(free_p) char *copy = NULL;
@@ -12,7 +18,7 @@ enum err strings_add(struct strings *s, const char *item, struct error *e)
         if (s->count >= STRINGS_MAX)
                 return error_set(e, ERR_TOO_LARGE, "A list has more than %d entries", STRINGS_MAX);
         copy = strdup(item);
-        items = copy ? realloc(s->items, (s->count + 1) * sizeof *items) : NULL;
+        items = copy ? room_for_one(s->items, s->count, sizeof *items) : NULL;
         if (!items)
                 return error_no_memory(e);
         s->items = items;
@@ -105,7 +111,7 @@ enum err settings_add(struct settings *s, const char *key, const char *value, un
                 return error_set(e, ERR_TOO_LARGE, "There are more than %d settings", SETTINGS_MAX);
         own_key = strdup(key);
         own_value = strdup(value);
-        items = own_key && own_value ? realloc(s->items, (s->count + 1) * sizeof *items) : NULL;
+        items = own_key && own_value ? room_for_one(s->items, s->count, sizeof *items) : NULL;
         if (!items)
                 return error_no_memory(e);
         s->items = items;

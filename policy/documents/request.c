@@ -21,6 +21,8 @@ struct request {
         struct strings urls; /* NDESUrl first, then the others of NDESUrls */
         char *validity, *validity_unit;
         bool key_length, key_usage;
+        xmlDoc *configuration;              /* kept for the nodes */
+        const xmlNode *nodes[SETTINGS_MAX]; /* of each setting: for the path in an error */
 };
 
 static void request_done(struct request *r)
@@ -28,6 +30,7 @@ static void request_done(struct request *r)
         strings_done(&r->urls);
         free(r->validity);
         free(r->validity_unit);
+        xml_free_p(&r->configuration);
 }
 
 /* "{GUID}", "{ID}", "…... Hash: 1,010,143,298": what log writers put in the place of a value. */
@@ -64,18 +67,30 @@ static enum err at_element(const xmlNode *node, enum err r, struct error *e)
         return error_context(e, r, "%s", path);
 }
 
-/* A setting whose value stands in @node; an empty one is not there. */
+/* A setting whose value stands in @node; an empty one is not there. It is judged with all the others. */
 static enum err put(struct request *q, const xmlNode *node, const char *key, const char *value,
                     struct error *e)
 {
-        enum err r;
+        const size_t at = q->command->settings.count;
+        enum err r = *value ? settings_add(&q->command->settings, key, value, 0, e) : ERR_OK;
 
-        if (!*value)
-                return ERR_OK;
-        r = profile_check_setting(key, value, 0, e);
-        if (r == ERR_OK)
-                r = settings_add(&q->command->settings, key, value, 0, e);
+        if (r == ERR_OK && *value)
+                q->nodes[at] = node;
         return r ? at_element(node, r, e) : ERR_OK;
+}
+
+/* The settings do not make a profile: where the first stands that is wrong by itself, or all of it. */
+static enum err at_culprit(const struct request *q, const xmlNode *root, enum err r, struct error *e)
+{
+        const struct settings *settings = &q->command->settings;
+
+        for (size_t i = 0; i < settings->count; i++) {
+                enum err one = profile_check_setting(settings->items[i].key, settings->items[i].value, 0, e);
+
+                if (one)
+                        return at_element(q->nodes[i] ? q->nodes[i] : root, one, e);
+        }
+        return at_element(root, r, e);
 }
 
 static enum err note(struct request *q, const xmlNode *node, const char *text, struct error *e)
@@ -308,7 +323,7 @@ static enum err take_elements(struct request *q, const xmlNode *parent, const ch
                 const struct element *found = NULL;
                 enum err r;
 
-                for (size_t i = 0; i < n; i++)
+                for (size_t i = 0; i < n && !found; i++)
                         if (xml_is(node, table[i].name, ns))
                                 found = &table[i];
                 if (found && (seen & UINT32_C(1) << (found - table)))
@@ -325,15 +340,15 @@ static enum err take_elements(struct request *q, const xmlNode *parent, const ch
 static enum err read_configuration(struct request *q, const xmlNode *document, struct error *e)
 {
         CLEANUP(content_done) struct content content = {0};
-        CLEANUP(xml_free_p) xmlDoc *xml = NULL;
         const xmlNode *root;
         enum err r = xml_content(document, COMMAND_DATA_MAX, &content, e);
 
         if (r == ERR_OK)
-                r = xml_parse(content.text, "CertificateRequest/ConfigurationParametersDocument", &xml, e);
+                r = xml_parse(content.text, "CertificateRequest/ConfigurationParametersDocument",
+                              &q->configuration, e);
         if (r)
                 return r;
-        root = xmlDocGetRootElement(xml);
+        root = xmlDocGetRootElement(q->configuration);
         if (!xml_is(root, "ConfigurationParameters", CONFIGURATION_NS))
                 return xml_refuse(
                         root, e,
@@ -476,7 +491,7 @@ static enum err check_whole(const struct request *q, const xmlNode *root, const 
         /* the anchor may stand in a command before this one; the executor knows */
         r = profile_from_settings(&q->command->settings, /* have_anchor= */ true, &checked, e);
         if (r)
-                return at_element(root, r, e);
+                return at_culprit(q, root, r, e);
         profile_done(&checked);
         return ERR_OK;
 }
