@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "channel/tls13.h"
 
 static void put_u32(uint8_t *p, uint32_t v)
 {
@@ -27,8 +28,9 @@ void frame_header_encode(const struct frame_header *h, uint8_t ret[FRAME_HEADER]
 enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t max, struct frame_header *ret,
                              struct error *e)
 {
-        static const enum frame_type types[] = {FRAME_OPEN,   FRAME_SIGN,  FRAME_DECRYPT, FRAME_CLOSE,
-                                                FRAME_ANSWER, FRAME_ERROR, FRAME_JOB,     FRAME_RESULT};
+        static const enum frame_type types[] = {FRAME_OPEN,  FRAME_SIGN,     FRAME_DECRYPT,
+                                                FRAME_CLOSE, FRAME_TLS_SIGN, FRAME_ANSWER,
+                                                FRAME_ERROR, FRAME_JOB,      FRAME_RESULT};
         size_t len = get_u32(in + 8);
 
         if (in[0] != FRAME_VERSION)
@@ -133,6 +135,25 @@ static enum err decode_decrypt(struct view body, struct key_request *request, st
         return ERR_OK;
 }
 
+/* Nothing but a scheme of TLS 1.3 and what can be a transcript hash: what is signed, the daemon builds. */
+static enum err decode_tls_sign(struct view body, struct key_request *request, struct error *e)
+{
+        struct tls13_input input;
+        struct key_sign how;
+        uint64_t scheme = 0;
+        enum err r = decode_data(body, request, e);
+
+        if (!r)
+                r = fields_get_u64(body, FRAME_TAG_TLS_SCHEME, &scheme, e);
+        if (r)
+                return r;
+        if (scheme > UINT16_MAX || !tls13_scheme_sign((uint16_t)scheme, &how) ||
+            !tls13_input_make(request->data, &input))
+                return error_set(e, ERR_PROTOCOL, "A request is not one for a TLS 1.3 CertificateVerify");
+        request->tls_scheme = (uint16_t)scheme;
+        return ERR_OK;
+}
+
 enum err key_request_decode(enum frame_type type, struct view body, struct key_request *ret, struct error *e)
 {
         struct key_request request = {0};
@@ -146,6 +167,8 @@ enum err key_request_decode(enum frame_type type, struct view body, struct key_r
                 r = decode_sign(body, &request, e);
         else if (type == FRAME_DECRYPT)
                 r = decode_decrypt(body, &request, e);
+        else if (type == FRAME_TLS_SIGN)
+                r = decode_tls_sign(body, &request, e);
         else if (type == FRAME_CLOSE)
                 r = fields_get_u64(body, FRAME_TAG_HANDLE, &request.handle, e);
         else
@@ -178,6 +201,9 @@ enum err key_request_encode(enum frame_type type, const struct key_request *requ
                 fields_put_u64(&w, FRAME_TAG_MGF1, request->decrypt.mgf1);
                 if (request->decrypt.label.len)
                         fields_put(&w, FRAME_TAG_OAEP_LABEL, request->decrypt.label);
+                fields_put(&w, FRAME_TAG_DATA, request->data);
+        } else if (type == FRAME_TLS_SIGN) {
+                fields_put_u64(&w, FRAME_TAG_TLS_SCHEME, request->tls_scheme);
                 fields_put(&w, FRAME_TAG_DATA, request->data);
         }
         return fields_finish(&w, ret, e);

@@ -11,6 +11,7 @@
  *   SIGN       HANDLE, SCHEME, DIGEST, MGF1, SALT, DATA                    DATA (signature; DER for ECDSA)
  *   DECRYPT    HANDLE, PADDING, DIGEST, MGF1, OAEP_LABEL, DATA             DATA (plaintext, unpadded)
  *   CLOSE      HANDLE                                                     (no answer)
+ *   TLS_SIGN   HANDLE, TLS_SCHEME, DATA (transcript hash)                  DATA (signature): channel/tls13.h
  *   JOB        what service/worker/protocol.h says, daemon to worker       RESULT, the same
  * FRAME_ERROR answers any request: CODE (name of enum err), MESSAGE, REMEDY.
  */
@@ -34,6 +35,7 @@ enum frame_type {
         FRAME_SIGN = 2,
         FRAME_DECRYPT = 3,
         FRAME_CLOSE = 5,
+        FRAME_TLS_SIGN = 6, /* workers alone */
         FRAME_ANSWER = 0x40,
         FRAME_ERROR = 0x41,
         FRAME_JOB = 0x80,
@@ -56,6 +58,7 @@ enum frame_tag {
         FRAME_TAG_CODE,
         FRAME_TAG_MESSAGE,
         FRAME_TAG_REMEDY,
+        FRAME_TAG_TLS_SCHEME,
 };
 
 struct frame_header {
@@ -76,10 +79,12 @@ struct key_request {
         uint64_t handle;
         struct key_sign sign;
         struct key_decrypt decrypt;
+        uint16_t tls_scheme;
         struct view data;
 };
 
-/* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT or CLOSE. */
+/* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT, CLOSE
+ * or TLS_SIGN. */
 MUST_CHECK enum err key_request_decode(enum frame_type type, struct view body, struct key_request *ret,
                                        struct error *e);
 MUST_CHECK enum err key_request_encode(enum frame_type type, const struct key_request *request,

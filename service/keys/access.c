@@ -31,6 +31,8 @@ enum err access_decide(const struct key_access *who, const struct key_owner *own
 {
         if (who->grant)
                 return by_grant(who->grant, operation, e);
+        if (operation == FRAME_TLS_SIGN)
+                return error_set(e, ERR_KEY_DENIED, "Applications sign for TLS as they sign anything else");
         if (owner && by_peer(who->peer, owner))
                 return ERR_OK;
         return error_set(e, ERR_NOT_FOUND, "There is no such key for you");

@@ -39,8 +39,9 @@ struct key_access {
 
 /*
  * A user's key is his and root's; a device key is root's and its groups'; what a peer may not use does not
- * exist: ERR_NOT_FOUND. A grant is good for the operation it names, and is counted down: ERR_KEY_DENIED
- * otherwise. @owner: NULL where there is no such key, and with a grant, which holds its key itself.
+ * exist: ERR_NOT_FOUND; FRAME_TLS_SIGN is for workers: ERR_KEY_DENIED. A grant is good for the operation it
+ * names, and is counted down: ERR_KEY_DENIED otherwise. @owner: NULL where there is no such key, and with a
+ * grant, which holds its key itself.
  */
 MUST_CHECK enum err access_decide(const struct key_access *who, const struct key_owner *owner,
                                   enum frame_type operation, struct error *e);

@@ -118,6 +118,8 @@ static enum err operate(struct connection *connection, const struct frame_header
         struct operation *operation;
         enum err r = ERR_OK;
 
+        if (h->type == FRAME_TLS_SIGN)
+                return access_decide(&(struct key_access){.peer = &connection->peer}, NULL, h->type, e);
         if (!key)
                 return error_set(e, ERR_NOT_FOUND, "The handle of the key is not open");
         if (atomic_load(&connection->operations) >= OPERATIONS_MAX)

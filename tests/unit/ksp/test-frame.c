@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "channel/frame.h"
+#include "channel/tls13.h"
 
 static void headers(void **state)
 {
@@ -44,8 +45,9 @@ static void requests(void **state)
                  FRAME_DECRYPT,
                  {.handle = 7, .decrypt = {KEY_PADDING_RSA_OAEP, KEY_DIGEST_SHA256, KEY_DIGEST_SHA256, {0}}}},
                 {"/close", FRAME_CLOSE, {.handle = 8}},
+                {"/tls-sign", FRAME_TLS_SIGN, {.tls_scheme = 0x0804}},
         };
-        const uint8_t data[] = "0123456789";
+        const uint8_t data[] = "0123456789abcdef0123456789abcde"; /* 32 octets: a transcript hash */
         struct error e = {0};
 
         (void)state;
@@ -62,6 +64,7 @@ static void requests(void **state)
                 assert_int_equal(back.sign.scheme, request.sign.scheme);
                 assert_int_equal(back.sign.salt_len, request.sign.salt_len);
                 assert_int_equal(back.decrypt.digest, request.decrypt.digest);
+                assert_int_equal(back.tls_scheme, request.tls_scheme);
                 /* Every cut is refused: fields that are missing, or halves of them. */
                 for (size_t len = 0; len < body.len; len++)
                         expect_err(
@@ -102,6 +105,101 @@ static void bounds(void **state)
         }
 }
 
+/* A worker cannot have anything signed but a CertificateVerify: no other scheme, no other length. */
+static void tls_bounds(void **state)
+{
+        static const struct {
+                uint64_t scheme;
+                size_t len;
+                bool ok;
+        } cases[] = {
+                {0x0403, 32, true},   {0x0503, 48, true},   {0x0804, 48, true},  {0x0805, 32, true},
+                {0x0806, 48, true},   {0x0804, 0, false},   {0x0804, 20, false}, {0x0804, 31, false},
+                {0x0804, 64, false},  {0x0804, 130, false}, {0x0401, 32, false}, /* rsa_pkcs1_sha256 */
+                {0x0201, 32, false},  {0x0603, 48, false},  {0x0809, 32, false}, /* rsa_pss_pss_sha256 */
+                {0x10804, 32, false}, {0, 32, false},
+        };
+        static const uint8_t octets[130];
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct fields_writer w = FIELDS_WRITER(1000, false);
+                CLEANUP(bytes_done) struct bytes body = {0};
+                struct key_request back;
+
+                fields_put_u64(&w, FRAME_TAG_HANDLE, 0);
+                fields_put_u64(&w, FRAME_TAG_TLS_SCHEME, cases[i].scheme);
+                fields_put(&w, FRAME_TAG_DATA, (struct view){octets, cases[i].len});
+                expect_ok(fields_finish(&w, &body, &e));
+                if ((key_request_decode(FRAME_TLS_SIGN, bytes_view(&body), &back, &e) == ERR_OK) !=
+                    cases[i].ok)
+                        fail_msg("scheme %04x, %zu octets", (unsigned)cases[i].scheme, cases[i].len);
+        }
+}
+
+static void tls_input(void **state)
+{
+        uint8_t hash[48];
+        struct tls13_input input;
+        struct view back;
+
+        (void)state;
+        memset(hash, 0xab, sizeof hash);
+        for (size_t len = 0; len <= sizeof hash; len++) {
+                bool possible = len == 32 || len == 48;
+
+                assert_true(tls13_input_make((struct view){hash, len}, &input) == possible);
+                if (!possible)
+                        continue;
+                assert_int_equal(input.len, 98 + len);
+                assert_memory_equal(input.octets, "                                ", 32);
+                assert_memory_equal(input.octets + 64, "TLS 1.3, client CertificateVerify", 34);
+                assert_true(tls13_input_transcript((struct view){input.octets, input.len}, &back));
+                assert_int_equal(back.len, len);
+                assert_memory_equal(back.data, hash, len);
+                /* Cut, or another octet in front of the hash: another context, and not this one's to sign. */
+                for (size_t cut = 0; cut < input.len; cut++)
+                        if (cut != 98 + 32)
+                                assert_false(tls13_input_transcript((struct view){input.octets, cut}, &back));
+                for (size_t at = 0; at < 98; at++) {
+                        input.octets[at] ^= 1;
+                        assert_false(tls13_input_transcript((struct view){input.octets, input.len}, &back));
+                        input.octets[at] ^= 1;
+                }
+                /* "server" is as long as "client" */
+                memcpy(input.octets + 64, "TLS 1.3, server", 15);
+                assert_false(tls13_input_transcript((struct view){input.octets, input.len}, &back));
+        }
+}
+
+static void tls_schemes(void **state)
+{
+        static const struct key_sign none[] = {
+                {KEY_SCHEME_RSA_PKCS1, KEY_DIGEST_SHA256, 0, 0},
+                {KEY_SCHEME_RSA_PSS, KEY_DIGEST_SHA256, KEY_DIGEST_SHA1, 32},
+                {KEY_SCHEME_RSA_PSS, KEY_DIGEST_SHA256, KEY_DIGEST_SHA256, 20},
+                {KEY_SCHEME_RSA_PSS, KEY_DIGEST_SHA1, KEY_DIGEST_SHA1, 20},
+                {KEY_SCHEME_ECDSA, KEY_DIGEST_NONE, 0, 0},
+                {KEY_SCHEME_ECDSA, KEY_DIGEST_SHA512, 0, 0},
+        };
+        struct key_sign how;
+        unsigned known = 0;
+        uint16_t back;
+
+        (void)state;
+        for (unsigned scheme = 0; scheme <= UINT16_MAX; scheme++) {
+                if (!tls13_scheme_sign((uint16_t)scheme, &how))
+                        continue;
+                known++;
+                assert_true(tls13_scheme_of(&how, &back));
+                assert_int_equal(back, scheme);
+        }
+        assert_int_equal(known, 5);
+        for (size_t i = 0; i < N_ELEMENTS(none); i++)
+                assert_false(tls13_scheme_of(&none[i], &back));
+}
+
 static void errors(void **state)
 {
         CLEANUP(bytes_done) struct bytes body = {0};
@@ -138,7 +236,7 @@ static void mutations(void **state)
                 memcpy(copy, body.data, body.len);
                 for (int n = rand_r(&seed) % 4; n >= 0; n--)
                         copy[(size_t)rand_r(&seed) % body.len] = (uint8_t)rand_r(&seed);
-                if (key_request_decode((enum frame_type)(1 + rand_r(&seed) % 5),
+                if (key_request_decode((enum frame_type)(1 + rand_r(&seed) % 6),
                                        (struct view){copy, (size_t)rand_r(&seed) % (body.len + 1)}, &back,
                                        &e) == ERR_OK)
                         assert_true(back.data.len <= FRAME_DATA_MAX && back.sign.salt_len <= KEY_MODULUS_MAX);
@@ -147,9 +245,10 @@ static void mutations(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(headers), cmocka_unit_test(requests),
-                                           cmocka_unit_test(bounds), cmocka_unit_test(errors),
-                                           cmocka_unit_test(mutations)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(headers),     cmocka_unit_test(requests),
+                                           cmocka_unit_test(bounds),      cmocka_unit_test(errors),
+                                           cmocka_unit_test(tls_bounds),  cmocka_unit_test(tls_input),
+                                           cmocka_unit_test(tls_schemes), cmocka_unit_test(mutations)};
 
         return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

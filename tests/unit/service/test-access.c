@@ -44,13 +44,17 @@ static void grants(void **state)
         char never_looked_into;
         struct ksp_key *some = (struct ksp_key *)(void *)&never_looked_into;
         struct key_grant grant = {some, 0, 1}, none = {NULL, 0, 1};
-        static const enum frame_type others[] = {FRAME_OPEN, FRAME_SIGN, FRAME_CLOSE, FRAME_JOB};
+        static const enum frame_type others[] = {FRAME_OPEN, FRAME_SIGN, FRAME_CLOSE, FRAME_TLS_SIGN,
+                                                 FRAME_JOB};
         struct error e = {0};
 
         (void)state;
         expect_err(access_decide(&(struct key_access){.peer = &(struct key_peer){.root = true}}, NULL,
                                  FRAME_OPEN, &e),
                    ERR_NOT_FOUND);
+        expect_err(access_decide(&(struct key_access){.peer = &(struct key_peer){.root = true}},
+                                 &(struct key_owner){.uid = 1000}, FRAME_TLS_SIGN, &e),
+                   ERR_KEY_DENIED);
         expect_err(access_decide(&(struct key_access){.grant = &none}, NULL, FRAME_DECRYPT, &e),
                    ERR_KEY_DENIED);
         for (size_t i = 0; i < N_ELEMENTS(others); i++)
