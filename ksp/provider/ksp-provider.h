@@ -15,6 +15,8 @@
 #include "base/secret.h"
 #include "key/key.h"
 
+enum { KSP_MESSAGE_MAX = 256 };
+
 /* What a key can do. @key is the backend's own object; calls come from any thread and may block. */
 struct ksp_backend {
         /* NULL where keys are only handed over (ksp_provider_key()). @name: what stands behind "ksp:"; the
@@ -26,6 +28,10 @@ struct ksp_backend {
         enum err (*decrypt)(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
                             struct error *e);
         void (*close)(void *key);
+        /* NULL: what is to be signed is hashed here, and sign() gets the hash. Else it comes as it is, at
+         * most KSP_MESSAGE_MAX octets of it, so that the backend can tell what it signs; @how is the same. */
+        enum err (*sign_message)(void *key, const struct key_sign *how, struct view message,
+                                 struct bytes *ret, struct error *e);
 };
 
 /* Registers and loads the provider into @libctx (NULL: the default one), and the default provider beside it,

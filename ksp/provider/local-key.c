@@ -31,7 +31,8 @@ static void local_close(void *key)
         free(local);
 }
 
-static const struct ksp_backend local_backend = {NULL, local_sign, local_decrypt, local_close};
+static const struct ksp_backend local_backend = {
+        .sign = local_sign, .decrypt = local_decrypt, .close = local_close};
 
 enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, EVP_PKEY **ret, struct error *e)
 {

@@ -63,7 +63,8 @@ static void socket_close(void *key)
         channel_key_close(key);
 }
 
-static const struct ksp_backend socket_backend = {socket_open, socket_sign, socket_decrypt, socket_close};
+static const struct ksp_backend socket_backend = {
+        .open = socket_open, .sign = socket_sign, .decrypt = socket_decrypt, .close = socket_close};
 
 static void free_client(void *client)
 {

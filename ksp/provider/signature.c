@@ -19,6 +19,8 @@ struct signature {
         enum key_digest digest, mgf1; /* mgf1 NONE: as digest */
         EVP_MD_CTX *hashing;          /* sign */
         EVP_MD_CTX *verifying;
+        uint8_t message[KSP_MESSAGE_MAX]; /* sign, for a backend that wants it unhashed */
+        size_t message_len;
 };
 
 static void *sig_new(void *provctx, const char *propq)
@@ -277,7 +279,11 @@ static int sign_init(void *ctx, void *key, const OSSL_PARAM params[])
         return take_key(ctx, key, true) && set_ctx_params(ctx, params);
 }
 
-static int sign_hash(struct signature *s, uint8_t *sig, size_t *sig_len, size_t size, struct view hash)
+typedef enum err sign_function(void *key, const struct key_sign *how, struct view data, struct bytes *ret,
+                               struct error *e);
+
+static int sign_by(struct signature *s, sign_function *function, uint8_t *sig, size_t *sig_len, size_t size,
+                   struct view data)
 {
         CLEANUP(bytes_done) struct bytes made = {0};
         struct key_sign how = {.scheme = KEY_SCHEME_ECDSA, .digest = s->digest};
@@ -293,7 +299,7 @@ static int sign_hash(struct signature *s, uint8_t *sig, size_t *sig_len, size_t 
                         return 0;
                 how.salt_len = (uint16_t)salt;
         }
-        if (s->object->backend->sign(s->object->key, &how, hash, &made, &e)) {
+        if (function(s->object->key, &how, data, &made, &e)) {
                 queue_error(&e);
                 return 0;
         }
@@ -313,7 +319,7 @@ static int sign(void *ctx, unsigned char *sig, size_t *sig_len, size_t size, con
                 *sig_len = object_size(s->object);
                 return 1;
         }
-        return sign_hash(s, sig, sig_len, size, (struct view){tbs, tbs_len});
+        return sign_by(s, s->object->backend->sign, sig, sig_len, size, (struct view){tbs, tbs_len});
 }
 
 static EVP_MD *fetch_digest(const struct signature *s)
@@ -332,6 +338,9 @@ static int digest_sign_init(void *ctx, const char *name, void *key, const OSSL_P
                 return 0;
         if (s->digest == KEY_DIGEST_NONE)
                 s->digest = KEY_DIGEST_SHA256;
+        s->message_len = 0;
+        if (s->object->backend->sign_message)
+                return 1;
         md = fetch_digest(s);
         if (!s->hashing)
                 s->hashing = EVP_MD_CTX_new();
@@ -340,8 +349,15 @@ static int digest_sign_init(void *ctx, const char *name, void *key, const OSSL_P
 
 static int digest_sign_update(void *ctx, const unsigned char *data, size_t len)
 {
-        const struct signature *s = ctx;
+        struct signature *s = ctx;
 
+        if (s->object && s->object->backend->sign_message) {
+                if (len > sizeof s->message - s->message_len)
+                        return 0;
+                memcpy(s->message + s->message_len, data, len);
+                s->message_len += len;
+                return 1;
+        }
         return s->hashing && EVP_DigestUpdate(s->hashing, data, len) == 1;
 }
 
@@ -355,9 +371,12 @@ static int digest_sign_final(void *ctx, unsigned char *sig, size_t *sig_len, siz
                 *sig_len = object_size(s->object);
                 return 1;
         }
+        if (s->object->backend->sign_message)
+                return sign_by(s, s->object->backend->sign_message, sig, sig_len, size,
+                               (struct view){s->message, s->message_len});
         if (!s->hashing || EVP_DigestFinal_ex(s->hashing, hash, &len) != 1)
                 return 0;
-        return sign_hash(s, sig, sig_len, size, (struct view){hash, len});
+        return sign_by(s, s->object->backend->sign, sig, sig_len, size, (struct view){hash, len});
 }
 
 static bool set_verify(const struct signature *s, EVP_PKEY_CTX *ctx)

@@ -274,10 +274,111 @@ static void errors_arrive(void **state)
         ksp_provider_unload(&provider);
 }
 
+/* A backend that wants to see what it signs: it gets the message and not its hash. */
+struct seen {
+        uint8_t message[KSP_MESSAGE_MAX];
+        size_t len;
+        struct key_sign how;
+        unsigned calls;
+};
+
+static enum err see_sign(void *key, const struct key_sign *how, struct view data, struct bytes *ret,
+                         struct error *e)
+{
+        (void)key, (void)how, (void)data, (void)ret;
+        return error_set(e, ERR_KEY_DENIED, "A hash says nothing");
+}
+
+static enum err see_decrypt(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
+                            struct error *e)
+{
+        (void)key, (void)how, (void)data, (void)ret;
+        return error_set(e, ERR_KEY_DENIED, "No decrypt");
+}
+
+static enum err see_message(void *key, const struct key_sign *how, struct view message, struct bytes *ret,
+                            struct error *e)
+{
+        struct seen *seen = key;
+
+        memcpy(seen->message, message.data, message.len);
+        seen->len = message.len;
+        seen->how = *how;
+        seen->calls++;
+        return bytes_copy(ret, "signature", 9, e);
+}
+
+static void see_close(void *key)
+{
+        (void)key;
+}
+
+static void messages(void **state)
+{
+        static const struct ksp_backend backend = {
+                .sign = see_sign, .decrypt = see_decrypt, .close = see_close, .sign_message = see_message};
+        static const uint8_t data[KSP_MESSAGE_MAX + 1] = "64 blanks, a context and a hash";
+        EVP_PKEY *public = EVP_RSA_gen(2048), *key = NULL;
+        struct ksp_provider provider;
+        struct seen seen = {.len = 0};
+        struct error e = {0};
+
+        (void)state;
+        expect_ok(ksp_provider_load(NULL, &provider, &e));
+        expect_ok(ksp_provider_key(NULL, &backend, &seen, public, &key, &e));
+        for (int parts = 1; parts <= 3; parts++) {
+                CLEANUP(evp_md_ctx_free_p) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+                EVP_PKEY_CTX *pctx;
+                uint8_t signature[512];
+                size_t len = sizeof signature, third = 50;
+
+                /* as TLS does it: the size first, then the signature */
+                assert_int_equal(EVP_DigestSignInit_ex(ctx, &pctx, "SHA384", NULL, NULL, key, NULL), 1);
+                assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING), 1);
+                assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST), 1);
+                for (int i = 0; i + 1 < parts; i++)
+                        assert_int_equal(EVP_DigestSignUpdate(ctx, data + (size_t)i * third, third), 1);
+                assert_int_equal(EVP_DigestSign(ctx, NULL, &len, NULL, 0), 1);
+                assert_int_equal(len, 256);
+                assert_int_equal(
+                        EVP_DigestSign(ctx, signature, &len, data + (size_t)(parts - 1) * third, third), 1);
+                assert_int_equal(len, 9);
+                assert_int_equal(seen.len, (size_t)parts * third);
+                assert_memory_equal(seen.message, data, seen.len);
+                assert_int_equal(seen.how.scheme, KEY_SCHEME_RSA_PSS);
+                assert_int_equal(seen.how.digest, KEY_DIGEST_SHA384);
+                assert_int_equal(seen.how.salt_len, 48);
+        }
+        assert_int_equal(seen.calls, 3);
+        for (size_t len = KSP_MESSAGE_MAX; len <= sizeof data; len++) {
+                CLEANUP(evp_md_ctx_free_p) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+                uint8_t signature[512];
+                size_t room = sizeof signature;
+
+                assert_int_equal(EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, key, NULL), 1);
+                assert_int_equal(EVP_DigestSign(ctx, signature, &room, data, len) == 1,
+                                 len == KSP_MESSAGE_MAX);
+        }
+        {
+                /* A hash alone goes where it always went, and is refused there. */
+                CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+                uint8_t signature[512];
+                size_t room = sizeof signature;
+
+                assert_int_equal(EVP_PKEY_sign_init(ctx), 1);
+                assert_int_not_equal(EVP_PKEY_sign(ctx, signature, &room, data, 32), 1);
+        }
+        ERR_clear_error();
+        EVP_PKEY_free(key);
+        EVP_PKEY_free(public);
+        ksp_provider_unload(&provider);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(tpm_rsa_key), cmocka_unit_test(tpm_ec_key),
-                                           cmocka_unit_test(software_keys), cmocka_unit_test(errors_arrive)};
+                                           cmocka_unit_test(software_keys), cmocka_unit_test(errors_arrive),
+                                           cmocka_unit_test(messages)};
 
         return cmocka_run_group_tests_name("provider", tests, start, stop);
 }
