@@ -10,12 +10,13 @@
 
 #include "base/file.h"
 #include "base/ossl.h"
+#include "import.h"
 #include "soft/soft.h"
 #include "tpm/pad.h"
 #include "tpm/queue.h"
 #include "tpm/tpm.h"
 
-enum { KEY_FILE_MAX = 16 * 1024 };
+enum { KEY_FILE_MAX = 16 * 1024, KEY_IMPORT_MAX = 256 * 1024 };
 
 struct ksp {
         struct tpm *tpm; /* inside the queue's exclusive place alone */
@@ -63,14 +64,6 @@ void ksp_close(struct ksp *ksp)
         free(ksp);
 }
 
-static const char *const state_names[] = {
-        [KSP_TPM_READY] = "ready", [KSP_TPM_ABSENT] = "absent", [KSP_TPM_FAILING] = "failing"};
-
-const char *ksp_tpm_state_name(enum ksp_tpm_state state)
-{
-        return state_names[state];
-}
-
 /* Everything the TPM does for this file is one of these. */
 struct call {
         struct tpm_job job;
@@ -114,20 +107,6 @@ void ksp_tpm(struct ksp *ksp, struct ksp_tpm *ret)
 uint64_t ksp_busy_since(struct ksp *ksp, uint64_t *ret_limit)
 {
         return tpm_queue_busy_since(ksp->queue, ret_limit);
-}
-
-enum ksp_place ksp_decide(enum key_protection protection, enum err tpm, bool no_downgrade)
-{
-        bool missing = tpm == ERR_TPM_ABSENT || tpm == ERR_KEY_NOT_SUPPORTED;
-
-        if (protection == KEY_PROTECTION_SOFTWARE)
-                return KSP_IN_SOFTWARE;
-        if (tpm == ERR_OK)
-                return KSP_IN_TPM;
-        /* A fault is not an absence: no silent downgrade. */
-        if (protection == KEY_PROTECTION_TPM_PREFERRED && missing && !no_downgrade)
-                return KSP_IN_SOFTWARE;
-        return KSP_REFUSED;
 }
 
 static enum err key_new(struct ksp *ksp, struct ksp_key **ret, struct error *e)
@@ -230,10 +209,8 @@ static enum err create_in_tpm(struct ksp *ksp, const struct ksp_spec *spec, stru
 static enum err create_in_software(const struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key *key,
                                    struct error *e)
 {
-        enum err r = ERR_OK;
+        enum err r = soft_need_secret(secret_view(&ksp->host_secret), e);
 
-        if (!ksp->host_secret.len)
-                r = error_set(e, ERR_HOST_SECRET, "The host secret that encrypts software keys is missing");
         if (!r)
                 r = soft_create(spec->alg, &key->soft, e);
         if (!r)
@@ -309,6 +286,21 @@ static bool pem_is(const struct bytes *pem, const char *label)
         return strstr((const char *)pem->data, line) != NULL;
 }
 
+/* What follows from the private half: algorithm, public half, id. */
+static enum err key_read(struct ksp_key *key, struct error *e)
+{
+        enum err r;
+
+        if (key->soft) {
+                r = soft_alg(key->soft, &key->alg, e);
+                if (!r)
+                        r = public_copy(NULL, key->soft, &key->public, e);
+        } else {
+                r = tpm_public_key(&key->object, &key->alg, &key->public, e);
+        }
+        return r ? r : key_finish(key, e);
+}
+
 enum err ksp_load(struct ksp *ksp, int dirfd, const char *name, struct ksp_key **ret, struct error *e)
 {
         CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
@@ -319,21 +311,34 @@ enum err ksp_load(struct ksp *ksp, int dirfd, const char *name, struct ksp_key *
                 r = key_new(ksp, &key, e);
         if (r)
                 return r;
-        if (pem_is(&pem, "ENCRYPTED PRIVATE KEY")) {
+        if (pem_is(&pem, "ENCRYPTED PRIVATE KEY"))
                 r = soft_pem_read(bytes_view(&pem), secret_view(&ksp->host_secret), &key->soft, e);
-                if (!r)
-                        r = soft_alg(key->soft, &key->alg, e);
-                if (!r)
-                        r = public_copy(NULL, key->soft, &key->public, e);
-        } else {
+        else
                 r = tss2_pem_read(bytes_view(&pem), &key->object, e);
-                if (!r)
-                        r = tpm_public_key(&key->object, &key->alg, &key->public, e);
-        }
         if (!r)
-                r = key_finish(key, e);
+                r = key_read(key, e);
         if (r)
                 return error_context(e, r, "%s", name);
+        *ret = STEAL(key);
+        return ERR_OK;
+}
+
+enum err ksp_import(struct ksp *ksp, struct view pem, struct ksp_key **ret, struct error *e)
+{
+        CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
+        enum err r = pem.len <= KEY_IMPORT_MAX
+                             ? key_new(ksp, &key, e)
+                             : error_set(e, ERR_TOO_LARGE, "A file with a key is larger than %d octets",
+                                         KEY_IMPORT_MAX);
+
+        if (!r)
+                r = import_read(pem, &key->soft, &key->object, e);
+        if (!r && key->soft)
+                r = soft_need_secret(secret_view(&ksp->host_secret), e);
+        if (!r)
+                r = key_read(key, e);
+        if (r)
+                return r;
         *ret = STEAL(key);
         return ERR_OK;
 }
@@ -411,27 +416,6 @@ enum err ksp_describe(struct ksp_key *key, struct ksp_key_info *ret, struct erro
                 (void)snprintf(info.parent, sizeof info.parent, "0x%08x", key->object.parent);
         *ret = info;
         return ERR_OK;
-}
-
-const char *ksp_attribute_name(unsigned bit)
-{
-        static const struct {
-                unsigned bit;
-                const char *name;
-        } names[] = {
-                {KSP_FIXED_TPM, "fixedTPM"},
-                {KSP_FIXED_PARENT, "fixedParent"},
-                {KSP_SENSITIVE_DATA_ORIGIN, "sensitiveDataOrigin"},
-                {KSP_NO_DA, "noDA"},
-                {KSP_SIGN, "sign"},
-                {KSP_DECRYPT, "decrypt"},
-                {KSP_USER_WITH_AUTH, "userWithAuth"},
-        };
-
-        for (size_t i = 0; i < N_ELEMENTS(names); i++)
-                if (names[i].bit == bit)
-                        return names[i].name;
-        return "?";
 }
 
 /* The hash as ECDSA over this curve takes it: cut on the right or padded on the left (FIPS 186-4 §6.4). */

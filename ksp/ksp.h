@@ -71,6 +71,13 @@ MUST_CHECK enum err ksp_key_save(struct ksp_key *key, int dirfd, const char *nam
  * ERR_HOST_SECRET. */
 MUST_CHECK enum err ksp_load(struct ksp *ksp, int dirfd, const char *name, struct ksp_key **ret,
                              struct error *e);
+/*
+ * Takes over the one private key that stands in @pem, alone or among certificates: PKCS#8 without a
+ * passphrase as a software key, TSS2 PRIVATE KEY as a TPM key of this or another TPM, which shows when it is
+ * used. Does not talk to the TPM; in memory only until ksp_key_save(). @pem stays the caller's, who wipes it.
+ * ERR_INVALID: no such key, or two; ERR_KEY_NOT_SUPPORTED; ERR_HOST_SECRET.
+ */
+MUST_CHECK enum err ksp_import(struct ksp *ksp, struct view pem, struct ksp_key **ret, struct error *e);
 /* Unloads the key if it is loaded here and removes its file. A missing file is a success. */
 MUST_CHECK enum err ksp_delete(struct ksp *ksp, struct ksp_key *key, int dirfd, const char *name,
                                struct error *e);

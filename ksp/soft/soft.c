@@ -22,7 +22,7 @@ enum err soft_create(enum key_alg alg, EVP_PKEY **ret, struct error *e)
         return ERR_OK;
 }
 
-static enum err need_secret(struct view secret, struct error *e)
+enum err soft_need_secret(struct view secret, struct error *e)
 {
         if (secret.len)
                 return ERR_OK;
@@ -32,7 +32,7 @@ static enum err need_secret(struct view secret, struct error *e)
 enum err soft_pem_write(EVP_PKEY *key, struct view secret, struct bytes *ret, struct error *e)
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
-        enum err r = need_secret(secret, e);
+        enum err r = soft_need_secret(secret, e);
         /* PEM_write_bio_PKCS8PrivateKey() only reads its passphrase. */
         union {
                 const uint8_t *in;
@@ -62,7 +62,7 @@ enum err soft_pem_read(struct view pem, struct view secret, EVP_PKEY **ret, stru
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
         EVP_PKEY *key;
-        enum err r = need_secret(secret, e);
+        enum err r = soft_need_secret(secret, e);
 
         if (r)
                 return r;

@@ -12,6 +12,7 @@
 
 MUST_CHECK enum err soft_create(enum key_alg alg, EVP_PKEY **ret, struct error *e);
 /* @secret empty: ERR_HOST_SECRET. */
+MUST_CHECK enum err soft_need_secret(struct view secret, struct error *e);
 MUST_CHECK enum err soft_pem_write(EVP_PKEY *key, struct view secret, struct bytes *ret, struct error *e);
 /* ERR_KEY_DAMAGED also where the host secret is another one. */
 MUST_CHECK enum err soft_pem_read(struct view pem, struct view secret, EVP_PKEY **ret, struct error *e);

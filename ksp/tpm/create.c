@@ -181,6 +181,34 @@ static enum err ec_public(const TPMT_PUBLIC *area, enum key_alg *ret_alg, OSSL_P
         return ERR_OK;
 }
 
+enum err tpm_usable(const struct tpm_object *object, struct error *e)
+{
+        TPM2B_PUBLIC public = {0};
+        size_t offset = 0;
+        TPMA_OBJECT attributes;
+        TPM2_ALG_ID scheme;
+        bool rsa;
+
+        if (Tss2_MU_TPM2B_PUBLIC_Unmarshal(object->public.data, object->public.len, &offset, &public) ||
+            offset != object->public.len)
+                return error_set(e, ERR_KEY_DAMAGED, "The public area of a TPM key is malformed");
+        rsa = public.publicArea.type == TPM2_ALG_RSA;
+        attributes = public.publicArea.objectAttributes;
+        scheme = rsa ? public.publicArea.parameters.rsaDetail.scheme.scheme
+                     : public.publicArea.parameters.eccDetail.scheme.scheme;
+        if (attributes & TPMA_OBJECT_RESTRICTED)
+                return error_set(e, ERR_KEY_NOT_SUPPORTED, "The TPM key is restricted to what its TPM made");
+        if (!(attributes & TPMA_OBJECT_USERWITHAUTH))
+                return error_set(e, ERR_KEY_NOT_SUPPORTED, "The TPM key asks for a policy");
+        /* padding is done in software, see key_attributes */
+        if (!(attributes & (rsa ? TPMA_OBJECT_DECRYPT : TPMA_OBJECT_SIGN_ENCRYPT)))
+                return error_set(e, ERR_KEY_NOT_SUPPORTED, "The TPM key lacks the attribute '%s'",
+                                 rsa ? "decrypt" : "sign");
+        if (scheme != TPM2_ALG_NULL && (rsa || scheme != TPM2_ALG_ECDSA))
+                return error_set(e, ERR_KEY_NOT_SUPPORTED, "The TPM key is bound to the scheme 0x%x", scheme);
+        return ERR_OK;
+}
+
 OSSL_CLEANUP(OSSL_PARAM_BLD, param_bld_free, OSSL_PARAM_BLD_free)
 OSSL_CLEANUP(OSSL_PARAM, params_free, OSSL_PARAM_free)
 

@@ -57,12 +57,17 @@ void tpm_unload(struct tpm *tpm, struct tpm_object *object);
 /* Pure: what a stored public area says. ERR_KEY_NOT_SUPPORTED for a type this project does not use. */
 MUST_CHECK enum err tpm_public_key(const struct tpm_object *object, enum key_alg *ret_alg, EVP_PKEY **ret,
                                    struct error *e);
+/* Pure: whether a key that was made elsewhere has the attributes that tpm_rsa() and tpm_ecdsa() need;
+ * ERR_KEY_NOT_SUPPORTED names the one that is missing. */
+MUST_CHECK enum err tpm_usable(const struct tpm_object *object, struct error *e);
 
 /* TSS2 PRIVATE KEY PEM (draft-bottomley-tpm2-keys), the form tpm2-openssl reads: type, emptyAuth, parent,
  * public, private. Pure. */
 MUST_CHECK enum err tss2_pem_write(const struct tpm_object *object, struct bytes *ret, struct error *e);
 /* ERR_KEY_DAMAGED: not of that form; ERR_KEY_NOT_SUPPORTED: a policy, a PIN, importable or sealed data. */
 MUST_CHECK enum err tss2_pem_read(struct view pem, struct tpm_object *ret, struct error *e);
+/* The same without its armour. */
+MUST_CHECK enum err tss2_der_read(struct view der, struct tpm_object *ret, struct error *e);
 
 /* Whether this machine has a TPM behind @tcti, without opening it: ERR_OK (try it), ERR_TPM_ABSENT with the
  * reason, ERR_TPM_PERMISSION, or ERR_TPM_FAILED (announced, but without a node). Pure but for the file

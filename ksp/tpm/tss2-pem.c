@@ -56,17 +56,17 @@ enum err tss2_pem_write(const struct tpm_object *object, struct bytes *ret, stru
         return bio_bytes(bio, ret, e);
 }
 
-static enum err decode(const uint8_t *der, long len, struct tpm_object *ret, struct error *e)
+enum err tss2_der_read(struct view der, struct tpm_object *ret, struct error *e)
 {
-        const uint8_t *p = der;
+        const uint8_t *p = der.data;
         CLEANUP(tss2_key_free_p)
-        TSS2_KEY *key = (TSS2_KEY *)ASN1_item_d2i(NULL, &p, len, ASN1_ITEM_rptr(TSS2_KEY));
+        TSS2_KEY *key = (TSS2_KEY *)ASN1_item_d2i(NULL, &p, (long)der.len, ASN1_ITEM_rptr(TSS2_KEY));
         struct tpm_object object = {0};
         char type[64];
         uint64_t parent;
         enum err r;
 
-        if (!key || p != der + len)
+        if (!key || p != der.data + der.len)
                 return ossl_error(e, ERR_KEY_DAMAGED, "A TPM key file is not of a form this version reads");
         if (OBJ_obj2txt(type, sizeof type, key->type, 1) < 0 || strcmp(type, loadable) != 0)
                 return error_set(e, ERR_KEY_NOT_SUPPORTED,
@@ -105,7 +105,7 @@ enum err tss2_pem_read(struct view pem, struct tpm_object *ret, struct error *e)
         if (strcmp(name, label) != 0)
                 r = error_set(e, ERR_KEY_DAMAGED, "A key file holds '%s', not a TPM key", name);
         else
-                r = decode(der, len, ret, e);
+                r = tss2_der_read((struct view){der, (size_t)len}, ret, e);
         OPENSSL_free(name);
         OPENSSL_free(header);
         OPENSSL_free(der);
