@@ -6,7 +6,7 @@ scepter_expose(scepter-store store store)
 scepter_program(scepterd
     daemon/main.c daemon/config.c daemon/ini.c daemon/log.c
     work/pool.c work/workers.c work/process.c
-    keys/access.c keys/requests.c keys/server.c
+    keys/access.c keys/tls-sign.c keys/requests.c keys/server.c
     model/model.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
     enroll/lifecycle.c enroll/adopt.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/steps.c enroll/messages.c enroll/install.c

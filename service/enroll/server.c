@@ -190,7 +190,8 @@ static void next_exchange(struct enrollment *en)
 {
         struct job job = {.kind = JOB_EXCHANGE};
         struct job_exchange *exchange = &job.of.exchange;
-        const struct worker_grant grant = {request_key(en), en->owner == NO_OWNER ? 0 : en->owner};
+        const struct worker_grant grant = {.key = request_key(en),
+                                           .uid = en->owner == NO_OWNER ? 0 : en->owner};
         struct bytes signers[JOB_CERTS_MAX] = {{0}}, recipient = {0};
         struct error e = {0};
         enum err r = x509_der(en->signer, &recipient, &e);

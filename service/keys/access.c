@@ -18,6 +18,14 @@ static bool by_peer(const struct key_peer *peer, const struct key_owner *owner)
 
 static enum err by_grant(struct key_grant *grant, enum frame_type operation, struct error *e)
 {
+        if (operation == FRAME_TLS_SIGN && grant->tls) {
+                if (grant->tls_uses == 0)
+                        return error_set(e, ERR_KEY_DENIED,
+                                         "The worker has used its %d TLS signatures already",
+                                         GRANT_TLS_SIGNATURES);
+                grant->tls_uses--;
+                return ERR_OK;
+        }
         if (!grant->key || operation != FRAME_DECRYPT)
                 return error_set(e, ERR_KEY_DENIED, "The worker's job grants no such operation");
         if (grant->uses == 0)

@@ -24,11 +24,16 @@ struct key_owner {
         unsigned n_groups;
 };
 
-/* A worker's right: @uses operations FRAME_DECRYPT with @key. */
+enum { GRANT_TLS_SIGNATURES = 4 }; /* a job's connections: a server that closes each costs one a request */
+
+/* A worker's rights: @uses operations FRAME_DECRYPT with @key, @tls_uses operations FRAME_TLS_SIGN with @tls.
+ */
 struct key_grant {
-        struct ksp_key *key;
-        uid_t uid; /* for the TPM's queue */
+        struct ksp_key *key; /* NULL: none */
+        uid_t uid;           /* for the TPM's queue */
         unsigned uses;
+        struct ksp_key *tls; /* NULL: none */
+        unsigned tls_uses;
 };
 
 /* Who asks: exactly one of the two. */
@@ -39,7 +44,7 @@ struct key_access {
 
 /*
  * A user's key is his and root's; a device key is root's and its groups'; what a peer may not use does not
- * exist: ERR_NOT_FOUND; FRAME_TLS_SIGN is for workers: ERR_KEY_DENIED. A grant is good for the operation it
+ * exist: ERR_NOT_FOUND; FRAME_TLS_SIGN is for workers: ERR_KEY_DENIED. A grant is good for the operations it
  * names, and is counted down: ERR_KEY_DENIED otherwise. @owner: NULL where there is no such key, and with a
  * grant, which holds its key itself.
  */

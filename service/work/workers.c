@@ -8,6 +8,7 @@
 
 #include "channel/frame.h"
 #include "keys/access.h"
+#include "keys/tls-sign.h"
 #include "process.h"
 
 enum {
@@ -17,7 +18,8 @@ enum {
         WAITING_MAX = 4096,
         DEADLINE_SLACK_USEC = 15 * 1000000,
         PARSE_DEADLINE_USEC = 30 * 1000000,
-        IDLE_USEC = 5 * 1000000, /* a worker that was started ahead waits so long for its job */
+        OPERATION_USEC = 100 * 1000000, /* one at the TPM: it may take 90 s */
+        IDLE_USEC = 5 * 1000000,        /* a worker that was started ahead waits so long for its job */
 };
 
 struct workers {
@@ -40,6 +42,8 @@ struct worker_job {
         struct ksp_op op; /* the granted operation while it is at the TPM */
         bool op_pending, op_in_pool, abandoned;
         uint32_t op_id;
+        enum frame_type op_type;
+        uint16_t op_scheme; /* FRAME_TLS_SIGN */
         struct bytes op_data;
         worker_done *done;
         void *ctx;
@@ -119,6 +123,7 @@ static void free_job(struct worker_job *job)
         bytes_done(&job->op.signature);
         secret_done(&job->op.plain);
         ksp_key_unref(job->grant.key);
+        ksp_key_unref(job->grant.tls);
         free(job);
 }
 
@@ -232,13 +237,16 @@ static void answer_operation(struct worker_job *job)
                 if (!r)
                         r = send_frame(job, FRAME_ERROR, job->op_id, bytes_view(&body), &e);
         } else {
-                fields_put(&w, FRAME_TAG_DATA, secret_view(&job->op.plain));
+                fields_put(&w, FRAME_TAG_DATA,
+                           job->op_type == FRAME_TLS_SIGN ? bytes_view(&job->op.signature)
+                                                          : secret_view(&job->op.plain));
                 r = fields_finish(&w, &body, &e);
                 if (!r)
                         r = send_frame(job, FRAME_ANSWER, job->op_id, bytes_view(&body), &e);
                 wipe(body.data, body.len);
         }
         secret_done(&job->op.plain);
+        bytes_done(&job->op.signature);
         if (r)
                 finish(job, NULL, &e);
 }
@@ -247,8 +255,12 @@ static void run_operation(void *ctx)
 {
         struct worker_job *job = ctx;
 
-        job->op.result = ksp_decrypt(job->grant.key, job->op.uid, &job->op.decrypt, job->op.data,
-                                     &job->op.plain, &job->op.error);
+        if (job->op_type == FRAME_TLS_SIGN)
+                job->op.result = tls_sign(job->grant.tls, job->op.uid, job->op_scheme, job->op.data,
+                                          &job->op.signature, &job->op.error);
+        else
+                job->op.result = ksp_decrypt(job->grant.key, job->op.uid, &job->op.decrypt, job->op.data,
+                                             &job->op.plain, &job->op.error);
 }
 
 static void operation_done(void *ctx)
@@ -262,7 +274,7 @@ static void operation_done(void *ctx)
                 answer_operation(job);
 }
 
-/* The worker asks for its one private operation. */
+/* The worker asks for a private operation. */
 static enum err take_request(struct worker_job *job, const struct frame_header *h, struct view body,
                              struct error *e)
 {
@@ -271,9 +283,12 @@ static enum err take_request(struct worker_job *job, const struct frame_header *
 
         if (r)
                 return r;
-        if (job->op_pending)
+        /* An answer it has not taken yet stands in the way of the next one. */
+        if (job->op_pending || job->out.data)
                 return error_set(e, ERR_PROTOCOL, "The worker asked twice at once");
         job->op_id = h->id;
+        job->op_type = h->type;
+        job->op_scheme = request.tls_scheme;
         r = access_decide(&(struct key_access){.grant = &job->grant}, NULL, h->type, e);
         if (r) {
                 job->op.result = r;
@@ -281,6 +296,7 @@ static enum err take_request(struct worker_job *job, const struct frame_header *
                 answer_operation(job);
                 return ERR_OK;
         }
+        bytes_done(&job->op_data);
         r = bytes_copy(&job->op_data, request.data.data, request.data.len, e);
         if (r)
                 return r;
@@ -482,15 +498,16 @@ static int on_begin(sd_event_source *source, uint64_t usec, void *ctx)
         return 0;
 }
 
-static uint64_t deadline_of(const struct job *job)
+static uint64_t deadline_of(const struct job *job, const struct key_grant *grant)
 {
+        const uint64_t keys = (grant->uses + grant->tls_uses) * (uint64_t)OPERATION_USEC;
+
         switch (job->kind) {
         case JOB_DISCOVER: /* two operations at each URL, perhaps twice */
                 return job->of.discover.link.total_ms * 1000 * 4 * job->of.discover.urls.n +
-                       DEADLINE_SLACK_USEC;
+                       DEADLINE_SLACK_USEC + keys;
         case JOB_EXCHANGE:
-                return job->of.exchange.link.total_ms * 1000 + DEADLINE_SLACK_USEC +
-                       100 * 1000000ull; /* and a decrypt */
+                return job->of.exchange.link.total_ms * 1000 + DEADLINE_SLACK_USEC + keys;
         case JOB_PARSE:
         case _JOB_KIND_MAX:
                 break;
@@ -516,14 +533,20 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
                                     .done = done,
                                     .ctx = ctx,
                                     .process = NO_PROCESS};
-        made->deadline_usec = deadline_of(job);
+        if (grant && grant->key)
+                made->grant = (struct key_grant){.key = ksp_key_ref(grant->key), .uses = 1};
+        if (grant && grant->tls) {
+                made->grant.tls = ksp_key_ref(grant->tls);
+                made->grant.tls_uses = GRANT_TLS_SIGNATURES;
+        }
+        if (grant)
+                made->grant.uid = grant->uid;
+        made->deadline_usec = deadline_of(job, &made->grant);
         r = job_encode(job, &made->record, e);
         if (r) {
                 free_job(made);
                 return r;
         }
-        if (grant && grant->key)
-                made->grant = (struct key_grant){ksp_key_ref(grant->key), grant->uid, 1};
         failed = sd_event_add_time_relative(workers->config.event, &made->timer, CLOCK_MONOTONIC, 0, 0,
                                             on_begin, made);
         if (failed < 0) {

@@ -29,10 +29,11 @@ MUST_CHECK enum err workers_new(const struct workers_config *config, struct work
 /* Ends what runs; nobody is told any more. Takes NULL. */
 void workers_free(struct workers *workers);
 
-/* The one private operation a network job may ask for. */
+/* The private operations a network job may ask for; references are taken. */
 struct worker_grant {
-        struct ksp_key *key; /* NULL: none; a reference is taken */
+        struct ksp_key *key; /* one decrypt; NULL: none */
         uid_t uid;
+        struct ksp_key *tls; /* GRANT_TLS_SIGNATURES signatures for TLS 1.3; NULL: none */
 };
 
 /* @failure NULL: *result, borrowed until this returns. */

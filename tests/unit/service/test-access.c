@@ -43,7 +43,7 @@ static void grants(void **state)
 {
         char never_looked_into;
         struct ksp_key *some = (struct ksp_key *)(void *)&never_looked_into;
-        struct key_grant grant = {some, 0, 1}, none = {NULL, 0, 1};
+        struct key_grant grant = {.key = some, .uses = 1}, none = {.uses = 1, .tls_uses = 1};
         static const enum frame_type others[] = {FRAME_OPEN, FRAME_SIGN, FRAME_CLOSE, FRAME_TLS_SIGN,
                                                  FRAME_JOB};
         struct error e = {0};
@@ -65,9 +65,39 @@ static void grants(void **state)
                    ERR_KEY_DENIED);
 }
 
+static void tls_grants(void **state)
+{
+        char never_looked_into;
+        struct ksp_key *some = (struct ksp_key *)(void *)&never_looked_into;
+        struct key_grant grant = {.key = some, .uses = 1, .tls = some, .tls_uses = GRANT_TLS_SIGNATURES};
+        struct key_grant tls_alone = {.tls = some, .tls_uses = 1}, none = {.tls_uses = 1};
+        static const enum frame_type others[] = {FRAME_OPEN, FRAME_SIGN, FRAME_CLOSE, FRAME_JOB};
+        struct error e = {0};
+
+        (void)state;
+        assert_int_equal(GRANT_TLS_SIGNATURES, 4);
+        expect_err(access_decide(&(struct key_access){.grant = &none}, NULL, FRAME_TLS_SIGN, &e),
+                   ERR_KEY_DENIED);
+        for (size_t i = 0; i < N_ELEMENTS(others); i++)
+                expect_err(access_decide(&(struct key_access){.grant = &grant}, NULL, others[i], &e),
+                           ERR_KEY_DENIED);
+        /* The two are counted apart. */
+        for (int i = 0; i < GRANT_TLS_SIGNATURES; i++)
+                expect_ok(access_decide(&(struct key_access){.grant = &grant}, NULL, FRAME_TLS_SIGN, &e));
+        expect_err(access_decide(&(struct key_access){.grant = &grant}, NULL, FRAME_TLS_SIGN, &e),
+                   ERR_KEY_DENIED);
+        expect_ok(access_decide(&(struct key_access){.grant = &grant}, NULL, FRAME_DECRYPT, &e));
+        expect_err(access_decide(&(struct key_access){.grant = &grant}, NULL, FRAME_DECRYPT, &e),
+                   ERR_KEY_DENIED);
+        expect_err(access_decide(&(struct key_access){.grant = &tls_alone}, NULL, FRAME_DECRYPT, &e),
+                   ERR_KEY_DENIED);
+        expect_ok(access_decide(&(struct key_access){.grant = &tls_alone}, NULL, FRAME_TLS_SIGN, &e));
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(peers), cmocka_unit_test(grants)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(peers), cmocka_unit_test(grants),
+                                           cmocka_unit_test(tls_grants)};
 
         return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }
