@@ -1,13 +1,13 @@
 #include "scep-http/http.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
+
+#include "address.h"
 
 static inline void curl_p(CURL **p)
 {
@@ -130,36 +130,13 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
         return size * n;
 }
 
-static bool is_local(const struct sockaddr *address)
-{
-        /* sockaddr is what libcurl hands over; copies keep alignment out of it. */
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-        uint32_t host;
-
-        if (address->sa_family == AF_INET6) {
-                memcpy(&v6, address, sizeof v6);
-                if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-                        memcpy(&host, &v6.sin6_addr.s6_addr[12], sizeof host);
-                } else {
-                        return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) || IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr) ||
-                               IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) || IN6_IS_ADDR_MULTICAST(&v6.sin6_addr);
-                }
-        } else {
-                memcpy(&v4, address, sizeof v4);
-                host = v4.sin_addr.s_addr;
-        }
-        host = ntohl(host);
-        return host >> 24 == 127 || host >> 24 == 0 || host >> 16 == 0xa9fe || host >> 28 >= 0xe;
-}
-
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
         struct transfer *t = ctx;
 
         (void)purpose;
         if ((address->family != AF_INET && address->family != AF_INET6) ||
-            (t->deny_local && is_local(&address->addr))) {
+            (t->deny_local && address_is_local(&address->addr))) {
                 t->denied = true;
                 return CURL_SOCKET_BAD;
         }
@@ -237,10 +214,10 @@ static enum err transfer_error(const struct transfer *t, CURLcode code, const ch
         if (t->too_large)
                 return error_set(e, ERR_REPLY, "The server's answer is larger than %d octets", HTTP_BODY_MAX);
         if (t->denied) {
-                (void)error_set(
-                        e, ERR_DENIED,
-                        "The server's name leads to an address of this machine or link, which a user's own "
-                        "profile may not use");
+                (void)error_set(e, ERR_DENIED,
+                                "The name of the server or its proxy leads to an address of this machine or "
+                                "link, which a "
+                                "user's own profile may not use");
                 return error_remedy(e, ERR_DENIED, "Have an administrator add the profile.");
         }
         switch (code) {
@@ -278,6 +255,22 @@ static enum err transfer_error(const struct transfer *t, CURLcode code, const ch
         }
 }
 
+/* A proxy resolves the server's name itself: what can be told from the name is told here. */
+static enum err check_host(const char *url, const struct http_options *options, struct transfer *t,
+                           struct error *e)
+{
+        CLEANUP(free_p) char *host = NULL;
+        enum err r;
+
+        if (!options->deny_local || !options->proxy || !*options->proxy)
+                return ERR_OK;
+        r = http_url_host(url, &host, e);
+        if (r)
+                return r;
+        t->denied = host_is_local(host);
+        return t->denied ? transfer_error(t, CURLE_COULDNT_CONNECT, "", options, e) : ERR_OK;
+}
+
 /* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
 static enum err transfer_once(const char *url, struct view body, const struct http_options *options,
                               struct http_reply *reply, char **ret_target, struct error *e)
@@ -289,8 +282,10 @@ static enum err transfer_once(const char *url, struct view body, const struct ht
         const char *type = NULL, *target = NULL;
         long status = 0;
         CURLcode code;
-        enum err r;
+        enum err r = check_host(url, options, &t, e);
 
+        if (r)
+                return r;
         if (!curl || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
             curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK)
                 return error_no_memory(e);
