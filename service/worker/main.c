@@ -89,21 +89,41 @@ static enum err libraries_init(enum sandbox_kind kind, struct error *e)
         return ERR_OK;
 }
 
-static enum err exchange(int fd, const struct job_exchange *job, struct bytes *ret, struct result_http *http,
-                         struct error *e)
+static enum err public_of(struct view der, X509 **ret_cert, EVP_PKEY **ret, struct error *e)
 {
-        CLEANUP(granted_key_done) struct granted_key key = {0};
-        CLEANUP(x509_free_p) X509 *recipient = NULL;
-        EVP_PKEY *public;
-        enum err r = x509_parse(job->recipient, &recipient, e);
+        enum err r = x509_parse(der, ret_cert, e);
 
         if (r)
                 return r;
-        public = X509_get0_pubkey(recipient);
-        if (!public)
-                return ossl_error(e, ERR_PROTOCOL, "The job's own certificate has no key");
-        r = granted_key_open(fd, public, &key, e);
-        return r ? r : network_exchange(job, key.pkey, ret, http, e);
+        *ret = X509_get0_pubkey(*ret_cert);
+        return *ret ? ERR_OK : ossl_error(e, ERR_PROTOCOL, "The job's own certificate has no key");
+}
+
+/* The keys the job needs: that of its client certificate, and, for an exchange, the recipient's. */
+static enum err network_job(int fd, const struct job *job, struct bytes *ret, struct result_http *http,
+                            struct error *e)
+{
+        const bool exchanges = job->kind == JOB_EXCHANGE;
+        const struct job_link *link = exchanges ? &job->of.exchange.link : &job->of.discover.link;
+        CLEANUP(granted_keys_done) struct granted_keys keys = {0};
+        CLEANUP(x509_free_p) X509 *recipient = NULL;
+        CLEANUP(x509_free_p) X509 *client = NULL;
+        EVP_PKEY *recipient_key = NULL, *client_key = NULL;
+        struct network_client with = {.failure = &keys.client_failure};
+        enum err r = ERR_OK;
+
+        if (exchanges)
+                r = public_of(job->of.exchange.recipient, &recipient, &recipient_key, e);
+        if (!r && link->client.n)
+                r = public_of(link->client.at[0], &client, &client_key, e);
+        if (!r && (recipient_key || client_key))
+                r = granted_keys_open(fd, recipient_key, client_key, &keys, e);
+        if (r)
+                return r;
+        with.key = keys.client;
+        return exchanges ? network_exchange(&job->of.exchange, keys.recipient, with.key ? &with : NULL, ret,
+                                            http, e)
+                         : network_discover(&job->of.discover, with.key ? &with : NULL, ret, http, e);
 }
 
 static enum err job_do(int fd, enum sandbox_kind kind, const struct job *job, struct bytes *ret,
@@ -118,9 +138,8 @@ static enum err job_do(int fd, enum sandbox_kind kind, const struct job *job, st
         case JOB_PARSE:
                 return parse_document(&job->of.parse, ret, e);
         case JOB_DISCOVER:
-                return network_discover(&job->of.discover, ret, http, e);
         case JOB_EXCHANGE:
-                return exchange(fd, &job->of.exchange, ret, http, e);
+                return network_job(fd, job, ret, http, e);
         case _JOB_KIND_MAX:
                 break;
         }

@@ -13,7 +13,7 @@ SANITIZERS = ("__asan_", "__lsan_", "__ubsan_")
 MAY_LINK = {
     "bin/scepterd": {"libtss2-esys", "libtss2-mu", "libtss2-rc", "libtss2-tctildr", "libcrypto", "libdbus-1", "libsystemd",
                      "libjansson", "libinih"},
-    "bin/scepter-worker": {"libcrypto", "libcurl", "libxml2", "libinih", "libseccomp"},
+    "bin/scepter-worker": {"libcrypto", "libssl", "libcurl", "libxml2", "libinih", "libseccomp"},
     "bin/scepter": {"libdbus-1", "libjansson"},
     "modules/ksp.so": {"libcrypto"},
 }

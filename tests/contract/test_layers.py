@@ -18,6 +18,7 @@ FOREIGN = {
     "jansson.h": ("service/", "cli/"),
     "systemd/": ("service/", "dbus/server/"),
     "openssl/": ("ksp/", "policy/", "service/"),
+    "openssl/ssl.h": ("service/scep/http/",),
 }
 
 # What each folder may include of the others, by the name under which a target is exposed.

@@ -8,11 +8,35 @@
 #include <time.h>
 
 #include "address.h"
+#include "tls.h"
 
-static inline void curl_p(CURL **p)
+struct http_session {
+        CURL *curl;
+        struct tls_watch watch;
+};
+
+enum err http_session_new(struct http_session **ret, struct error *e)
 {
-        curl_easy_cleanup(*p);
+        struct http_session *session = calloc(1, sizeof *session);
+
+        if (session)
+                session->curl = curl_easy_init();
+        if (!session || !session->curl) {
+                free(session);
+                return error_no_memory(e);
+        }
+        *ret = session;
+        return ERR_OK;
 }
+
+void http_session_free(struct http_session *session)
+{
+        if (!session)
+                return;
+        curl_easy_cleanup(session->curl); /* the last words on its connections still go to the watch */
+        free(session);
+}
+
 static inline void slist_p(struct curl_slist **p)
 {
         curl_slist_free_all(*p);
@@ -171,6 +195,9 @@ static enum err setup_transport(CURL *curl, const struct http_options *options, 
              curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L) == CURLE_OK &&
+             curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_WRITEDATA, t) == CURLE_OK &&
              curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
@@ -179,7 +206,9 @@ static enum err setup_transport(CURL *curl, const struct http_options *options, 
              curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK;
         if (ok && options->ca_bundle.len)
                 ok = curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK &&
-                     curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK;
+                     curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO_BLOB, &blob) == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, NULL) == CURLE_OK;
         return ok ? ERR_OK : error_set(e, ERR_FAILED, "An HTTP transfer could not be prepared");
 }
 
@@ -204,10 +233,11 @@ static enum err setup_body(CURL *curl, struct view body, struct curl_slist **hea
 }
 
 /* libcurl's code and its sentence. */
-static enum err transfer_error(const struct transfer *t, CURLcode code, const char *detail,
-                               const struct http_options *options, struct error *e)
+static enum err transfer_error(const struct transfer *t, const struct tls_watch *watch, CURLcode code,
+                               const char *detail, const struct http_options *options, struct error *e)
 {
         const char *why = *detail ? detail : curl_easy_strerror(code);
+        enum err r;
 
         if (t->no_memory || code == CURLE_OUT_OF_MEMORY)
                 return error_no_memory(e);
@@ -220,6 +250,9 @@ static enum err transfer_error(const struct transfer *t, CURLcode code, const ch
                                 "user's own profile may not use");
                 return error_remedy(e, ERR_DENIED, "Have an administrator add the profile.");
         }
+        r = tls_failure(watch, why, e);
+        if (r)
+                return r;
         switch (code) {
         case CURLE_COULDNT_RESOLVE_HOST:
         case CURLE_COULDNT_RESOLVE_PROXY:
@@ -268,14 +301,28 @@ static enum err check_host(const char *url, const struct http_options *options, 
         if (r)
                 return r;
         t->denied = host_is_local(host);
-        return t->denied ? transfer_error(t, CURLE_COULDNT_CONNECT, "", options, e) : ERR_OK;
+        return t->denied ? transfer_error(t, NULL, CURLE_COULDNT_CONNECT, "", options, e) : ERR_OK;
+}
+
+/* The proxy's own answer to CONNECT; the server was not reached. */
+static enum err proxy_error(CURL *curl, struct error *e)
+{
+        long status = 0;
+        enum err r;
+
+        (void)curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
+        if (status < 300)
+                return ERR_OK;
+        r = http_status_error(e, status, false, NULL);
+        return error_context(e, r, "The proxy did not connect to the server");
 }
 
 /* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
 static enum err transfer_once(const char *url, struct view body, const struct http_options *options,
-                              struct http_reply *reply, char **ret_target, struct error *e)
+                              struct http_session *session, struct http_reply *reply, char **ret_target,
+                              struct error *e)
 {
-        CLEANUP(curl_p) CURL *curl = curl_easy_init();
+        CURL *curl = session->curl;
         CLEANUP(slist_p) struct curl_slist *headers = NULL;
         struct transfer t = {.deny_local = options->deny_local, .reply = reply};
         char detail[CURL_ERROR_SIZE] = "";
@@ -286,10 +333,14 @@ static enum err transfer_once(const char *url, struct view body, const struct ht
 
         if (r)
                 return r;
-        if (!curl || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
+        curl_easy_reset(curl); /* keeps its connections */
+        session->watch.client = options->client;
+        if (curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
             curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK)
                 return error_no_memory(e);
         r = setup_transport(curl, options, &t, e);
+        if (!r)
+                r = tls_setup(curl, &session->watch, e);
         if (!r && body.len)
                 r = setup_body(curl, body, &headers, e);
         if (r)
@@ -302,14 +353,17 @@ static enum err transfer_once(const char *url, struct view body, const struct ht
         (void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
         reply->status = status;
         (void)snprintf(reply->type, sizeof reply->type, "%s", type ? type : "");
-        if (code != CURLE_OK)
-                return transfer_error(&t, code, detail, options, e);
-        if (target) {
+        r = code == CURLE_OK ? ERR_OK : proxy_error(curl, e);
+        if (!r && code != CURLE_OK)
+                r = transfer_error(&t, &session->watch, code, detail, options, e);
+        if (!r && target) {
                 *ret_target = strdup(target);
-                if (!*ret_target)
-                        return error_no_memory(e);
+                r = *ret_target ? ERR_OK : error_no_memory(e);
         }
-        return ERR_OK;
+        /* Both lie on this stack; the handle stays. */
+        (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+        (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+        return r;
 }
 
 static bool is_redirect(int64_t status)
@@ -328,10 +382,12 @@ static bool is_page(const struct bytes *body)
         return i < body->len && body->data[i] == '<';
 }
 
-static enum err settle(struct http_reply *reply, bool post, const char *target, struct error *e)
+static enum err settle(struct http_reply *reply, const struct tls_watch *watch, bool post, const char *target,
+                       struct error *e)
 {
         if (reply->status != 200)
-                return http_status_error(e, reply->status, post, target);
+                return tls_status_remedy(watch, reply->status,
+                                         http_status_error(e, reply->status, post, target), e);
         if (is_page(&reply->body))
                 return error_set(
                         e, ERR_REPLY,
@@ -340,8 +396,21 @@ static enum err settle(struct http_reply *reply, bool post, const char *target, 
         return ERR_OK;
 }
 
-enum err http_perform(const struct http_request *request, const struct http_options *options,
-                      struct http_reply *ret, struct error *e)
+/* A client certificate is for the server that the profile names. */
+static enum err check_redirect(const char *url, const char *target, const struct http_options *options,
+                               struct error *e)
+{
+        if (!options->client || http_url_same_server(url, target))
+                return ERR_OK;
+        (void)error_set(
+                e, ERR_HTTP,
+                "The server redirects to another one, '%.300s', which is not shown the client certificate",
+                target);
+        return error_remedy(e, ERR_HTTP, "Put the final address into the profile's Url=.");
+}
+
+static enum err follow(const struct http_request *request, const struct http_options *options,
+                       struct http_session *session, struct http_reply *ret, struct error *e)
 {
         CLEANUP(free_p) char *url = NULL;
         bool post = request->body.len > 0;
@@ -352,16 +421,41 @@ enum err http_perform(const struct http_request *request, const struct http_opti
                 CLEANUP(free_p) char *target = NULL;
                 bool was_https = strncasecmp(url, "https:", 6) == 0;
 
-                r = transfer_once(url, request->body, options, ret, &target, e);
+                r = transfer_once(url, request->body, options, session, ret, &target, e);
                 if (r)
                         break;
                 if (!is_redirect(ret->status) || !target || post)
-                        return settle(ret, post, target, e);
+                        return settle(ret, &session->watch, post, target, e);
                 if (hops == HTTP_REDIRECTS_MAX || (was_https && strncasecmp(target, "https:", 6) != 0) ||
                     strncasecmp(target, "http", 4) != 0)
-                        return settle(ret, post, target, e);
+                        return settle(ret, &session->watch, post, target, e);
+                r = check_redirect(url, target, options, e);
                 free(url);
                 url = STEAL(target);
         }
         return r;
+}
+
+static enum err check_client(const struct http_options *options, const char *url, struct error *e)
+{
+        if (!options->client)
+                return ERR_OK;
+        if (strncasecmp(url, "https:", 6) != 0)
+                return error_set(e, ERR_INVALID, "A client certificate needs https: '%.200s'", url);
+        /* libcurl has one setting for both, and the proxy would be shown the certificate. */
+        if (options->proxy && strncasecmp(options->proxy, "https:", 6) == 0)
+                return error_set(e, ERR_INVALID,
+                                 "A client certificate is not used through a proxy with https");
+        return ERR_OK;
+}
+
+enum err http_perform(const struct http_request *request, const struct http_options *options,
+                      struct http_reply *ret, struct error *e)
+{
+        CLEANUP(http_session_free_p) struct http_session *own = NULL;
+        enum err r = check_client(options, request->url, e);
+
+        if (!r && !options->session)
+                r = http_session_new(&own, e);
+        return r ? r : follow(request, options, own ? own : options->session, ret, e);
 }

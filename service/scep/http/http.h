@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <openssl/x509.h>
+
 #include "base/bytes.h"
 #include "scep-http/url.h"
 
@@ -15,11 +17,25 @@ enum {
         HTTP_TIMEOUT_MAX_MS = 300 * 1000,
 };
 
+/* TLS client authentication; all borrowed. TLS 1.3 alone, to the server of the URL alone: a redirect to
+ * another one is not followed. */
+struct http_client {
+        const STACK_OF(X509) * chain; /* the certificate, then its issuers */
+        EVP_PKEY *key;
+        const struct error
+                *failure; /* where the key's operations leave why they failed; ERR_OK: they did not */
+};
+
+/* Keeps connections between operations of one job, so that each server costs one handshake. One thread. */
+struct http_session;
+
 struct http_options {
         const char *proxy;     /* NULL or "": none; the environment is never asked */
         struct view ca_bundle; /* PEM; empty: the system's */
         uint64_t connect_ms, total_ms;
         bool deny_local; /* a user's own profile: no loopback, link-local or unspecified address */
+        const struct http_client *client; /* NULL: none; the same for all operations of a session */
+        struct http_session *session;     /* NULL: each operation has connections of its own */
 };
 
 struct http_request {
@@ -42,6 +58,13 @@ void http_reply_done(struct http_reply *reply);
 MUST_CHECK enum err http_global_init(struct error *e);
 void http_global_done(void);
 
+MUST_CHECK enum err http_session_new(struct http_session **ret, struct error *e);
+void http_session_free(struct http_session *session); /* takes NULL */
+static inline void http_session_free_p(struct http_session **session)
+{
+        http_session_free(*session);
+}
+
 /* Standard base64 with padding, one line; free(). For PKIOperation by GET. */
 MUST_CHECK enum err http_base64(struct view v, char **ret, struct error *e);
 
@@ -50,7 +73,8 @@ MUST_CHECK enum err http_base64(struct view v, char **ret, struct error *e);
  * ERR_NETWORK (name, route, connection; also an empty or cut answer), ERR_TIMEOUT, ERR_TLS, ERR_TOO_LARGE,
  * ERR_HTTP (the status in the message, a remedy of its own), ERR_REPLY (a web page with 200; not HTTP at
  * all). *ret: status and date are filled also on ERR_HTTP and ERR_REPLY; http_reply_done() in every case. GET
- * follows at most 3 redirects and never from https to http; POST none.
+ * follows at most 3 redirects and never from https to http; POST none. ERR_DENIED: @options->deny_local.
+ * Where the client's key failed, its error.
  */
 MUST_CHECK enum err http_perform(const struct http_request *request, const struct http_options *options,
                                  struct http_reply *ret, struct error *e);

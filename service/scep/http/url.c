@@ -91,6 +91,26 @@ enum err http_url_host(const char *url, char **ret, struct error *e)
         return ERR_OK;
 }
 
+bool http_url_same_server(const char *a, const char *b)
+{
+        static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
+        CLEANUP(curlu_free_p) CURLU *one = NULL;
+        CLEANUP(curlu_free_p) CURLU *other = NULL;
+
+        if (parse(a, &one, NULL) || parse(b, &other, NULL))
+                return false;
+        for (size_t i = 0; i < N_ELEMENTS(parts); i++) {
+                CLEANUP(curl_str_free_p) char *of_one = NULL;
+                CLEANUP(curl_str_free_p) char *of_other = NULL;
+
+                if (curl_url_get(one, parts[i], &of_one, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+                    curl_url_get(other, parts[i], &of_other, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+                    strcasecmp(of_one, of_other) != 0)
+                        return false;
+        }
+        return true;
+}
+
 /* Path without slashes at its end and without the suffix; then with it, if asked for. As given otherwise. */
 static enum err set_path(CURLU *u, bool with_suffix, struct error *e)
 {

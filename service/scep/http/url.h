@@ -18,6 +18,8 @@ enum scep_suffix {
 MUST_CHECK enum err http_url_check(const char *url, struct error *e);
 /* Host of a checked URL, lower case, for messages and limits per server; free(). */
 MUST_CHECK enum err http_url_host(const char *url, char **ret, struct error *e);
+/* Scheme, host and port are the same. */
+bool http_url_same_server(const char *a, const char *b);
 /*
  * The URL with operation and message. @with_suffix: "/pkiclient.exe" ends the path; an existing one or a
  * slash at the end is taken off first, so it never doubles. An existing query is kept in front. @message:

@@ -3,8 +3,7 @@
  * errors mean "no capabilities" (RFC 8894 §3.5.2), then GetCACert, which must succeed. A server that cannot
  * be reached, or is no SCEP server, makes room for the next URL; the last error is told.
  */
-#include "network/network.h"
-
+#include "link.h"
 #include "scep-http/http.h"
 #include "scep-wire/ca-certs.h"
 #include "scep-wire/caps.h"
@@ -22,35 +21,36 @@ static void found_done(struct found *f)
         *f = (struct found){0};
 }
 
-static struct http_options options_of(const struct job_link *link)
-{
-        return (struct http_options){link->proxy, link->ca_bundle, link->connect_ms, link->total_ms,
-                                     link->deny_local != 0};
-}
-
 static void note_http(const struct http_reply *reply, struct result_http *ret)
 {
         *ret = (struct result_http){reply->status, reply->has_date, reply->date_offset};
 }
 
-static enum err ask(const struct job_discover *job, const char *url, bool with_suffix, const char *operation,
+/* The job, and the connections it keeps. */
+struct search {
+        const struct job_discover *job;
+        const struct http_options *options;
+};
+
+static enum err ask(const struct search *search, const char *url, bool with_suffix, const char *operation,
                     struct http_reply *ret, struct error *e)
 {
-        const struct http_options options = options_of(&job->link);
+        const char *identifier = search->job->identifier;
         const struct http_request request = {.url = url,
                                              .with_suffix = with_suffix,
                                              .operation = operation,
-                                             .message = job->identifier ? job->identifier : "default"};
+                                             .message = identifier ? identifier : "default"};
 
-        return http_perform(&request, &options, ret, e);
+        return http_perform(&request, search->options, ret, e);
 }
 
 /* *ret_missing: 404, so another form of the URL may exist. */
-static enum err ask_caps(const struct job_discover *job, const char *url, bool with_suffix, struct found *f,
+static enum err ask_caps(const struct search *search, const char *url, bool with_suffix, struct found *f,
                          bool *ret_missing, struct error *e)
 {
+        const bool want_certs = search->job->want & DISCOVER_CERTS;
         struct scep_caps caps;
-        enum err r = ask(job, url, with_suffix, "GetCACaps", &f->caps, e);
+        enum err r = ask(search, url, with_suffix, "GetCACaps", &f->caps, e);
 
         *ret_missing = r == ERR_HTTP && f->caps.status == 404;
         if (r == ERR_OK)
@@ -58,63 +58,70 @@ static enum err ask_caps(const struct job_discover *job, const char *url, bool w
         /* Old IIS closes the connection on GetCACaps; other servers refuse it by status. GetCACert will tell.
          * A redirect is no answer of a SCEP server, and neither is a web page. */
         if ((r == ERR_HTTP && (f->caps.status < 300 || f->caps.status >= 400) &&
-             (!*ret_missing || (job->want & DISCOVER_CERTS))) ||
-            (r == ERR_NETWORK && f->caps.status == 0 && (job->want & DISCOVER_CERTS))) {
+             (!*ret_missing || want_certs)) ||
+            (r == ERR_NETWORK && f->caps.status == 0 && want_certs)) {
                 bytes_done(&f->caps.body);
                 return ERR_OK;
         }
         return r;
 }
 
-static enum err ask_certs(const struct job_discover *job, const char *url, bool with_suffix, struct found *f,
+static enum err ask_certs(const struct search *search, const char *url, bool with_suffix, struct found *f,
                           bool *ret_missing, struct error *e)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL;
-        enum err r = ask(job, url, with_suffix, "GetCACert", &f->certs, e);
+        enum err r = ask(search, url, with_suffix, "GetCACert", &f->certs, e);
 
         *ret_missing = r == ERR_HTTP && f->certs.status == 404;
         /* Parsed here for the error alone: the daemon, which relies on them, reads them again. */
         return r ? r : ca_certs_parse(bytes_view(&f->certs.body), &certs, e);
 }
 
-static enum err try_form(const struct job_discover *job, const char *url, bool with_suffix, struct found *f,
+static enum err try_form(const struct search *search, const char *url, bool with_suffix, struct found *f,
                          bool *ret_missing, struct error *e)
 {
         enum err r = ERR_OK;
 
         *ret_missing = false;
-        if (job->want & DISCOVER_CAPS)
-                r = ask_caps(job, url, with_suffix, f, ret_missing, e);
-        if (!r && (job->want & DISCOVER_CERTS))
-                r = ask_certs(job, url, with_suffix, f, ret_missing, e);
+        if (search->job->want & DISCOVER_CAPS)
+                r = ask_caps(search, url, with_suffix, f, ret_missing, e);
+        if (!r && (search->job->want & DISCOVER_CERTS))
+                r = ask_certs(search, url, with_suffix, f, ret_missing, e);
         return r ? r : http_url_base(url, with_suffix, &f->url, e);
 }
 
-static enum err try_url(const struct job_discover *job, const char *url, struct found *f, struct error *e)
+static enum err try_url(const struct search *search, const char *url, struct found *f, struct error *e)
 {
+        const uint64_t suffix = search->job->suffix;
         bool missing = false;
-        enum err r = try_form(job, url, job->suffix == SCEP_SUFFIX_YES, f, &missing, e);
+        enum err r = try_form(search, url, suffix == SCEP_SUFFIX_YES, f, &missing, e);
 
-        if (r && missing && job->suffix == SCEP_SUFFIX_AUTO) {
+        if (r && missing && suffix == SCEP_SUFFIX_AUTO) {
                 found_done(f);
-                r = try_form(job, url, true, f, &missing, e);
+                r = try_form(search, url, true, f, &missing, e);
         }
         return r ? error_context(e, r, "%.300s", url) : ERR_OK;
 }
 
-enum err network_discover(const struct job_discover *job, struct bytes *ret, struct result_http *ret_http,
-                          struct error *e)
+enum err network_discover(const struct job_discover *job, const struct network_client *client,
+                          struct bytes *ret, struct result_http *ret_http, struct error *e)
 {
         CLEANUP(found_done) struct found f = {0};
+        CLEANUP(link_done) struct link link = {0};
+        const struct search search = {job, &link.options};
         struct result result = {.kind = RESULT_DISCOVERED};
         struct result_discovered *d = &result.of.discovered;
-        enum err r = ERR_FAILED;
+        enum err r;
 
         if (job->urls.n == 0)
                 return error_set(e, ERR_INVALID, "The job names no server");
+        r = link_open(&job->link, client, &link, e);
+        if (r)
+                return r;
+        r = ERR_FAILED;
         for (size_t i = 0; i < job->urls.n && r; i++) {
                 found_done(&f);
-                r = try_url(job, job->urls.at[i], &f, e);
+                r = try_url(&search, job->urls.at[i], &f, e);
         }
         note_http(f.certs.status ? &f.certs : &f.caps, ret_http);
         if (r)

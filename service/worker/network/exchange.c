@@ -1,6 +1,6 @@
 /* Sending one message and opening what comes back: POST or GET as the exchange was fixed, then reply_open().
  */
-#include "network/network.h"
+#include "link.h"
 
 #include <time.h>
 
@@ -29,14 +29,16 @@ static enum err read_signers(const struct job_exchange *job, STACK_OF(X509) * *r
         return ERR_OK;
 }
 
-static enum err send(const struct job_exchange *job, struct http_reply *ret, struct error *e)
+static enum err send(const struct job_exchange *job, const struct network_client *client,
+                     struct http_reply *ret, struct error *e)
 {
-        const struct http_options options = {job->link.proxy, job->link.ca_bundle, job->link.connect_ms,
-                                             job->link.total_ms, job->link.deny_local != 0};
+        CLEANUP(link_done) struct link link = {0};
         struct http_request request = {.url = job->url, .operation = "PKIOperation"};
         CLEANUP(free_p) char *message = NULL;
-        enum err r;
+        enum err r = link_open(&job->link, client, &link, e);
 
+        if (r)
+                return r;
         if (job->post) {
                 request.body = job->request;
         } else {
@@ -45,7 +47,7 @@ static enum err send(const struct job_exchange *job, struct http_reply *ret, str
                         return r;
                 request.message = message;
         }
-        r = http_perform(&request, &options, ret, e);
+        r = http_perform(&request, &link.options, ret, e);
         return r ? error_context(e, r, "%.300s", job->url) : ERR_OK;
 }
 
@@ -92,8 +94,8 @@ static enum err encode(const struct reply *reply, const struct result_http *http
         return r;
 }
 
-enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, struct bytes *ret,
-                          struct result_http *ret_http, struct error *e)
+enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, const struct network_client *client,
+                          struct bytes *ret, struct result_http *ret_http, struct error *e)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *signers = NULL;
         CLEANUP(x509_free_p) X509 *recipient = NULL;
@@ -104,7 +106,7 @@ enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, struct 
         if (!r)
                 r = x509_parse(job->recipient, &recipient, e);
         if (!r)
-                r = send(job, &http, e);
+                r = send(job, client, &http, e);
         *ret_http = (struct result_http){http.status, http.has_date, http.date_offset};
         if (!r) {
                 const struct reply_spec spec = {

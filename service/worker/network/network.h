@@ -1,6 +1,7 @@
 /*
  * What a network worker does: one job of the protocol in, one encoded result out. No stream and no sandbox
- * here: main.c has those. Blocks until the job's timeouts.
+ * here: main.c has those. Blocks until the job's timeouts. @client: the key of the job's client certificate;
+ * NULL: none.
  */
 #pragma once
 
@@ -8,10 +9,17 @@
 
 #include "worker/protocol.h"
 
+/* @failure: scep-http/http.h */
+struct network_client {
+        EVP_PKEY *key;
+        const struct error *failure;
+};
+
 /* GetCACaps and GetCACert at the first URL that answers. *ret: an encoded result, also for a refusal of the
  * server; an error of its own is for the caller to encode, with *ret_http. */
-MUST_CHECK enum err network_discover(const struct job_discover *job, struct bytes *ret,
-                                     struct result_http *ret_http, struct error *e);
+MUST_CHECK enum err network_discover(const struct job_discover *job, const struct network_client *client,
+                                     struct bytes *ret, struct result_http *ret_http, struct error *e);
 /* @key: the recipient's private key, asked for one decrypt at most. */
-MUST_CHECK enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, struct bytes *ret,
+MUST_CHECK enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key,
+                                     const struct network_client *client, struct bytes *ret,
                                      struct result_http *ret_http, struct error *e);

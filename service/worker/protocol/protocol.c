@@ -18,7 +18,8 @@ enum { TAG_KIND = 1 };
                 FIELD(41, SHAPE_BLOB, false, type, link.ca_bundle, JOB_BODY_MAX),                            \
                 FIELD(42, SHAPE_NUMBER, true, type, link.connect_ms, JOB_TIMEOUT_MAX_MS),                    \
                 FIELD(43, SHAPE_NUMBER, true, type, link.total_ms, JOB_TIMEOUT_MAX_MS),                      \
-                FIELD(44, SHAPE_NUMBER, true, type, link.deny_local, 1)
+                FIELD(44, SHAPE_NUMBER, true, type, link.deny_local, 1),                                     \
+                FIELD(45, SHAPE_BLOBS, false, type, link.client, JOB_CERT_MAX)
 
 #define HTTP_FIELDS(type)                                                                                    \
         FIELD(50, SHAPE_SIGNED, true, type, http.status, 999),                                               \

@@ -1,7 +1,8 @@
 /*
  * The job protocol: what the daemon asks of a worker (body of FRAME_JOB) and what it answers (body of
- * FRAME_RESULT). Pure; the frames around it and the one granted decrypt between the two are the key channel's
- * (channel/frame.h: FRAME_DECRYPT with handle 0, answered by FRAME_ANSWER or FRAME_ERROR).
+ * FRAME_RESULT). Pure; the frames around it and the granted operations between the two are the key channel's
+ * (channel/frame.h: one FRAME_DECRYPT, and with a client certificate up to four FRAME_TLS_SIGN, each with
+ * handle 0, answered by FRAME_ANSWER or FRAME_ERROR).
  *
  * A stream carries one job and ends with one result. Both sides come from one package, so there is no
  * growing: an unknown field, a missing one, a second one of a kind, or one out of its bounds is ERR_PROTOCOL,
@@ -49,6 +50,8 @@ struct job_parse {
 struct job_link {
         const char *proxy;     /* NULL: none */
         struct view ca_bundle; /* PEM; empty: the system's */
+        struct job_blobs
+                client; /* DER; TLS client authentication: the certificate, its issuers; none: none */
         uint64_t connect_ms, total_ms;
         uint64_t deny_local; /* 1: no address of this machine or link */
 };

@@ -84,6 +84,8 @@ X509 *pki_cert(const struct pki_spec *spec)
         assert_true(X509_set_pubkey(cert, spec->ec ? pki_ec_key() : pki_key(spec->key)));
         if (spec->ca)
                 add_ext(cert, NID_basic_constraints, "critical,CA:TRUE");
+        if (spec->san)
+                add_ext(cert, NID_subject_alt_name, spec->san);
         if (spec->usage)
                 add_usage(cert, spec->usage);
         assert_true(X509_sign(cert, pki_key(spec->issuer ? spec->issuer_key : spec->key), EVP_sha256()));

@@ -21,9 +21,10 @@ struct pki_spec {
         unsigned key;
         bool ec; /* the subject's key is P-256 */
         bool ca;
-        uint32_t usage; /* 0: no extension */
-        int from, to;   /* days from PKI_NOW; 0, 0: -10 to 365 */
-        long serial;    /* 0: 1 */
+        uint32_t usage;  /* 0: no extension */
+        int from, to;    /* days from PKI_NOW; 0, 0: -10 to 365 */
+        long serial;     /* 0: 1 */
+        const char *san; /* "IP:127.0.0.1"; NULL: none */
 };
 /* X509_free(). */
 X509 *pki_cert(const struct pki_spec *spec);

@@ -91,7 +91,7 @@ static enum err exchange(struct rep *rep, const char *path, struct bytes *ret_re
         job.nonce = (struct view){nonce, sizeof nonce};
         job.signers = (struct job_blobs){{bytes_view(&ra_der)}, 1};
         job.recipient = bytes_view(&own_der);
-        r = network_exchange(&job, pki_key(4), ret_record, &http, e);
+        r = network_exchange(&job, pki_key(4), NULL, ret_record, &http, e);
         if (!r) {
                 assert_int_equal(http.status, 200);
                 r = result_decode(bytes_view(ret_record), JOB_EXCHANGE, ret, e);
@@ -215,10 +215,10 @@ static void discover_table(void **state)
                 job.urls = (struct job_texts){{"http://127.0.0.1:1/first", url},
                                               2}; /* the first one is not there */
                 if (cases[i].err) {
-                        expect_err(network_discover(&job, &record, &http, &e), cases[i].err);
+                        expect_err(network_discover(&job, NULL, &record, &http, &e), cases[i].err);
                         assert_non_null(strstr(e.message, url));
                 } else {
-                        expect_ok(network_discover(&job, &record, &http, &e));
+                        expect_ok(network_discover(&job, NULL, &record, &http, &e));
                         expect_ok(result_decode(bytes_view(&record), JOB_DISCOVER, &result, &e));
                         snprintf(want, sizeof want, "http://127.0.0.1:%u%s", server.port, cases[i].path);
                         assert_string_equal(result.of.discovered.url, want);

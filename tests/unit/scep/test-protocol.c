@@ -14,7 +14,12 @@ static const struct job jobs[] = {
                          .identifier = "ca",
                          .suffix = 1,
                          .want = DISCOVER_BOTH,
-                         .link = {"http://proxy:3128", {(const uint8_t *)"PEM", 3}, 5000, 30000, 1}}},
+                         .link = {"http://proxy:3128",
+                                  {(const uint8_t *)"PEM", 3},
+                                  {{{(const uint8_t *)"c1", 2}, {(const uint8_t *)"c22", 3}}, 2},
+                                  5000,
+                                  30000,
+                                  1}}},
         {.kind = JOB_EXCHANGE,
          .of.exchange = {.url = "http://a/b",
                          .post = 1,
@@ -103,6 +108,8 @@ static void jobs_round_trip(void **state)
                 assert_string_equal(job.of.discover.urls.at[1], "https://b/c?d");
                 assert_string_equal(job.of.discover.link.proxy, "http://proxy:3128");
                 assert_int_equal(job.of.discover.link.total_ms, 30000);
+                assert_int_equal(job.of.discover.link.client.n, 2);
+                assert_memory_equal(job.of.discover.link.client.at[1].data, "c22", 3);
                 bytes_done(&record);
         }
 }
@@ -174,6 +181,8 @@ static void bounds(void **state)
         BAD_JOB(2, discover.suffix, 3);
         BAD_JOB(2, discover.want, 4);
         BAD_JOB(2, discover.link.total_ms, JOB_TIMEOUT_MAX_MS + 1);
+        BAD_JOB(2, discover.link.client.n, JOB_CERTS_MAX + 1);
+        BAD_JOB(2, discover.link.client.at[0], ((struct view){big, JOB_CERT_MAX + 1}));
         BAD_JOB(3, exchange.post, 2);
         BAD_JOB(3, exchange.signers.n, 0);
         BAD_JOB(3, exchange.signers.n, JOB_CERTS_MAX + 1);

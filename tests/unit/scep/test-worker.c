@@ -4,12 +4,15 @@
 
 #include <openssl/cms.h>
 #include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "channel/stream.h"
+#include "channel/tls13.h"
 #include "policy/command.h"
 #include "scep-build/message.h"
 #include "scep-build/signer.h"
@@ -313,6 +316,148 @@ static void exchange(void **state)
         }
 }
 
+/* The daemon's side of the client certificate: it gets a transcript hash and a scheme, and nothing else. */
+static void sign_for_tls(const struct worker *w, const struct frame_header *h, const struct secret *body,
+                         EVP_PKEY *key, size_t transcript, bool refuse)
+{
+        CLEANUP(evp_md_ctx_free_p) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        CLEANUP(bytes_done) struct bytes answer = {0};
+        struct fields_writer f = FIELDS_WRITER(8192, false);
+        struct tls13_input input;
+        struct key_request request;
+        struct key_sign how;
+        EVP_PKEY_CTX *pctx;
+        uint8_t signature[512];
+        size_t len = sizeof signature;
+        struct error e = {0};
+
+        assert_int_equal(h->type, FRAME_TLS_SIGN);
+        assert_true(h->len < 100); /* handle, scheme, hash: there is no room for anything else */
+        expect_ok(key_request_decode(FRAME_TLS_SIGN, secret_view(body), &request, &e));
+        assert_int_equal(request.handle, 0);
+        assert_int_equal(request.data.len, transcript);
+        if (refuse) {
+                (void)error_set(&e, ERR_TPM_LOCKED_OUT, "The TPM is locked");
+                expect_ok(frame_error_encode(&e, &answer, NULL));
+                expect_ok(channel_send(w->fd, FRAME_ERROR, h->id, bytes_view(&answer), NULL));
+                return;
+        }
+        assert_true(tls13_input_make(request.data, &input));
+        assert_true(tls13_scheme_sign(request.tls_scheme, &how));
+        assert_int_equal(
+                EVP_DigestSignInit_ex(ctx, &pctx, key_digest_name(how.digest), NULL, NULL, key, NULL), 1);
+        if (how.scheme == KEY_SCHEME_RSA_PSS) {
+                assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING), 1);
+                assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, how.salt_len), 1);
+        }
+        assert_int_equal(EVP_DigestSign(ctx, signature, &len, input.octets, input.len), 1);
+        fields_put(&f, FRAME_TAG_DATA, (struct view){signature, len});
+        expect_ok(fields_finish(&f, &answer, &e));
+        expect_ok(channel_send(w->fd, FRAME_ANSWER, h->id, bytes_view(&answer), &e));
+}
+
+static void client_certificate(void **state)
+{
+        static const struct {
+                const char *name;
+                bool ec, keep, refuse;
+                const char *groups, *suites;
+                size_t transcript;
+                unsigned signatures;
+        } cases[] = {
+                {"rsa", false, true, false, NULL, NULL, 48, 1},
+                {"ec", true, true, false, NULL, NULL, 48, 1},
+                {"rsa, each request a connection", false, false, false, NULL, NULL, 48, 2},
+                {"ec, SHA-256, P-256", true, true, false, "P-256", "TLS_AES_128_GCM_SHA256", 32, 1},
+                {"rsa, SHA-256", false, true, false, NULL, "TLS_CHACHA20_POLY1305_SHA256", 32, 1},
+                {"refused", true, true, true, NULL, NULL, 48, 1},
+        };
+        const struct pki_spec specs[] = {
+                {.subject = "TLS CA", .key = 1, .ca = true, .from = -3650, .to = 3650},
+                {.subject = "server",
+                 .issuer_key = 1,
+                 .key = 2,
+                 .from = -3650,
+                 .to = 3650,
+                 .san = "IP:127.0.0.1"},
+                {.subject = "client", .issuer_key = 1, .key = 3, .from = -3650, .to = 3650},
+                {.subject = "client", .issuer_key = 1, .ec = true, .from = -3650, .to = 3650},
+        };
+        CLEANUP(bytes_done) struct bytes der = pki_degenerate(&ca, 1);
+        CLEANUP(bytes_done) struct bytes bundle = {0};
+        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
+        const struct server_rule script[] = {{"GetCACaps", ACT_ANSWER, 200, NULL, BODY("AES\n")},
+                                             {"GetCACert", ACT_ANSWER, 200, NULL, bytes_view(&der)},
+                                             {0}};
+        X509 *certs[N_ELEMENTS(specs)];
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(specs); i++) {
+                struct pki_spec spec = specs[i];
+
+                spec.issuer = i ? certs[0] : NULL;
+                certs[i] = pki_cert(&spec);
+        }
+        assert_int_equal(PEM_write_bio_X509(bio, certs[0]), 1);
+        assert_int_equal(bio_bytes(bio, &bundle, NULL), ERR_OK);
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                EVP_PKEY *key = cases[i].ec ? pki_ec_key() : pki_key(3);
+                CLEANUP(bytes_done) struct bytes client = {0};
+                struct job job = {.kind = JOB_DISCOVER,
+                                  .of.discover = {.want = DISCOVER_BOTH,
+                                                  .link = {.ca_bundle = bytes_view(&bundle),
+                                                           .connect_ms = 5000,
+                                                           .total_ms = 5000}}};
+                struct server server = {.keep = cases[i].keep,
+                                        .tls = server_tls(&(struct server_tls){.cert = certs[1],
+                                                                               .key = pki_key(2),
+                                                                               .clients = certs[0],
+                                                                               .groups = cases[i].groups,
+                                                                               .suites = cases[i].suites})};
+                SSL_CTX *tls = server.tls;
+                struct worker w = start("network");
+                unsigned signatures = 0;
+                char url[128];
+                bool ended = false;
+                struct error e = {0};
+
+                expect_ok(x509_der(certs[cases[i].ec ? 3 : 2], &client, &e));
+                server_start(&server, script);
+                snprintf(url, sizeof url, "https://127.0.0.1:%u/scep", server.port);
+                job.of.discover.urls = (struct job_texts){{url}, 1};
+                job.of.discover.link.client = (struct job_blobs){{bytes_view(&client)}, 1};
+                send_job(&w, &job);
+                while (!ended) {
+                        CLEANUP(secret_done) struct secret body = {0};
+                        struct frame_header h;
+                        struct result result;
+
+                        expect_ok(channel_receive(w.fd, FRAME_WORKER_MAX, &h, &body, &e));
+                        ended = h.type == FRAME_RESULT;
+                        if (!ended) {
+                                sign_for_tls(&w, &h, &body, key, cases[i].transcript, cases[i].refuse);
+                                signatures++;
+                                continue;
+                        }
+                        expect_ok(result_decode(secret_view(&body), JOB_DISCOVER, &result, &e));
+                        if (cases[i].refuse) {
+                                assert_string_equal(result.of.failed.name, "TpmLockedOut");
+                                assert_non_null(strstr(result.of.failed.message, "client certificate's key"));
+                        } else if (result.kind == RESULT_FAILED) {
+                                fail_msg("%s: %s", cases[i].name, result.of.failed.message);
+                        }
+                }
+                assert_int_equal(signatures, cases[i].signatures);
+                assert_int_equal(end(&w), 0);
+                if (!cases[i].refuse)
+                        assert_string_equal(server.peer, "/CN=client");
+                server_stop(&server);
+                SSL_CTX_free(tls);
+        }
+        for (size_t i = 0; i < N_ELEMENTS(certs); i++)
+                X509_free(certs[i]);
+}
+
 static void protocol(void **state)
 {
         struct job job = {.kind = JOB_PARSE, .of.parse = {.format = "ini", .document = BODY("x")}};
@@ -362,7 +507,8 @@ static void protocol(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(parse), cmocka_unit_test(discover),
-                                           cmocka_unit_test(exchange), cmocka_unit_test(protocol)};
+                                           cmocka_unit_test(exchange), cmocka_unit_test(client_certificate),
+                                           cmocka_unit_test(protocol)};
 
         return cmocka_run_group_tests(tests, make, drop);
 }
