@@ -207,6 +207,7 @@ enum err verb_profile_show(struct cli *cli, int argc, char **argv, struct error 
                 {"RequireCaps", "requireCaps", 's'},
                 {"AllowLegacy", "allowLegacy", 's'},
                 {"Challenge", "challengeKind", 's'},
+                {"ClientCertificate", "clientCertificate", 's'},
                 {"FollowRollover", "followRollover", 's'},
                 {"PendingLimit", "pendingLimit", 'd'},
                 {"Protection", "protection", 's'},

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "policy/issuers.h"
 #include "policy/name.h"
@@ -207,11 +208,40 @@ static enum err check_texts(const struct settings *in, const struct profile *p, 
         return r ? at(in, "Document.Issuers", r, e) : ERR_OK;
 }
 
+/* TLS client authentication needs TLS; and a proxy with https would be shown the certificate as well. */
+static enum err check_client(const struct settings *in, const struct profile *p, struct error *e)
+{
+        if (!p->client_certificate)
+                return ERR_OK;
+        for (size_t i = 0; i < p->urls.count; i++) {
+                if (strncasecmp(p->urls.items[i], "https:", 6) != 0) {
+                        (void)error_set(e, ERR_PROFILE,
+                                        "Server.ClientCertificate (line %u) needs https in every Server.Url",
+                                        line_of(in, "Server.ClientCertificate"));
+                        return error_remedy(
+                                e, ERR_PROFILE,
+                                "Write https:// in Url=, or take ClientCertificate= out of the profile.");
+                }
+        }
+        if (p->proxy && strncasecmp(p->proxy, "https:", 6) == 0) {
+                (void)error_set(
+                        e, ERR_PROFILE,
+                        "Server.ClientCertificate (line %u) is not used through a Server.Proxy with https",
+                        line_of(in, "Server.ClientCertificate"));
+                return error_remedy(
+                        e, ERR_PROFILE,
+                        "Use a proxy with http://: what passes through it to the server is TLS all the "
+                        "same.");
+        }
+        return ERR_OK;
+}
+
 static enum err check_whole(const struct settings *in, const struct profile *p, bool have_anchor,
                             struct error *e)
 {
         static const unsigned useful =
                 KEY_USAGE_DIGITAL_SIGNATURE | KEY_USAGE_KEY_ENCIPHERMENT | KEY_USAGE_KEY_AGREEMENT;
+        enum err r;
 
         if (!p->name)
                 return missing("Profile.Name", e);
@@ -246,7 +276,8 @@ static enum err check_whole(const struct settings *in, const struct profile *p, 
                 return error_set(e, ERR_PROFILE, "Server.ChallengeReusable=yes needs Server.Challenge");
         if (p->method == RENEWAL_CHALLENGE && !p->challenge)
                 return error_set(e, ERR_PROFILE, "Renewal.Method='challenge' needs Server.Challenge");
-        return check_texts(in, p, e);
+        r = check_client(in, p, e);
+        return r ? r : check_texts(in, p, e);
 }
 
 enum err profile_from_settings(const struct settings *in, bool have_anchor, struct profile *ret,

@@ -56,7 +56,7 @@ void enrollment_free(struct enrollment *en)
         record_done_p(&en->record);
         if (en->have_plan)
                 plan_done(&en->plan);
-        bytes_done(&en->ca_bundle);
+        server_link_done(&en->link);
         secret_done(&en->challenge);
         sk_X509_pop_free(en->anchors, X509_free);
         ksp_key_unref(en->key);
@@ -374,7 +374,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
 /* What a restart finds: the plan in the record, the challenge in its file, the key where it was put. */
 static enum err step_resume(struct enrollment *en, struct error *e)
 {
-        CLEANUP(secret_done) struct secret bundle = {0};
+        CLEANUP(stored_profile_done) struct stored_profile stored = {0};
         CLEANUP(close_p) int fd = -1;
         uint64_t current;
         enum err r = plan_from_pairs(&en->record.plan, &en->plan, e);
@@ -386,11 +386,16 @@ static enum err step_resume(struct enrollment *en, struct error *e)
         r = store_current(en->d->store, en->id, &current, e);
         if (!r)
                 r = resume_anchors(en, e);
+        if (!r)
+                r = store_profile_read(en->d->store, en->record.profile, &stored, e);
+        if (r == ERR_NOT_FOUND) /* removed since: the plan goes on without its files */
+                r = ERR_OK;
+        if (!r)
+                r = server_link_load(en, settings_get(&stored.settings, "Server.CaBundle"),
+                                     settings_get(&stored.settings, "Server.ClientCertificate"),
+                                     en->record.profile, e);
         if (r)
                 return r;
-        if (store_file_read(en->d->store, STORE_PROFILES, en->record.profile, "ca-bundle.pem", &bundle,
-                            NULL) == ERR_OK)
-                r = bytes_copy(&en->ca_bundle, bundle.data, bundle.len, e);
         if (!r && store_generation(en->d->store, en->id, en->generation, false, &fd, NULL) == ERR_OK &&
             file_read_secret(fd, "challenge", COMMAND_CHALLENGE_MAX, &en->challenge, NULL))
                 secret_done(&en->challenge);

@@ -5,6 +5,7 @@
 
 #include "enrollment.h"
 #include "facts/facts.h"
+#include "link.h"
 #include "scep-wire/ca-choice.h"
 #include "scep-wire/exchange.h"
 #include "store/store.h"
@@ -43,7 +44,7 @@ struct enrollment {
         struct plan plan;
         bool have_plan;
         bool own_profile; /* a user's own */
-        struct bytes ca_bundle;
+        struct server_link link;
         struct secret challenge;
         STACK_OF(X509) * anchors;
 
@@ -102,6 +103,11 @@ MUST_CHECK enum err record_move(struct enrollment *en, enum life_event event, st
 static inline struct ksp_key *request_key(const struct enrollment *en)
 {
         return en->transport ? en->transport : en->key;
+}
+/* On whose behalf the TPM works. */
+static inline uid_t tpm_uid(const struct enrollment *en)
+{
+        return en->owner == NO_OWNER ? 0 : en->owner;
 }
 /* challenge and request.der of the generation that was requested. */
 MUST_CHECK enum err request_files_remove(struct enrollment *en, struct error *e);

@@ -11,11 +11,6 @@
 #include "scep-build/request.h"
 #include "scep-build/signer.h"
 
-static uid_t tpm_uid(const struct enrollment *en)
-{
-        return en->owner == NO_OWNER ? 0 : en->owner;
-}
-
 /* Our bits are numbered as RFC 5280 does; OpenSSL has bit 0 of the BIT STRING as 0x80. */
 static uint32_t request_key_usage(unsigned bits)
 {

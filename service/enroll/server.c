@@ -7,21 +7,8 @@
 #include "internal.h"
 
 enum {
-        CONNECT_MS = 15 * 1000,
-        TOTAL_MS = 60 * 1000, /* a first answer of NDES can take seconds */
-        POLL_SLOW = 3600,     /* seconds, once RetryCount is used up */
+        POLL_SLOW = 3600, /* seconds, once RetryCount is used up */
 };
-
-static void link_options(const struct enrollment *en, struct job_link *ret)
-{
-        const bool direct = en->plan.proxy && strcmp(en->plan.proxy, "none") == 0;
-
-        *ret = (struct job_link){.proxy = direct ? NULL : en->plan.proxy,
-                                 .ca_bundle = bytes_view(&en->ca_bundle),
-                                 .connect_ms = CONNECT_MS,
-                                 .total_ms = TOTAL_MS,
-                                 .deny_local = en->plan.deny_local};
-}
 
 static void after_install(struct enrollment *en)
 {
@@ -53,14 +40,15 @@ void enrollment_discover(struct enrollment *en)
                 [SUFFIX_AUTO] = 0, [SUFFIX_NO] = 1, [SUFFIX_YES] = 2}; /* enum scep_suffix */
         struct job job = {.kind = JOB_DISCOVER,
                           .of.discover = {.identifier = en->plan.ca_identifier, .want = DISCOVER_BOTH}};
+        const struct worker_grant grant = {.uid = tpm_uid(en), .tls = en->link.client_key};
         struct error e = {0};
 
         enrollment_forget_exchange(en);
         for (size_t i = 0; i < en->plan.urls.count && i < JOB_URLS_MAX; i++)
                 job.of.discover.urls.at[job.of.discover.urls.n++] = en->plan.urls.items[i];
         job.of.discover.suffix = suffixes[en->plan.suffix];
-        link_options(en, &job.of.discover.link);
-        if (workers_start(en->d->workers, &job, NULL, en->owner, on_discovered, en, &en->job, &e))
+        server_link_fill(en, &job.of.discover.link);
+        if (workers_start(en->d->workers, &job, &grant, en->owner, on_discovered, en, &en->job, &e))
                 enrollment_fail(en, &e);
 }
 
@@ -190,8 +178,8 @@ static void next_exchange(struct enrollment *en)
 {
         struct job job = {.kind = JOB_EXCHANGE};
         struct job_exchange *exchange = &job.of.exchange;
-        const struct worker_grant grant = {.key = request_key(en),
-                                           .uid = en->owner == NO_OWNER ? 0 : en->owner};
+        const struct worker_grant grant = {
+                .key = request_key(en), .uid = tpm_uid(en), .tls = en->link.client_key};
         struct bytes signers[JOB_CERTS_MAX] = {{0}}, recipient = {0};
         struct error e = {0};
         enum err r = x509_der(en->signer, &recipient, &e);
@@ -205,7 +193,7 @@ static void next_exchange(struct enrollment *en)
                                       .nonce = {en->nonce, sizeof en->nonce},
                                       .recipient = bytes_view(&recipient),
                                       .allow = en->plan.allow_legacy & LEGACY_DES ? EXCHANGE_ALLOW_DES : 0};
-        link_options(en, &exchange->link);
+        server_link_fill(en, &exchange->link);
         for (int i = 0; !r && i < sk_X509_num(en->choice.signers) && i < JOB_CERTS_MAX; i++) {
                 r = x509_der(sk_X509_value(en->choice.signers, i), &signers[i], &e);
                 exchange->signers.at[exchange->signers.n++] = bytes_view(&signers[i]);

@@ -51,8 +51,6 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                                  "Groups= is not in this version: a device key is root's");
         if (profile->challenge_reusable)
                 return error_set(e, ERR_UNSUPPORTED, "ChallengeReusable=yes is not in this version");
-        if (profile->client_certificate)
-                return error_set(e, ERR_UNSUPPORTED, "ClientCertificate= is not in this version");
         if (profile->follow_rollover)
                 return error_set(e, ERR_UNSUPPORTED, "FollowRollover=yes is not in this version");
         return ERR_OK;
@@ -270,7 +268,6 @@ enum err step_read(struct enrollment *en, struct error *e)
 
 enum err step_begin(struct enrollment *en, struct error *e)
 {
-        CLEANUP(secret_done) struct secret bundle = {0};
         const char *id = en->profile;
         enum err r = record_set_text(&en->record.profile, id, e);
 
@@ -296,13 +293,7 @@ enum err step_begin(struct enrollment *en, struct error *e)
         if (r)
                 return r;
         add_system_anchor(en);
-        r = store_file_read(en->d->store, STORE_PROFILES, id, "ca-bundle.pem", &bundle, e);
-        if (r && r != ERR_NOT_FOUND)
-                return r;
-        if (bundle.len)
-                r = bytes_copy(&en->ca_bundle, bundle.data, bundle.len, e);
-        else
-                r = ERR_OK;
+        r = server_link_load(en, en->stored.ca_bundle, en->stored.client_certificate, id, e);
         if (!r)
                 r = take_challenge(en, id, e);
         if (!r)

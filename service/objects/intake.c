@@ -5,6 +5,7 @@
 
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "client-certificate.h"
 #include "internal.h"
 #include "policy/profile.h"
 
@@ -38,6 +39,15 @@ static enum err read_certificate(struct view v, X509 **ret, struct error *e)
         return ERR_OK;
 }
 
+/* An empty one would leave no server to be believed, which only an enrollment would tell. */
+static enum err check_bundle(struct view v, struct error *e)
+{
+        CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(v.data, (int)v.len);
+        CLEANUP(x509_free_p) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+        return cert ? ERR_OK : ossl_error(e, ERR_PROFILE, "CaBundle: the file holds no certificate in PEM");
+}
+
 struct adding {
         struct later later;
         uid_t owner;
@@ -63,6 +73,7 @@ static void adding_free(struct adding *adding)
 struct named_files {
         X509 *root;
         struct secret bundle, challenge;
+        struct client_certificate client;
 };
 
 static void named_files_done(struct named_files *files)
@@ -70,6 +81,7 @@ static void named_files_done(struct named_files *files)
         X509_free(files->root);
         secret_done(&files->bundle);
         secret_done(&files->challenge);
+        client_certificate_done(&files->client);
 }
 
 static enum err take_file(const struct adding *adding, const struct setting *named, struct named_files *ret,
@@ -105,7 +117,13 @@ static enum err take_file(const struct adding *adding, const struct setting *nam
         } else if (strcmp(named->key, "Server.RootCertificate") == 0) {
                 return read_certificate(secret_view(&content), &ret->root, e);
         } else if (strcmp(named->key, "Server.CaBundle") == 0) {
+                r = check_bundle(secret_view(&content), e);
+                if (r)
+                        return r;
                 ret->bundle = content;
+        } else if (strcmp(named->key, "Server.ClientCertificate") == 0) {
+                r = client_certificate_read(adding->later.d->ksp, secret_view(&content), &ret->client, e);
+                return r ? error_context(e, r, "ClientCertificate") : ERR_OK;
         } else {
                 return error_set(e, ERR_UNSUPPORTED, "%s is not in this version", named->key);
         }
@@ -191,6 +209,8 @@ static enum err add_parsed(struct adding *adding, const struct result *result, s
         in.location = command->location;
         in.root = files.root;
         in.bundle = secret_view(&files.bundle);
+        in.client = bytes_view(&files.client.chain);
+        in.client_key = files.client.key;
         in.challenge = files.challenge.len ? secret_view(&files.challenge) : secret_view(&command->challenge);
         r = profile_take(d, &in, &entry, e);
         if (r)

@@ -23,7 +23,7 @@ void tpm_status_free(struct daemon *d);
 MUST_CHECK enum err certificate_remove_rest(struct daemon *d, struct certificate *certificate,
                                             struct error *e);
 
-/* profiles.c. Takes a profile that was read from a document into store and model. @root, @bundle,
+/* profiles.c. Takes a profile that was read from a document into store and model. @root, @bundle, @client,
  * @challenge: what came beside it, or empty. *ret: borrowed. ERR_EXISTS: its name is taken. */
 struct intake {
         struct settings settings;
@@ -33,10 +33,12 @@ struct intake {
         const char *location;
         X509 *root;
         struct view bundle, challenge;
+        struct view client; /* PEM: certificates; client_key: of the first, NULL: none */
+        struct ksp_key *client_key;
 };
 MUST_CHECK enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret,
                                  struct error *e);
-/* The same profile under its id, with other settings; @in's root and bundle are not looked at. *ret_old: as
+/* The same profile under its id, with other settings; @in's files are not looked at. *ret_old: as
  * it was, stored_profile_done(). */
 MUST_CHECK enum err profile_change(struct daemon *d, struct profile_entry *profile, const struct intake *in,
                                    struct stored_profile *ret_old, struct error *e);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ossl.h"
 #include "base/parse.h"
 #include "enroll/enrollment.h"
 #include "internal.h"
@@ -13,6 +14,7 @@ struct shown_profile {
         store_id id;
         struct stored_profile stored;
         struct settings settings;
+        char *client; /* subject of its client certificate; NULL: none */
 };
 
 void shown_profile_free(struct shown_profile *shown)
@@ -21,7 +23,20 @@ void shown_profile_free(struct shown_profile *shown)
                 return;
         stored_profile_done(&shown->stored);
         settings_done(&shown->settings);
+        free(shown->client);
         free(shown);
+}
+
+/* Never the key, and not the path either: that is of the machine it was added on. */
+static char *client_subject(struct daemon *d, const char *id)
+{
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        char *subject = NULL;
+
+        if (store_pem_read(d->store, STORE_PROFILES, id, "client-cert.pem", &cert, NULL) ||
+            x509_name_text(X509_get_subject_name(cert), &subject, NULL))
+                return NULL;
+        return subject;
 }
 
 static const struct shown_profile *read_shown(const void *object)
@@ -42,6 +57,8 @@ static const struct shown_profile *read_shown(const void *object)
                 shown_profile_free(shown);
                 return &nothing;
         }
+        if (settings_get(&shown->settings, "Server.ClientCertificate"))
+                shown->client = client_subject(handle->d, handle->profile->id);
         memcpy(shown->id, handle->profile->id, sizeof shown->id);
         handle->d->shown_profile = shown;
         return shown;
@@ -127,6 +144,14 @@ GETTER(get_method, write_text(object, "Renewal.Method", w))
 GETTER(get_retry_count, write_number(object, "Renewal.RetryCount", w))
 GETTER(get_retry_delay, write_number(object, "Renewal.RetryDelay", w))
 GETTER(get_after_expiry, write_text(object, "Renewal.AfterExpiry", w))
+
+static void get_client(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct shown_profile *shown = read_shown(object);
+
+        (void)viewer;
+        bus_write_string(w, shown->client ? shown->client : "");
+}
 
 static void get_pending_limit(void *object, uid_t viewer, struct bus_writer *w)
 {
@@ -303,6 +328,7 @@ static const struct bus_property properties[] = {
         {"RequireCaps", "as", get_require},
         {"AllowLegacy", "as", get_legacy},
         {"ChallengeKind", "s", get_challenge_kind},
+        {"ClientCertificate", "s", get_client},
         {"FollowRollover", "b", get_rollover},
         {"PendingLimit", "t", get_pending_limit},
         {"Protection", "s", get_protection},

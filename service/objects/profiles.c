@@ -46,6 +46,16 @@ static enum err prepare(struct daemon *d, const struct intake *in, const struct 
         return r ? r : record_set_text(&ret->location, in->location ? in->location : "", e);
 }
 
+static enum err write_client(struct daemon *d, const char *id, const struct intake *in, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r = store_file_write(d->store, STORE_PROFILES, id, "client-cert.pem", 0600, in->client, e);
+
+        if (!r)
+                r = store_directory(d->store, STORE_PROFILES, id, &fd, e);
+        return r ? r : ksp_key_save(in->client_key, fd, "client-key.pem", e);
+}
+
 static enum err write_files(struct daemon *d, const char *id, const struct intake *in, struct error *e)
 {
         enum err r = ERR_OK;
@@ -54,6 +64,8 @@ static enum err write_files(struct daemon *d, const char *id, const struct intak
                 r = store_pem_write(d->store, STORE_PROFILES, id, "root.pem", in->root, e);
         if (!r && in->bundle.len)
                 r = store_file_write(d->store, STORE_PROFILES, id, "ca-bundle.pem", 0600, in->bundle, e);
+        if (!r && in->client_key)
+                r = write_client(d, id, in, e);
         if (!r && in->challenge.len)
                 r = store_file_write(d->store, STORE_PROFILES, id, "challenge", 0600, in->challenge, e);
         return r;
@@ -136,8 +148,11 @@ enum err profile_forget(struct daemon *d, struct profile_entry *profile, struct 
 {
         char path[OBJECT_PATH_MAX];
         struct bus_object gone;
-        enum err r = store_remove(d->store, STORE_PROFILES, profile->id, e);
+        /* Its own file first: what a crash leaves without that is no profile, and goes at the next start. */
+        enum err r = store_file_remove(d->store, STORE_PROFILES, profile->id, "profile.json", e);
 
+        if (!r)
+                r = store_remove(d->store, STORE_PROFILES, profile->id, e);
         if (r)
                 return r;
         if (d->shown_profile)

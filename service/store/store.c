@@ -110,6 +110,23 @@ enum err store_ensure(struct store *store, enum store_kind kind, const char *id,
         return r ? r : dir_ensure(store->fd, path, 0711, &fd, e);
 }
 
+enum err store_directory(struct store *store, enum store_kind kind, const char *id, int *ret_fd,
+                         struct error *e)
+{
+        char path[STORE_PATH_MAX];
+        enum err r = store_path(path, kind, id, "", e);
+        int fd;
+
+        if (r)
+                return r;
+        fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return errno == ENOENT ? error_set(e, ERR_NOT_FOUND, "There is no object '%s'", id)
+                                       : errno_error(e, errno, "The directory %s could not be opened", path);
+        *ret_fd = fd;
+        return ERR_OK;
+}
+
 enum err store_record_read(struct store *store, const char *id, struct record *ret, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes json = {0};

@@ -5,7 +5,7 @@
  *
  *      anchors/<owner>/<sha256>.pem
  *      syncml/<owner>/<sha256 of its key>, and beside it .challenge
- *      profiles/<id>/{profile.json, root.pem}
+ *      profiles/<id>/{profile.json, root.pem, ca-bundle.pem, client-cert.pem, client-key.pem, challenge}
  *      certificates/<id>/{record.json, events.jsonl, anchor.pem, refused.pem, current -> generations/<n>}
  *      certificates/<id>/generations/<n>/{key.pem, transport.pem, challenge, request.der, cert.pem,
  * chain.pem}
@@ -55,8 +55,11 @@ MUST_CHECK enum err store_commit(struct store *store, const char *id, uint64_t n
 MUST_CHECK enum err store_current(struct store *store, const char *id, uint64_t *ret, struct error *e);
 MUST_CHECK enum err store_generation_remove(struct store *store, const char *id, uint64_t n, struct error *e);
 
-/* Other files in the directory of a certificate or profile ("challenge", "ca-bundle.pem"). Reading:
+/* The directory of a certificate or profile, for the files of the KSP in it; *ret_fd: the caller's.
  * ERR_NOT_FOUND. */
+MUST_CHECK enum err store_directory(struct store *store, enum store_kind kind, const char *id, int *ret_fd,
+                                    struct error *e);
+/* Other files in it ("challenge", "ca-bundle.pem"). Reading: ERR_NOT_FOUND. */
 MUST_CHECK enum err store_file_write(struct store *store, enum store_kind kind, const char *id,
                                      const char *name, mode_t mode, struct view v, struct error *e);
 MUST_CHECK enum err store_file_read(struct store *store, enum store_kind kind, const char *id,

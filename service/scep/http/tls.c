@@ -86,7 +86,12 @@ enum err tls_failure(const struct tls_watch *watch, const char *why, struct erro
 
         if (client && client->failure->code) {
                 (void)error_copy(e, client->failure);
-                return error_context(e, e->code, "The client certificate's key");
+                (void)error_context(e, e->code, "The client certificate's key");
+                return e->code != ERR_KEY_FOREIGN ? e->code
+                                                  : error_remedy(e, e->code,
+                                                                 "Add the profile again with a client "
+                                                                 "certificate whose key is in this "
+                                                                 "machine's TPM.");
         }
         if (watch->error.code)
                 return error_copy(e, &watch->error);

@@ -155,6 +155,9 @@ static void refusals(void **state)
                 "Server.AllowLegacy=md5",
                 "Server.Proxy=socks://a",
                 "Server.Proxy=http://a/b",
+                "Server.Proxy=http://user:secret@a:1",
+                "Server.Proxy=http://user@a:1",
+                "Server.Proxy=user:secret@a",
                 "Server.PendingLimit=7",
                 "Server.PendingLimit=1s",
                 "Server.PendingLimit=91d",
@@ -314,11 +317,57 @@ static void each(void **state)
         profile_done(&p);
 }
 
+/* TLS client authentication: over TLS alone, and to nobody but the server. */
+static void client_certificate(void **state)
+{
+        static const struct {
+                const char *url, *other, *proxy;
+                bool ok;
+        } cases[] = {
+                {"https://a/", NULL, NULL, true},           {"HTTPS://a/", "https://b/", "http://p:1", true},
+                {"https://a/", "https://b/", "none", true}, {"http://a/", NULL, NULL, false},
+                {"https://a/", "http://b/", NULL, false},   {"http://a/", "https://b/", NULL, false},
+                {"https://a/", NULL, "https://p:1", false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct settings s = {0};
+                struct profile p = {0};
+                struct error e = {0};
+
+                expect_ok(settings_add(&s, "Profile.Name", "x", 1, &e));
+                expect_ok(settings_add(&s, "Server.Url", cases[i].url, 2, &e));
+                if (cases[i].other)
+                        expect_ok(settings_add(&s, "Server.Url", cases[i].other, 3, &e));
+                if (cases[i].proxy)
+                        expect_ok(settings_add(&s, "Server.Proxy", cases[i].proxy, 4, &e));
+                expect_ok(settings_add(&s, "Subject.Name", "CN=a", 5, &e));
+                expect_ok(profile_from_settings(&s, true, &p, &e));
+                profile_done(&p);
+                expect_ok(settings_add(&s, "Server.ClientCertificate", "client.pem", 6, &e));
+                if (cases[i].ok) {
+                        struct settings files = {0};
+
+                        expect_ok(profile_from_settings(&s, true, &p, &e));
+                        expect_ok(profile_file_values(&p, &files, &e));
+                        assert_string_equal(settings_get(&files, "Server.ClientCertificate"), "client.pem");
+                        settings_done(&files);
+                        profile_done(&p);
+                } else {
+                        expect_err(profile_from_settings(&s, true, &p, &e), ERR_PROFILE);
+                        assert_non_null(strstr(e.message, "Server.ClientCertificate (line 6)"));
+                }
+                settings_done(&s);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(defaults), cmocka_unit_test(canonical), cmocka_unit_test(refusals),
-                cmocka_unit_test(whole),    cmocka_unit_test(files),     cmocka_unit_test(each),
+                cmocka_unit_test(whole),    cmocka_unit_test(files),     cmocka_unit_test(client_certificate),
+                cmocka_unit_test(each),
         };
 
         return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
