@@ -9,7 +9,7 @@ scepter_program(scepterd
     keys/access.c keys/tls-sign.c keys/requests.c keys/server.c
     model/model.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
-    enroll/lifecycle.c enroll/adopt.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/link.c enroll/steps.c enroll/messages.c enroll/install.c
+    enroll/lifecycle.c enroll/adopt.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/link.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/install.c
     objects/tree.c objects/authority.c objects/manager.c objects/profile.c objects/certificate.c objects/intake.c objects/client-certificate.c
     syncml/instances.c syncml/draft.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
     objects/profiles.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/tpm-status.c)

@@ -5,6 +5,7 @@
 #include "base/ossl.h"
 #include "events.h"
 #include "internal.h"
+#include "same-server.h"
 
 enum {
         POLL_SLOW = 3600, /* seconds, once RetryCount is used up */
@@ -221,6 +222,16 @@ static void next_build(struct enrollment *en)
                 enrollment_step(en, step_build, after_build);
 }
 
+/* What is sent goes where the profile says, whatever a worker makes of it: to no other server, and from https
+ * to no http. */
+static enum err check_answered(const struct enrollment *en, const char *url, struct error *e)
+{
+        for (size_t i = 0; i < en->plan.urls.count; i++)
+                if (same_server(en->plan.urls.items[i], url))
+                        return ERR_OK;
+        return error_set(e, ERR_PROTOCOL, "The worker found a server that the profile does not name");
+}
+
 static void on_discovered(void *ctx, const struct result *result, const struct error *failure)
 {
         struct enrollment *en = ctx;
@@ -235,7 +246,9 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
                 return;
         }
         found = &result->of.discovered;
-        r = bytes_copy(&en->certs_body, found->certs.data, found->certs.len, &e);
+        r = check_answered(en, found->url, &e);
+        if (!r)
+                r = bytes_copy(&en->certs_body, found->certs.data, found->certs.len, &e);
         if (!r && found->caps_status == 200)
                 r = bytes_copy(&en->caps_body, found->caps.data, found->caps.len, &e);
         if (!r)

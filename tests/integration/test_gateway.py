@@ -277,6 +277,27 @@ def test_half_a_profile_is_none(lab, pki):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
+def test_a_users_own_across_a_restart(lab, ndes):
+    """What a user's own profile may not reach, it may not reach after a restart in mid-request either."""
+    lab.add("waits", type="user", subject="CN={{UserName}}", san="")
+    ndes("set", "pending", "100")
+    lab.enroll("waits", "--for", ALICE)
+    lab.wait_for("waits", "pending")
+    lab.daemon("kill")
+    path = lab.certificate("waits") / "record.json"
+    record = json.loads(path.read_text())
+    assert ["denyLocal", "no"] in record["plan"]
+    # As if it had been hers: one of her own would not have come so far in a lab, where all servers are local.
+    record["plan"] = [["denyLocal", "yes"] if pair[0] == "denyLocal" else pair for pair in record["plan"]]
+    path.write_text(json.dumps(record))
+    ndes("reset")
+    lab.daemon("restart")
+    shown = lab.wait_for("waits", "failed", "idle")
+    assert shown["lastError"]["name"] == "NotAuthorized", shown
+    assert "address of this machine" in shown["lastError"]["message"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
 def test_a_users_own(lab, pki):
     """Taken with the caller's rights, for his own profile too; its worker still reaches no address of this machine."""
     uid = pwd.getpwnam(ALICE).pw_uid
