@@ -19,10 +19,14 @@ static bool by_peer(const struct key_peer *peer, const struct key_owner *owner)
 static enum err by_grant(struct key_grant *grant, enum frame_type operation, struct error *e)
 {
         if (operation == FRAME_TLS_SIGN && grant->tls) {
-                if (grant->tls_uses == 0)
-                        return error_set(e, ERR_KEY_DENIED,
-                                         "The worker has used its %d TLS signatures already",
-                                         GRANT_TLS_SIGNATURES);
+                if (grant->tls_uses == 0) {
+                        (void)error_set(e, ERR_KEY_DENIED,
+                                        "The worker has used its %d TLS signatures already",
+                                        GRANT_TLS_SIGNATURES);
+                        return error_remedy(e, ERR_KEY_DENIED,
+                                            "Let the server keep its connections open (keep-alive), or name "
+                                            "fewer servers in Url=.");
+                }
                 grant->tls_uses--;
                 return ERR_OK;
         }

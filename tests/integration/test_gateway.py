@@ -185,6 +185,22 @@ def test_redirects(lab, pki, another):
     assert not elsewhere.requests()
 
 
+def test_four_signatures(lab, pki, another):
+    """A job has four, one for a connection: the fifth is refused by name, and the sentence says what helps."""
+    closing = another(clients=pki.cert, more="keepalive_timeout 0; location /gone { return 404; }")
+    gone = closing.url.replace("/certsrv", "/gone")
+    cert, key = pki.issue("busy")
+    lab.add("busy", url=f"{gone}\nUrl={closing.url}", server=server(pki, bundle_of(lab, "busy.pem", cert, key)))
+    told = error(lab.enroll("busy", "--json"), "KeyDenied", 4, "4 TLS signatures", "keep-alive")
+    assert "client certificate" in told["message"] and len(closing.requests()) == 4
+    # One that keeps its connections needs one signature for all of it.
+    keeping = another(clients=pki.cert, more="location /gone { return 404; }")
+    lab.add("calm", url=f"{keeping.url.replace('/certsrv', '/gone')}\nUrl={keeping.url}",
+            server=server(pki, bundle_of(lab, "busy.pem", cert, key)))
+    done = lab.enroll("calm")
+    assert done.returncode == 0, done.stderr
+
+
 def test_second_server(lab, pki, gateway):
     """The first URL is not there: the second one is shown the certificate as well."""
     cert, key = pki.issue("second")
