@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <string.h>
 
 #include "base/ossl.h"
 
@@ -14,22 +15,43 @@ void client_certificate_done(struct client_certificate *client)
         *client = (struct client_certificate){0};
 }
 
+static enum err add(STACK_OF(X509) * certs, struct view der, struct error *e)
+{
+        X509 *cert;
+        enum err r;
+
+        if (sk_X509_num(certs) == CERTIFICATES_MAX)
+                return error_set(e, ERR_INVALID, "The file holds more than %d certificates",
+                                 CERTIFICATES_MAX);
+        r = x509_parse(der, &cert, NULL);
+        if (r)
+                return error_set(e, ERR_INVALID, "A certificate in the file is malformed");
+        if (sk_X509_push(certs, cert))
+                return ERR_OK;
+        X509_free(cert);
+        return error_no_memory(e);
+}
+
 static enum err read_all(struct view file, STACK_OF(X509) * *ret, struct error *e)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = sk_X509_new_null();
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(file.data, (int)file.len);
-        X509 *cert;
+        char *name, *header;
+        uint8_t *der;
+        long len;
 
         if (!certs || !bio)
                 return error_no_memory(e);
-        while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-                if (!sk_X509_push(certs, cert)) {
-                        X509_free(cert);
-                        return error_no_memory(e);
-                }
-                if (sk_X509_num(certs) > CERTIFICATES_MAX)
-                        return error_set(e, ERR_INVALID, "The file holds more than %d certificates",
-                                         CERTIFICATES_MAX);
+        while (PEM_read_bio(bio, &name, &header, &der, &len) == 1) {
+                enum err r = strcmp(name, PEM_STRING_X509) == 0
+                                     ? add(certs, (struct view){der, (size_t)len}, e)
+                                     : ERR_OK;
+
+                OPENSSL_free(name);
+                OPENSSL_free(header);
+                OPENSSL_clear_free(der, (size_t)len); /* the key is among them */
+                if (r)
+                        return r;
         }
         ERR_clear_error();
         if (sk_X509_num(certs) == 0)

@@ -248,6 +248,8 @@ def test_files_that_are_refused(lab, pki):
     refused(lab, "r5", bundle_of(lab, "r5.pem", cert, traditional), "PKCS#8", "openssl pkey")
     refused(lab, "r6", bundle_of(lab, "r6.pem", cert, key, key), "more than one private key")
     refused(lab, "r7", bundle_of(lab, "r7.pem", cert, small), error_name="KeyNotSupported", status=5)
+    broken = lab.write("broken.part", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+    refused(lab, "r9", bundle_of(lab, "r9.pem", cert, broken, key), "malformed")
     refused(lab, "r8", lab.write("r8.pem", "nothing"), "no certificate")
     whole = bundle_of(lab, "whole.pem", cert, key)
     for number, url in enumerate(("http://localhost:1/x", "https://localhost:1/x\nUrl=http://localhost:1/x")):

@@ -250,7 +250,7 @@ static enum err transfer_error(const struct transfer *t, const struct tls_watch 
                                 "user's own profile may not use");
                 return error_remedy(e, ERR_DENIED, "Have an administrator add the profile.");
         }
-        r = tls_failure(watch, why, e);
+        r = tls_failure(watch, code, why, e);
         if (r)
                 return r;
         switch (code) {
@@ -335,6 +335,7 @@ static enum err transfer_once(const char *url, struct view body, const struct ht
                 return r;
         curl_easy_reset(curl); /* keeps its connections */
         session->watch.client = options->client;
+        session->watch.alert = -1;
         if (curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
             curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK)
                 return error_no_memory(e);

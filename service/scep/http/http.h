@@ -22,8 +22,7 @@ enum {
 struct http_client {
         const STACK_OF(X509) * chain; /* the certificate, then its issuers */
         EVP_PKEY *key;
-        const struct error
-                *failure; /* where the key's operations leave why they failed; ERR_OK: they did not */
+        struct error *failure; /* where the key leaves why an operation failed; emptied before a handshake */
 };
 
 /* Keeps connections between operations of one job, so that each server costs one handshake. One thread. */

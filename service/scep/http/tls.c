@@ -50,6 +50,8 @@ static CURLcode on_context(CURL *curl, void *ssl_ctx, void *ctx)
         *watch = (struct tls_watch){.client = watch->client, .alert = -1};
         SSL_CTX_set_msg_callback(ssl_ctx, on_message);
         SSL_CTX_set_msg_callback_arg(ssl_ctx, watch);
+        if (watch->client)
+                *watch->client->failure = (struct error){0};
         if (watch->client && use_client(ssl_ctx, watch->client, &watch->error))
                 return CURLE_SSL_CERTPROBLEM;
         return CURLE_OK;
@@ -79,11 +81,15 @@ static const char other_certificate[] = "Have the server trust the issuer of the
                                         "ClientCertificate=, put the issuers behind it in "
                                         "its file, and renew it if it has expired.";
 
-enum err tls_failure(const struct tls_watch *watch, const char *why, struct error *e)
+enum err tls_failure(const struct tls_watch *watch, CURLcode code, const char *why, struct error *e)
 {
         const struct http_client *client = watch->client;
         const int alert = watch->alert;
 
+        /* No handshake of this transfer came to an end, and what an earlier one left is no reason. */
+        if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+            code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT)
+                return ERR_OK;
         if (client && client->failure->code) {
                 (void)error_copy(e, client->failure);
                 (void)error_context(e, e->code, "The client certificate's key");
@@ -95,7 +101,7 @@ enum err tls_failure(const struct tls_watch *watch, const char *why, struct erro
         }
         if (watch->error.code)
                 return error_copy(e, &watch->error);
-        if (client && watch->began && !watch->is_13) {
+        if (client && code == CURLE_SSL_CONNECT_ERROR && watch->began && !watch->is_13) {
                 (void)error_set(
                         e, ERR_TLS,
                         "The server takes no TLS 1.3 connection, and a client certificate is used with no "

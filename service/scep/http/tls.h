@@ -20,9 +20,10 @@ struct tls_watch {
 
 /* Sets the handle up; with a client TLS 1.3 alone. ERR_UNSUPPORTED: a libcurl without OpenSSL. */
 MUST_CHECK enum err tls_setup(CURL *curl, struct tls_watch *watch, struct error *e);
-/* After a transfer that failed: the error that TLS is the reason for; ERR_OK where it is not. @why: libcurl's
- * words. */
-MUST_CHECK enum err tls_failure(const struct tls_watch *watch, const char *why, struct error *e);
+/* After a transfer that failed with @code: the error that TLS is the reason for; ERR_OK where it is not.
+ * @why: libcurl's words. */
+MUST_CHECK enum err tls_failure(const struct tls_watch *watch, CURLcode code, const char *why,
+                                struct error *e);
 /* After an answer with a status that a missing or wrong client certificate explains: refines @e, which is
  * returned. */
 enum err tls_status_remedy(const struct tls_watch *watch, int64_t status, enum err code, struct error *e);

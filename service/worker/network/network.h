@@ -12,7 +12,7 @@
 /* @failure: scep-http/http.h */
 struct network_client {
         EVP_PKEY *key;
-        const struct error *failure;
+        struct error *failure;
 };
 
 /* GetCACaps and GetCACert at the first URL that answers. *ret: an encoded result, also for a refusal of the

@@ -312,12 +312,11 @@ static void misuse(void **state)
         identity_done(&id);
 }
 
-/* What the key's operation failed with is what is told, not that a handshake failed. */
-static void key_failure(void **state)
+/* What an earlier connection of the session came to is not told of a later one. */
+static void no_old_reasons(void **state)
 {
-        struct server server = {.tls = server_tls(&(struct server_tls){.cert = server_cert,
-                                                                       .key = pki_key(2),
-                                                                       .max_version = TLS1_2_VERSION})};
+        const struct server_tls strict = {.cert = server_cert, .key = pki_key(2), .clients = ca};
+        struct server server = {.tls = server_tls(&strict)};
         SSL_CTX *tls = server.tls;
         struct identity id;
         CLEANUP(http_reply_done) struct http_reply reply = {0};
@@ -326,15 +325,41 @@ static void key_failure(void **state)
         char url[128];
 
         (void)state;
-        identity_open(&id, rsa_client, pki_key(3));
+        identity_open(&id, stranger, pki_key(4));
         (void)error_set(&id.failure, ERR_TPM_LOCKED_OUT, "The TPM is locked out");
         options = trusting(&bundle, &id.client);
+        expect_ok(http_session_new(&options.session, &e));
         server_start(&server, plain);
         snprintf(url, sizeof url, "https://127.0.0.1:%u/ok", server.port);
-        expect_err(get(url, &options, &reply, &e), ERR_TPM_LOCKED_OUT);
-        assert_non_null(strstr(e.message, "client certificate's key: The TPM is locked out"));
+        expect_err(get(url, &options, &reply, &e), ERR_TLS);
+        assert_non_null(strstr(e.message, "refused the client certificate"));
+        expect_err(get("https://127.0.0.1:1/ok", &options, &reply, &e), ERR_NETWORK);
+        expect_err(get("https://no-such-host.invalid/", &options, &reply, &e), ERR_NETWORK);
+        http_session_free(options.session);
         server_stop(&server);
         SSL_CTX_free(tls);
+        identity_done(&id);
+}
+
+/* A server that says nothing is not one without TLS 1.3. */
+static void silence(void **state)
+{
+        static const struct server_rule rules[] = {{.match = "", .act = ACT_STALL}, {0}};
+        struct server server = {0};
+        struct identity id;
+        CLEANUP(http_reply_done) struct http_reply reply = {0};
+        struct http_options options;
+        struct error e = {0};
+        char url[128];
+
+        (void)state;
+        identity_open(&id, rsa_client, pki_key(3));
+        options = trusting(&bundle, &id.client);
+        options.connect_ms = options.total_ms = 300;
+        server_start(&server, rules);
+        snprintf(url, sizeof url, "https://127.0.0.1:%u/ok", server.port);
+        expect_err(get(url, &options, &reply, &e), ERR_TIMEOUT);
+        server_stop(&server);
         identity_done(&id);
 }
 
@@ -466,9 +491,9 @@ static void same_server(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(trust),       cmocka_unit_test(clients),   cmocka_unit_test(misuse),
-                cmocka_unit_test(key_failure), cmocka_unit_test(redirects), cmocka_unit_test(sessions),
-                cmocka_unit_test(same_server),
+                cmocka_unit_test(trust),          cmocka_unit_test(clients),     cmocka_unit_test(misuse),
+                cmocka_unit_test(no_old_reasons), cmocka_unit_test(silence),     cmocka_unit_test(redirects),
+                cmocka_unit_test(sessions),       cmocka_unit_test(same_server),
         };
 
         return cmocka_run_group_tests_name("tls", tests, init, done);
