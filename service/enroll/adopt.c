@@ -3,7 +3,6 @@
  * was removed, which nothing renews, and which is what the new profile asks for. It becomes that profile's,
  * with its key, and nothing is requested.
  */
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/ossl.h"
@@ -54,17 +53,11 @@ enum err adopt_next(struct enrollment *en, struct error *e)
 
 enum err adopt_fits(struct enrollment *en, bool *ret, struct error *e)
 {
-        CLEANUP(secret_done) struct secret pem = {0};
-        CLEANUP(bio_free_p) BIO *bio = NULL;
         CLEANUP(x509_free_p) X509 *cert = NULL;
-        enum err r = store_file_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &pem, e);
+        enum err r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &cert, e);
 
         if (r)
                 return r;
-        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-        if (!cert)
-                return ossl_error(e, ERR_CONFIG, "The installed certificate could not be read");
         *ret = issuers_match(en->stored.issuers, X509_get_issuer_name(cert));
         return ERR_OK;
 }

@@ -218,16 +218,10 @@ static void tell_installed(struct enrollment *en);
 enum err step_finish_install(struct enrollment *en, struct error *e)
 {
         CLEANUP(x509_free_p) X509 *cert = NULL;
-        CLEANUP(secret_done) struct secret pem = {0};
-        CLEANUP(bio_free_p) BIO *bio = NULL;
-        enum err r = store_file_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &pem, e);
+        enum err r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &cert, e);
 
         if (r)
                 return r;
-        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-        if (!cert)
-                return ossl_error(e, ERR_CONFIG, "The installed certificate could not be read");
         r = describe_certificate(en, cert, e);
         if (!r)
                 r = adopt(en, e);

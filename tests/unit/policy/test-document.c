@@ -1,35 +1,9 @@
 /* policy/documents: SyncML and INI, good and bad. */
 #include "test.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-
-#include "base/file.h"
 #include "documents/document.h"
 #include "policy/profile.h"
-
-static char *load(const char *name)
-{
-        struct error e = {0};
-        struct bytes b = {0};
-        char path[512];
-
-        snprintf(path, sizeof path, "%s/policy/%s", TEST_DATA, name);
-        expect_ok(file_read(AT_FDCWD, path, 1 << 20, &b, &e));
-        return (char *)b.data;
-}
-
-/* @text with the first @from replaced; free(). */
-static char *replaced(const char *text, const char *from, const char *to)
-{
-        const char *at = strstr(text, from);
-        char *out = malloc(strlen(text) + strlen(to) + 1);
-
-        if (!at)
-                fail_msg("the sample lacks '%s'", from);
-        sprintf(out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-        return out;
-}
+#include "samples.h"
 
 static void intune(void **state)
 {
