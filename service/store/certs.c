@@ -53,14 +53,6 @@ enum err store_pem_read(struct store *store, enum store_kind kind, const char *i
         return r ? r : pem_parse(&pem, ret, e);
 }
 
-static void owner_directory(uid_t owner, char ret[64])
-{
-        if (owner == NO_OWNER)
-                (void)snprintf(ret, 64, "anchors/device");
-        else
-                (void)snprintf(ret, 64, "anchors/%lu", (unsigned long)owner);
-}
-
 enum err store_anchor_add(struct store *store, uid_t owner, X509 *cert, bool *ret_known, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes pem = {0};
@@ -73,7 +65,7 @@ enum err store_anchor_add(struct store *store, uid_t owner, X509 *cert, bool *re
                 return ossl_error(e, ERR_FAILED, "A certificate could not be hashed");
         hex_encode((struct view){digest, sizeof digest}, name);
         strcat(name, ".pem");
-        owner_directory(owner, directory);
+        owner_directory("anchors", owner, directory);
         r = dir_ensure(store->fd, directory, 0711, &fd, e);
         if (r)
                 return r;
@@ -90,7 +82,7 @@ static enum err add_anchors(struct store *store, uid_t owner, STACK_OF(X509) * t
         struct dirent *entry;
         int fd;
 
-        owner_directory(owner, directory);
+        owner_directory("anchors", owner, directory);
         fd = openat(store->fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return errno == ENOENT ? ERR_OK : errno_error(e, errno, "The anchors could not be listed");
@@ -141,7 +133,7 @@ static enum err anchor_path(uid_t owner, const char *digest, char ret[160], stru
 
         if (!is_lower_hex(digest, 64))
                 return error_set(e, ERR_NOT_FOUND, "There is no such anchor");
-        owner_directory(owner, directory);
+        owner_directory("anchors", owner, directory);
         (void)snprintf(ret, 160, "%s/%s.pem", directory, digest);
         return ERR_OK;
 }

@@ -52,14 +52,6 @@ enum err stored_instance_copy(const struct stored_instance *from, struct stored_
         return r;
 }
 
-static void owner_directory(uint64_t owner, char ret[64])
-{
-        if (owner == NO_OWNER)
-                (void)snprintf(ret, 64, "syncml/device");
-        else
-                (void)snprintf(ret, 64, "syncml/%llu", (unsigned long long)owner);
-}
-
 static enum err instance_path(const struct stored_instance *instance, const char *suffix,
                               char ret[STORE_PATH_MAX], struct error *e)
 {
@@ -69,7 +61,7 @@ static enum err instance_path(const struct stored_instance *instance, const char
         if (EVP_Digest(instance->key, strlen(instance->key), digest, NULL, EVP_sha256(), NULL) != 1)
                 return ossl_error(e, ERR_FAILED, "A location could not be hashed");
         hex_encode((struct view){digest, sizeof digest}, name);
-        owner_directory(instance->owner, directory);
+        owner_directory("syncml", instance->owner, directory);
         (void)snprintf(ret, STORE_PATH_MAX, "%s/%s%s", directory, name, suffix);
         return ERR_OK;
 }
@@ -81,7 +73,7 @@ enum err store_instance_write(struct store *store, const struct stored_instance 
         char path[STORE_PATH_MAX], directory[64];
         enum err r = instance_path(instance, "", path, e);
 
-        owner_directory(instance->owner, directory);
+        owner_directory("syncml", instance->owner, directory);
         if (!r)
                 r = json_rows_write(rows, N_ELEMENTS(rows), INSTANCE_VERSION, instance, &json, e);
         if (!r)
@@ -108,7 +100,7 @@ enum err store_instance_challenge(struct store *store, const struct stored_insta
 
         if (r || !challenge.len)
                 return r ? r : file_remove(store->fd, path, e);
-        owner_directory(instance->owner, directory);
+        owner_directory("syncml", instance->owner, directory);
         r = dir_ensure(store->fd, directory, 0711, &fd, e);
         return r ? r : file_write(store->fd, path, 0600, challenge, e);
 }

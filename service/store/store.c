@@ -61,6 +61,14 @@ enum err store_new_id(store_id ret, struct error *e)
         return ERR_OK;
 }
 
+void owner_directory(const char *kind, uint64_t owner, char ret[64])
+{
+        if (owner == NO_OWNER)
+                (void)snprintf(ret, 64, "%s/device", kind);
+        else
+                (void)snprintf(ret, 64, "%s/%llu", kind, (unsigned long long)owner);
+}
+
 enum err store_path(char ret[STORE_PATH_MAX], enum store_kind kind, const char *id, const char *name,
                     struct error *e)
 {
