@@ -517,3 +517,34 @@ def test_the_disk_is_full(lab):
     finally:
         directory.unlink()
         saved.rename(directory)
+
+
+def rows_of_codes(lab, message):
+    """Facts §6.2: each code a document can bring about, by a command that does."""
+    place = f"{CSP}/codes"
+    subject = f"{place}/Install/SubjectName"
+    return {
+        "6.2 200 OK": (message.add(subject, "CN=a"), 200),
+        "6.2 404 not found": (message.get(f"{place}/Install/KeyUsage"), 404),
+        "6.2 405 command not allowed": (message.get(f"{place}/Install/Challenge"), 405),
+        "6.2 406 optional feature not supported": (message.get(f"{MSFT}/CertificateStore/MY/WSTEP/Renew"), 406),
+        "6.2 412 incomplete command": (message.command("Exec", f"{place}/Install/Enroll"), 412),
+        "6.2 413 request entity too large": (message.add(f"{place}/Install/TemplateName", "x" * 300000), 413),
+        "6.2 415 unsupported media type/format": (message.add(f"{place}/Install/KeyUsage", "160", "b64"), 415),
+        "6.2 418 already exists": (message.add(subject, "CN=a"), 418),
+        "6.2 500 command failed": (message.add(f"{place}/Install/KeyUsage", "7", "int"), 500),
+        "6.2 507 Atomic failed": (message.atomic(), 507),
+        "6.2 216 Atomic rolled back OK": (message.add(f"{place}/Install/KeyLength", "2048", "int"), 216),
+        "6.2 500 command failed: a Get inside Atomic": (message.get(subject), 500),
+        "6.2 215 not executed": (message.add(f"{place}/Install/RetryCount", "1", "int"), 215),
+        "the end": (message.end(), None),
+        "6.2 200 OK, a Delete": (message.command("Delete", place), 200),
+    }
+
+
+def test_codes(lab):
+    message = Message()
+    rows = rows_of_codes(lab, message)
+    answer = apply(lab, message)
+    for row, (number, code) in rows.items():
+        assert number is None or answer.codes[number] == code, (row, answer.codes[number], answer.reasons.get(number))

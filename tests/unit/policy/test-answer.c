@@ -104,21 +104,48 @@ static void alerts(void **state)
         commands_done(&c);
 }
 
-/* Facts §6.2: every code the table has, with its name. */
+/* Facts §6.2, row by row. What asks for credentials has no place here: who may speak is decided on the bus.
+ */
 static void codes(void **state)
 {
-        static const unsigned known[] = {200, 202, 212, 214, 215, 216, 400, 403, 404, 405,
-                                         406, 412, 413, 415, 418, 420, 425, 500, 507, 516};
+        static const struct {
+                const char *row;
+                unsigned code;
+                const char *text; /* NULL: never answered */
+        } rows[] = {
+                {"6.2 200 OK", 200, "OK"},
+                {"6.2 202 accepted for processing", 202, "accepted for processing"},
+                {"6.2 212 authentication accepted", 212, "authentication accepted"},
+                {"6.2 214 operation cancelled", 214, "operation cancelled"},
+                {"6.2 215 not executed", 215, "not executed"},
+                {"6.2 216 Atomic rolled back OK", 216, "rolled back"},
+                {"6.2 400 bad request", 400, "bad request"},
+                {"6.2 401 invalid credentials", 401, NULL},
+                {"6.2 407 missing credentials", 407, NULL},
+                {"6.2 403 forbidden", 403, "forbidden"},
+                {"6.2 404 not found", 404, "not found"},
+                {"6.2 405 command not allowed", 405, "command not allowed"},
+                {"6.2 406 optional feature not supported", 406, "optional feature not supported"},
+                {"6.2 412 incomplete command", 412, "incomplete command"},
+                {"6.2 413 request entity too large", 413, "request entity too large"},
+                {"6.2 415 unsupported media type/format", 415, "unsupported media type or format"},
+                {"6.2 418 already exists", 418, "already exists"},
+                {"6.2 420 device full", 420, "device full"},
+                {"6.2 425 permission denied", 425, "permission denied"},
+                {"6.2 500 command failed", 500, "command failed"},
+                {"6.2 507 Atomic failed", 507, "Atomic failed"},
+                {"6.2 516 Atomic rollback failed", 516, "rollback of the Atomic failed"},
+        };
 
         (void)state;
-        for (size_t i = 0; i < N_ELEMENTS(known); i++)
-                assert_true(strlen(status_text(known[i])) > 1);
         for (unsigned code = 0; code < 1000; code++) {
-                bool there = false;
+                const char *text = status_text(code), *wanted = NULL;
 
-                for (size_t i = 0; i < N_ELEMENTS(known); i++)
-                        there = there || known[i] == code;
-                assert_int_equal(status_text(code) != NULL, there);
+                for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+                        if (rows[i].code == code)
+                                wanted = rows[i].text;
+                if (!text != !wanted || (text && strcmp(text, wanted) != 0))
+                        fail_msg("%u is '%s'", code, text ? text : "(none)");
         }
 }
 
