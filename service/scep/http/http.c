@@ -233,6 +233,44 @@ static enum err setup_body(CURL *curl, struct view body, struct curl_slist **hea
 }
 
 /* libcurl's code and its sentence. */
+static enum http_problem problem_of(const struct transfer *t, CURLcode code)
+{
+        if (t->too_large)
+                return HTTP_TOO_LARGE;
+        if (t->denied)
+                return HTTP_DENIED;
+        switch (code) {
+        case CURLE_COULDNT_RESOLVE_HOST:
+                return HTTP_NAME;
+        case CURLE_COULDNT_RESOLVE_PROXY:
+                return HTTP_PROXY;
+        case CURLE_COULDNT_CONNECT:
+                return HTTP_CONNECTION;
+        case CURLE_GOT_NOTHING:
+                return HTTP_CLOSED;
+        case CURLE_PARTIAL_FILE:
+        case CURLE_RECV_ERROR:
+        case CURLE_SEND_ERROR:
+                return HTTP_BROKEN;
+        case CURLE_OPERATION_TIMEDOUT:
+                return HTTP_TIMEOUT;
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_PEER_FAILED_VERIFICATION:
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CIPHER:
+        case CURLE_SSL_CACERT_BADFILE:
+        case CURLE_SSL_ISSUER_ERROR:
+        case CURLE_SSL_INVALIDCERTSTATUS:
+                return HTTP_TLS;
+        case CURLE_UNSUPPORTED_PROTOCOL:
+        case CURLE_WEIRD_SERVER_REPLY:
+        case CURLE_HTTP2:
+                return HTTP_STRANGE;
+        default:
+                return HTTP_OTHER;
+        }
+}
+
 static enum err transfer_error(const struct transfer *t, const struct tls_watch *watch, CURLcode code,
                                const char *detail, const struct http_options *options, struct error *e)
 {
@@ -317,6 +355,19 @@ static enum err proxy_error(CURL *curl, struct error *e)
         return error_context(e, r, "The proxy did not connect to the server");
 }
 
+/* What a diagnosis wants to know beyond the error. */
+static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, struct http_reply *reply)
+{
+        const char *address = NULL;
+        long verify = 0;
+
+        reply->problem = code == CURLE_OK ? HTTP_FINE : problem_of(t, code);
+        (void)curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &address);
+        (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verify);
+        (void)snprintf(reply->address, sizeof reply->address, "%s", address ? address : "");
+        reply->verify = code == CURLE_PEER_FAILED_VERIFICATION ? verify : 0;
+}
+
 /* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
 static enum err transfer_once(const char *url, struct view body, const struct http_options *options,
                               struct http_session *session, struct http_reply *reply, char **ret_target,
@@ -354,7 +405,10 @@ static enum err transfer_once(const char *url, struct view body, const struct ht
         (void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
         reply->status = status;
         (void)snprintf(reply->type, sizeof reply->type, "%s", type ? type : "");
+        note_transfer(curl, &t, code, reply);
         r = code == CURLE_OK ? ERR_OK : proxy_error(curl, e);
+        if (r)
+                reply->problem = HTTP_PROXY;
         if (!r && code != CURLE_OK)
                 r = transfer_error(&t, &session->watch, code, detail, options, e);
         if (!r && target) {
@@ -386,6 +440,8 @@ static bool is_page(const struct bytes *body)
 static enum err settle(struct http_reply *reply, const struct tls_watch *watch, bool post, const char *target,
                        struct error *e)
 {
+        (void)snprintf(reply->target, sizeof reply->target, "%s", target ? target : "");
+        reply->problem = reply->status != 200 ? HTTP_STATUS : is_page(&reply->body) ? HTTP_PAGE : HTTP_FINE;
         if (reply->status != 200)
                 return tls_status_remedy(watch, reply->status,
                                          http_status_error(e, reply->status, post, target), e);

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "scep-http/url.h"
+#include "scep-wire/problem.h"
 
 enum {
         HTTP_BODY_MAX = 1024 * 1024,
@@ -40,13 +41,17 @@ struct http_options {
 struct http_request {
         const char *url; /* base, as in the profile */
         bool with_suffix;
-        const char *operation; /* "GetCACaps" */
+        const char *operation; /* "GetCACaps"; NULL: none, as a browser asks */
         const char *message;   /* GET: goes into the URL; NULL: none */
         struct view body;      /* POST: what is sent; empty: GET */
 };
 
 struct http_reply {
-        int64_t status; /* the last one; 0: there was none */
+        enum http_problem problem;
+        int64_t verify;   /* X509_V_ERR_… of the server's TLS certificate; 0: none */
+        char address[64]; /* of the server or proxy; "" before there was a connection */
+        char target[256]; /* where a redirect points that was not followed; "" for none */
+        int64_t status;   /* the last one; 0: there was none */
         struct bytes body;
         char type[96]; /* Content-Type, as sent */
         bool has_date;

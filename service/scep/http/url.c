@@ -193,6 +193,8 @@ enum err http_url_make(const char *base, bool with_suffix, const char *operation
                 r = set_path(u, with_suffix, e);
         if (r)
                 return r;
+        if (!operation)
+                return finish(u, ret, e);
         if (curl_url_get(u, CURLUPART_QUERY, &old, 0) == CURLUE_OK && *old)
                 text_addf(&text, "%s&", old);
         text_addf(&text, "operation=%s", operation);

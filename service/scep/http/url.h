@@ -22,9 +22,9 @@ MUST_CHECK enum err http_url_host(const char *url, char **ret, struct error *e);
 bool http_url_same_server(const char *a, const char *b);
 /*
  * The URL with operation and message. @with_suffix: "/pkiclient.exe" ends the path; an existing one or a
- * slash at the end is taken off first, so it never doubles. An existing query is kept in front. @message:
- * NULL or what is escaped octet by octet. *ret: free(). The bound is that of the URL and the message
- * together.
+ * slash at the end is taken off first, so it never doubles. An existing query is kept in front. @operation:
+ * NULL for the base alone. @message: NULL or what is escaped octet by octet. *ret: free(). The bound is that
+ * of the URL and the message together.
  */
 MUST_CHECK enum err http_url_make(const char *base, bool with_suffix, const char *operation,
                                   const char *message, char **ret, struct error *e);
