@@ -508,6 +508,8 @@ static uint64_t deadline_of(const struct job *job, const struct key_grant *grant
                        DEADLINE_SLACK_USEC + keys;
         case JOB_EXCHANGE:
                 return job->of.exchange.link.total_ms * 1000 + DEADLINE_SLACK_USEC + keys;
+        case JOB_PROBE: /* three operations, the redirects of each included */
+                return job->of.probe.link.total_ms * 1000 * 3 + DEADLINE_SLACK_USEC + keys;
         case JOB_PARSE:
         case _JOB_KIND_MAX:
                 break;

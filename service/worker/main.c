@@ -104,7 +104,9 @@ static enum err network_job(int fd, const struct job *job, struct bytes *ret, st
                             struct error *e)
 {
         const bool exchanges = job->kind == JOB_EXCHANGE;
-        const struct job_link *link = exchanges ? &job->of.exchange.link : &job->of.discover.link;
+        const struct job_link *link = exchanges                ? &job->of.exchange.link
+                                      : job->kind == JOB_PROBE ? &job->of.probe.link
+                                                               : &job->of.discover.link;
         CLEANUP(granted_keys_done) struct granted_keys keys = {0};
         CLEANUP(x509_free_p) X509 *recipient = NULL;
         CLEANUP(x509_free_p) X509 *client = NULL;
@@ -121,6 +123,8 @@ static enum err network_job(int fd, const struct job *job, struct bytes *ret, st
         if (r)
                 return r;
         with.key = keys.client;
+        if (job->kind == JOB_PROBE)
+                return network_probe(&job->of.probe, with.key ? &with : NULL, ret, http, e);
         return exchanges ? network_exchange(&job->of.exchange, keys.recipient, with.key ? &with : NULL, ret,
                                             http, e)
                          : network_discover(&job->of.discover, with.key ? &with : NULL, ret, http, e);
@@ -139,6 +143,7 @@ static enum err job_do(int fd, enum sandbox_kind kind, const struct job *job, st
                 return parse_document(&job->of.parse, ret, e);
         case JOB_DISCOVER:
         case JOB_EXCHANGE:
+        case JOB_PROBE:
                 return network_job(fd, job, ret, http, e);
         case _JOB_KIND_MAX:
                 break;

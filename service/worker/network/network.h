@@ -19,6 +19,10 @@ struct network_client {
  * server; an error of its own is for the caller to encode, with *ret_http. */
 MUST_CHECK enum err network_discover(const struct job_discover *job, const struct network_client *client,
                                      struct bytes *ret, struct result_http *ret_http, struct error *e);
+/* What a look at the server shows. A failure of the server is part of the result; an error of its own: the
+ * job cannot be done. */
+MUST_CHECK enum err network_probe(const struct job_probe *job, const struct network_client *client,
+                                  struct bytes *ret, struct result_http *ret_http, struct error *e);
 /* @key: the recipient's private key, asked for one decrypt at most. */
 MUST_CHECK enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key,
                                      const struct network_client *client, struct bytes *ret,

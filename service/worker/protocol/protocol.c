@@ -53,6 +53,13 @@ static const struct field exchange_fields[] = {
         LINK_FIELDS(job_exchange),
 };
 
+static const struct field probe_fields[] = {
+        FIELD(2, SHAPE_TEXT, true, job_probe, url, JOB_URL_MAX),
+        FIELD(3, SHAPE_TEXT, false, job_probe, identifier, JOB_TEXT_MAX),
+        FIELD(4, SHAPE_NUMBER, true, job_probe, with_suffix, 1),
+        LINK_FIELDS(job_probe),
+};
+
 static const struct field parsed_fields[] = {
         FIELD(2, SHAPE_BLOB, true, result_parsed, commands, JOB_COMMANDS_MAX),
 };
@@ -76,6 +83,31 @@ static const struct field exchanged_fields[] = {
         HTTP_FIELDS(result_exchanged),
 };
 
+/* Fourteen tags from @base on. */
+#define ANSWER_FIELDS(base, member)                                                                          \
+        FIELD((base) + 0, SHAPE_NUMBER, true, result_probed, member.asked, 1),                               \
+                FIELD((base) + 1, SHAPE_NUMBER, true, result_probed, member.problem, 31),                    \
+                FIELD((base) + 2, SHAPE_SIGNED, true, result_probed, member.verify, 1000),                   \
+                FIELD((base) + 3, SHAPE_TEXT, false, result_probed, member.address, 64),                     \
+                FIELD((base) + 4, SHAPE_TEXT, false, result_probed, member.type, 128),                       \
+                FIELD((base) + 5, SHAPE_TEXT, false, result_probed, member.target, 256),                     \
+                FIELD((base) + 6, SHAPE_TEXT, false, result_probed, member.name, 64),                        \
+                FIELD((base) + 7, SHAPE_TEXT, false, result_probed, member.message, JOB_TEXT_MAX),           \
+                FIELD((base) + 8, SHAPE_TEXT, false, result_probed, member.remedy, JOB_TEXT_MAX),            \
+                FIELD((base) + 9, SHAPE_NUMBER, true, result_probed, member.milliseconds, 3600 * 1000),      \
+                FIELD((base) + 10, SHAPE_BLOB, false, result_probed, member.body, JOB_BODY_MAX),             \
+                FIELD((base) + 11, SHAPE_SIGNED, true, result_probed, member.http.status, 999),              \
+                FIELD((base) + 12, SHAPE_NUMBER, true, result_probed, member.http.has_date, 1),              \
+                FIELD((base) + 13, SHAPE_SIGNED, true, result_probed, member.http.date_offset,               \
+                      INT64_MAX / 2)
+
+static const struct field probed_fields[] = {
+        FIELD(2, SHAPE_TEXT, true, result_probed, url, JOB_URL_MAX),
+        ANSWER_FIELDS(100, page),
+        ANSWER_FIELDS(120, caps),
+        ANSWER_FIELDS(140, certs),
+};
+
 static const struct field failed_fields[] = {
         FIELD(2, SHAPE_TEXT, true, result_failed, name, 64),
         FIELD(3, SHAPE_TEXT, true, result_failed, message, JOB_TEXT_MAX),
@@ -94,6 +126,7 @@ static const struct table jobs[_JOB_KIND_MAX] = {
         [JOB_PARSE] = {"parse", parse_fields, N_ELEMENTS(parse_fields), true},
         [JOB_DISCOVER] = {"discover", discover_fields, N_ELEMENTS(discover_fields), false},
         [JOB_EXCHANGE] = {"exchange", exchange_fields, N_ELEMENTS(exchange_fields), false},
+        [JOB_PROBE] = {"probe", probe_fields, N_ELEMENTS(probe_fields), false},
 };
 
 static const struct table results[_RESULT_KIND_MAX] = {
@@ -101,6 +134,7 @@ static const struct table results[_RESULT_KIND_MAX] = {
         [RESULT_DISCOVERED] = {"discovered", discovered_fields, N_ELEMENTS(discovered_fields), false},
         [RESULT_EXCHANGED] = {"exchanged", exchanged_fields, N_ELEMENTS(exchanged_fields), false},
         [RESULT_FAILED] = {"failed", failed_fields, N_ELEMENTS(failed_fields), false},
+        [RESULT_PROBED] = {"probed", probed_fields, N_ELEMENTS(probed_fields), false},
 };
 
 const char *job_kind_name(enum job_kind kind)
@@ -194,6 +228,7 @@ enum err result_decode(struct view record, enum job_kind job, struct result *ret
                 [JOB_PARSE] = RESULT_PARSED,
                 [JOB_DISCOVER] = RESULT_DISCOVERED,
                 [JOB_EXCHANGE] = RESULT_EXCHANGED,
+                [JOB_PROBE] = RESULT_PROBED,
         };
         struct result result = {0};
         uint64_t kind = 0;

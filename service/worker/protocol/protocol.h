@@ -36,7 +36,7 @@ struct job_blobs {
         size_t n;
 };
 
-enum job_kind { JOB_PARSE = 1, JOB_DISCOVER, JOB_EXCHANGE, _JOB_KIND_MAX };
+enum job_kind { JOB_PARSE = 1, JOB_DISCOVER, JOB_EXCHANGE, JOB_PROBE, _JOB_KIND_MAX };
 const char *job_kind_name(enum job_kind kind); /* "parse" */
 
 /* Read a document; kind parse. */
@@ -67,6 +67,13 @@ struct job_discover {
         struct job_link link;
 };
 
+/* Look at a server without asking for anything: a browser's GET, GetCACaps, GetCACert; kind network. */
+struct job_probe {
+        const char *url, *identifier; /* identifier NULL: "default" */
+        uint64_t with_suffix;         /* 1 */
+        struct job_link link;
+};
+
 enum { EXCHANGE_ALLOW_DES = 1, EXCHANGE_ALLOW_ALL = 1 };
 
 /* Send a pkiMessage, open the reply; kind network. */
@@ -89,6 +96,7 @@ struct job {
                 struct job_parse parse;
                 struct job_discover discover;
                 struct job_exchange exchange;
+                struct job_probe probe;
         } of;
 };
 
@@ -97,7 +105,14 @@ struct job {
 MUST_CHECK enum err job_encode(const struct job *job, struct bytes *ret, struct error *e);
 MUST_CHECK enum err job_decode(struct view record, struct job *ret, struct error *e);
 
-enum result_kind { RESULT_PARSED = 1, RESULT_DISCOVERED, RESULT_EXCHANGED, RESULT_FAILED, _RESULT_KIND_MAX };
+enum result_kind {
+        RESULT_PARSED = 1,
+        RESULT_DISCOVERED,
+        RESULT_EXCHANGED,
+        RESULT_FAILED,
+        RESULT_PROBED,
+        _RESULT_KIND_MAX
+};
 
 struct result_parsed {
         struct view commands; /* policy/command.h's form; holds challenges */
@@ -128,6 +143,23 @@ struct result_exchanged {
         struct result_http http;
 };
 
+/* One of the three operations of a probe. */
+struct probe_answer {
+        uint64_t asked;                      /* 0: an earlier failure made it pointless */
+        uint64_t problem;                    /* enum http_problem, scep-wire/problem.h */
+        int64_t verify;                      /* X509_V_ERR_… */
+        const char *address, *type, *target; /* see scep-http/http.h; NULL: "" */
+        const char *name, *message, *remedy; /* of the error; NULL: none */
+        uint64_t milliseconds;
+        struct view body; /* of GetCACaps and GetCACert with 200 */
+        struct result_http http;
+};
+
+struct result_probed {
+        const char *url; /* what was asked, suffix included */
+        struct probe_answer page, caps, certs;
+};
+
 struct result_failed {
         const char *name; /* "HttpError" */
         const char *message, *remedy;
@@ -141,6 +173,7 @@ struct result {
                 struct result_discovered discovered;
                 struct result_exchanged exchanged;
                 struct result_failed failed;
+                struct result_probed probed;
         } of;
 };
 
