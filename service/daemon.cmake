@@ -9,10 +9,11 @@ scepter_program(scepterd
     keys/access.c keys/tls-sign.c keys/requests.c keys/server.c
     model/model.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
-    enroll/lifecycle.c enroll/adopt.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/link.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/install.c
+    enroll/lifecycle.c enroll/adopt.c enroll/events.c enroll/enrollment.c enroll/server.c enroll/link.c enroll/anchors.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/install.c
     objects/tree.c objects/authority.c objects/manager.c objects/profile.c objects/certificate.c objects/intake.c objects/client-certificate.c
+    diagnose/codes.c diagnose/findings.c diagnose/network.c diagnose/server.c diagnose/request.c diagnose/local.c diagnose/run.c
     syncml/instances.c syncml/draft.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
-    objects/profiles.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/tpm-status.c)
+    objects/profiles.c objects/diagnose.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/tpm-status.c)
 target_include_directories(scepterd PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(scepterd PRIVATE scepter-store scepter-local-key scepter-channel scepter-scep-build scepter-scep-wire
     scepter-worker-protocol scepter-policy scepter-bus-server scepter-bus Threads::Threads PkgConfig::SYSTEMD

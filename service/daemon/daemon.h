@@ -19,6 +19,7 @@ struct key_server;
 struct sd_event;
 struct enrollment;
 struct instances;
+struct diagnosing;
 struct resolving;
 
 /* The clock, as a seam: tests let the waits of days pass in seconds. */
@@ -52,6 +53,8 @@ struct daemon {
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */
         char *device_id;                     /* for jitter: machine-id, hashed with the application's id */
+        struct diagnosing *diagnosing;       /* objects/: whose callers are being told */
+        bool has_host_secret;
         uid_t own_uid;
 };
 

@@ -181,6 +181,7 @@ static enum err open_keys(struct daemon *d, struct error *e)
         while (secret.len && (secret.data[secret.len - 1] == '\n' || secret.data[secret.len - 1] == '\r'))
                 secret.len--;
         config.host_secret = secret_view(&secret);
+        d->has_host_secret = secret.len > 0;
         return ksp_open(&config, &d->ksp, e);
 }
 

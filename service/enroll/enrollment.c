@@ -391,9 +391,9 @@ static enum err step_resume(struct enrollment *en, struct error *e)
         if (r == ERR_NOT_FOUND) /* removed since: the plan goes on without its files */
                 r = ERR_OK;
         if (!r)
-                r = server_link_load(en, settings_get(&stored.settings, "Server.CaBundle"),
-                                     settings_get(&stored.settings, "Server.ClientCertificate"),
-                                     en->record.profile, e);
+                r = server_link_load(
+                        en->d, en->record.profile, settings_get(&stored.settings, "Server.CaBundle"),
+                        settings_get(&stored.settings, "Server.ClientCertificate"), &en->link, e);
         if (r)
                 return r;
         if (!r && store_generation(en->d->store, en->id, en->generation, false, &fd, NULL) == ERR_OK &&

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/ossl.h"
-#include "internal.h"
 
 enum {
         CONNECT_MS = 15 * 1000,
@@ -30,20 +29,19 @@ static enum err lost(const char *key, enum err r, struct error *e)
         return error_remedy(e, ERR_CONFIG, "Remove the profile and add it again.");
 }
 
-static enum err load_bundle(struct enrollment *en, const char *id, struct error *e)
+static enum err load_bundle(struct daemon *d, struct server_link *link, const char *id, struct error *e)
 {
         CLEANUP(secret_done) struct secret pem = {0};
-        enum err r = store_file_read(en->d->store, STORE_PROFILES, id, "ca-bundle.pem", &pem, e);
+        enum err r = store_file_read(d->store, STORE_PROFILES, id, "ca-bundle.pem", &pem, e);
 
-        return r ? r : bytes_copy(&en->link.ca_bundle, pem.data, pem.len, e);
+        return r ? r : bytes_copy(&link->ca_bundle, pem.data, pem.len, e);
 }
 
-static enum err load_certificates(struct enrollment *en, const char *id, struct error *e)
+static enum err load_certificates(struct daemon *d, struct server_link *link, const char *id, struct error *e)
 {
-        struct server_link *link = &en->link;
         CLEANUP(secret_done) struct secret pem = {0};
         CLEANUP(bio_free_p) BIO *bio = NULL;
-        enum err r = store_file_read(en->d->store, STORE_PROFILES, id, "client-cert.pem", &pem, e);
+        enum err r = store_file_read(d->store, STORE_PROFILES, id, "client-cert.pem", &pem, e);
 
         if (r)
                 return r;
@@ -62,45 +60,44 @@ static enum err load_certificates(struct enrollment *en, const char *id, struct 
         return link->n_client ? ERR_OK : error_set(e, ERR_CONFIG, "The stored certificate cannot be read");
 }
 
-static enum err load_client(struct enrollment *en, const char *id, struct error *e)
+static enum err load_client(struct daemon *d, struct server_link *link, const char *id, struct error *e)
 {
         CLEANUP(close_p) int fd = -1;
-        enum err r = load_certificates(en, id, e);
+        enum err r = load_certificates(d, link, id, e);
 
         if (!r)
-                r = store_directory(en->d->store, STORE_PROFILES, id, &fd, e);
-        return r ? r : ksp_load(en->d->ksp, fd, "client-key.pem", &en->link.client_key, e);
+                r = store_directory(d->store, STORE_PROFILES, id, &fd, e);
+        return r ? r : ksp_load(d->ksp, fd, "client-key.pem", &link->client_key, e);
 }
 
-enum err server_link_load(struct enrollment *en, const char *bundle, const char *client, const char *id,
-                          struct error *e)
+enum err server_link_load(struct daemon *d, const char *id, const char *bundle, const char *client,
+                          struct server_link *link, struct error *e)
 {
         enum err r = ERR_OK;
 
-        server_link_done(&en->link);
+        server_link_done(link);
         if (bundle) {
-                r = load_bundle(en, id, e);
+                r = load_bundle(d, link, id, e);
                 if (r)
                         return lost("CaBundle", r, e);
         }
         if (client) {
-                r = load_client(en, id, e);
+                r = load_client(d, link, id, e);
                 if (r)
                         return lost("ClientCertificate", r, e);
         }
         return ERR_OK;
 }
 
-void server_link_fill(const struct enrollment *en, struct job_link *ret)
+void server_link_fill(const struct server_link *link, const struct plan *plan, struct job_link *ret)
 {
-        const bool direct = en->plan.proxy && strcmp(en->plan.proxy, "none") == 0;
-        const struct server_link *link = &en->link;
+        const bool direct = !plan || !plan->proxy || strcmp(plan->proxy, "none") == 0;
 
-        *ret = (struct job_link){.proxy = direct ? NULL : en->plan.proxy,
+        *ret = (struct job_link){.proxy = direct ? NULL : plan->proxy,
                                  .ca_bundle = bytes_view(&link->ca_bundle),
                                  .connect_ms = CONNECT_MS,
                                  .total_ms = TOTAL_MS,
-                                 .deny_local = en->plan.deny_local};
+                                 .deny_local = plan && plan->deny_local};
         for (size_t i = 0; i < link->n_client; i++)
                 ret->client.at[ret->client.n++] = bytes_view(&link->client[i]);
 }

@@ -48,7 +48,7 @@ void enrollment_discover(struct enrollment *en)
         for (size_t i = 0; i < en->plan.urls.count && i < JOB_URLS_MAX; i++)
                 job.of.discover.urls.at[job.of.discover.urls.n++] = en->plan.urls.items[i];
         job.of.discover.suffix = suffixes[en->plan.suffix];
-        server_link_fill(en, &job.of.discover.link);
+        server_link_fill(&en->link, &en->plan, &job.of.discover.link);
         if (workers_start(en->d->workers, &job, &grant, en->owner, on_discovered, en, &en->job, &e))
                 enrollment_fail(en, &e);
 }
@@ -194,7 +194,7 @@ static void next_exchange(struct enrollment *en)
                                       .nonce = {en->nonce, sizeof en->nonce},
                                       .recipient = bytes_view(&recipient),
                                       .allow = en->plan.allow_legacy & LEGACY_DES ? EXCHANGE_ALLOW_DES : 0};
-        server_link_fill(en, &exchange->link);
+        server_link_fill(&en->link, &en->plan, &exchange->link);
         for (int i = 0; !r && i < sk_X509_num(en->choice.signers) && i < JOB_CERTS_MAX; i++) {
                 r = x509_der(sk_X509_value(en->choice.signers, i), &signers[i], &e);
                 exchange->signers.at[exchange->signers.n++] = bytes_view(&signers[i]);

@@ -9,13 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "anchors.h"
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "events.h"
 #include "scep-build/message.h"
 #include "scep-wire/ca-certs.h"
-
-#define SYSTEM_ANCHORS "/etc/ssl/certs/ca-certificates.crt"
 
 enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
 {
@@ -56,25 +55,6 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
         return ERR_OK;
 }
 
-/* The anchors to chain to: the profile's own root, or else all the owner's and the device's, and the system's
- * one that has the pinned digest. */
-static enum err load_anchors(struct enrollment *en, const char *profile, struct error *e)
-{
-        X509 *root = NULL;
-        enum err r = store_pem_read(en->d->store, STORE_PROFILES, profile, "root.pem", &root, e);
-
-        if (r == ERR_NOT_FOUND)
-                return store_anchors(en->d->store, en->owner, &en->anchors, e);
-        if (r)
-                return r;
-        en->anchors = sk_X509_new_null();
-        if (!en->anchors || !sk_X509_push(en->anchors, root)) {
-                X509_free(root);
-                return error_no_memory(e);
-        }
-        return ERR_OK;
-}
-
 static bool pin_of(const struct plan *plan, struct ca_pin *ret)
 {
         *ret = (struct ca_pin){.len = plan->thumbprint.len};
@@ -85,33 +65,12 @@ static bool pin_of(const struct plan *plan, struct ca_pin *ret)
         return true;
 }
 
-/* For a bare thumbprint: the root may be one the system knows. */
-static void add_system_anchor(struct enrollment *en)
-{
-        struct ca_pin pin;
-        CLEANUP(bio_free_p) BIO *bio = NULL;
-        X509 *cert;
-
-        if (!en->plan.thumbprint.len || !pin_of(&en->plan, &pin))
-                return;
-        for (int i = 0; i < sk_X509_num(en->anchors); i++)
-                if (ca_pin_matches(&pin, sk_X509_value(en->anchors, i)))
-                        return;
-        bio = BIO_new_file(SYSTEM_ANCHORS, "r");
-        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-                if (ca_pin_matches(&pin, cert) && sk_X509_push(en->anchors, cert))
-                        return;
-                X509_free(cert);
-        }
-        ERR_clear_error();
-}
-
 enum err resume_anchors(struct enrollment *en, struct error *e)
 {
-        enum err r = load_anchors(en, en->record.profile, e);
+        enum err r = anchors_load(en->d->store, en->record.profile, en->owner, &en->anchors, e);
 
         if (!r)
-                add_system_anchor(en);
+                anchors_add_system(en->anchors, &en->plan.thumbprint);
         return r;
 }
 
@@ -254,7 +213,7 @@ enum err step_read(struct enrollment *en, struct error *e)
         enum err r = store_profile_read(en->d->store, en->profile, &stored, e);
 
         if (!r)
-                r = load_anchors(en, en->profile, e);
+                r = anchors_load(en->d->store, en->profile, en->owner, &en->anchors, e);
         if (!r)
                 r = profile_from_settings(&stored.settings, sk_X509_num(en->anchors) > 0, &en->stored, e);
         if (!r)
@@ -292,8 +251,8 @@ enum err step_begin(struct enrollment *en, struct error *e)
         }
         if (r)
                 return r;
-        add_system_anchor(en);
-        r = server_link_load(en, en->stored.ca_bundle, en->stored.client_certificate, id, e);
+        anchors_add_system(en->anchors, &en->plan.thumbprint);
+        r = server_link_load(en->d, id, en->stored.ca_bundle, en->stored.client_certificate, &en->link, e);
         if (!r)
                 r = take_challenge(en, id, e);
         if (!r)

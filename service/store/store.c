@@ -283,6 +283,16 @@ enum err store_file_read(struct store *store, enum store_kind kind, const char *
         return r ? r : file_read_secret(store->fd, path, STORE_FILE_MAX, ret, e);
 }
 
+uint64_t store_file_time(struct store *store, enum store_kind kind, const char *id, const char *name)
+{
+        char path[STORE_PATH_MAX];
+        struct stat st;
+
+        if (store_path(path, kind, id, name, NULL) || fstatat(store->fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return 0;
+        return (uint64_t)st.st_mtim.tv_sec;
+}
+
 enum err store_file_remove(struct store *store, enum store_kind kind, const char *id, const char *name,
                            struct error *e)
 {

@@ -64,6 +64,8 @@ MUST_CHECK enum err store_file_write(struct store *store, enum store_kind kind, 
                                      const char *name, mode_t mode, struct view v, struct error *e);
 MUST_CHECK enum err store_file_read(struct store *store, enum store_kind kind, const char *id,
                                     const char *name, struct secret *ret, struct error *e);
+/* When it was written, seconds since the epoch; 0: it is not there. */
+uint64_t store_file_time(struct store *store, enum store_kind kind, const char *id, const char *name);
 MUST_CHECK enum err store_file_remove(struct store *store, enum store_kind kind, const char *id,
                                       const char *name, struct error *e);
 
