@@ -11,6 +11,7 @@
 struct cli {
         bool json, color;
         FILE *out, *err;
+        int status;          /* exit status of a verb that did its work and has bad news */
         const char *address; /* of the bus; NULL: the system bus */
         struct bus_client *client;
 };
@@ -55,5 +56,6 @@ enum err verb_show(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_cancel(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_remove(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e);
+enum err verb_diagnose(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_events(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e);

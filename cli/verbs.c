@@ -23,11 +23,11 @@ const struct verb verbs[] = {
          verb_show},
         {"cancel", "CERT", "Cancel a running request", verb_cancel},
         {"remove", "CERT", "Remove a certificate and its key", verb_remove},
+        {"diagnose", "[PROFILE|CERT|URL]", "Walk every step and say what is wrong", verb_diagnose},
         {"events", "[CERT]", "Show what happened", verb_events},
         {"tpm", "", "Show the state of the TPM", verb_tpm},
         {"key test", "CERT", "Use the private key once and check the result", verb_key_test},
         {"renew", "CERT [--wait] [--accept]", "Renew a certificate", NULL},
-        {"diagnose", "[PROFILE|CERT|URL]", "Walk every step and say what is wrong", NULL},
         {"attest", "CERT [--nonce FILE]", "Prove that a key lies in the TPM", NULL},
         {"key change-pin", "CERT", "Change the PIN of a key", NULL},
         {NULL, NULL, NULL, NULL},
@@ -177,7 +177,7 @@ int cli_run(struct cli *cli, int argc, char **argv)
         if (r == ERR_OK && fflush(cli->out) == EOF)
                 r = error_set(&e, ERR_IO, "The output could not be written");
         if (r == ERR_OK)
-                return 0;
+                return cli->status;
         output_error(cli, &e);
         return err_exit_status(r);
 }

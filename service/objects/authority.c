@@ -20,7 +20,8 @@ static bool may_self(struct bus_call *call, const struct bus_object *object)
                 return true;
         /* The handlers look closer: they know the profile that is meant, and whose it is. */
         if (strcmp(object->path, BUS_PATH) == 0)
-                return strcmp(member, "Enroll") == 0 || strcmp(member, "AddProfile") == 0;
+                return strcmp(member, "Enroll") == 0 || strcmp(member, "AddProfile") == 0 ||
+                       strcmp(member, "Diagnose") == 0;
         return strcmp(member, "Resolve") == 0;
 }
 

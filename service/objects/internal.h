@@ -53,6 +53,9 @@ MUST_CHECK enum err parse_start(struct daemon *d, int fd, const char *format, ui
 
 /* syncml.c: a document is executed. Answers the call itself, later. */
 enum err manager_apply_syncml(void *object, struct bus_call *call, struct error *e);
+/* diagnose.c */
+enum err manager_diagnose(void *object, struct bus_call *call, struct error *e);
+void diagnosing_stop(struct daemon *d);
 /* enroll.c */
 enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
 /* Whether this caller may enroll from this profile (NULL: there is none), and for @user (NULL: himself). */

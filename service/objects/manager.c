@@ -312,6 +312,7 @@ static enum err get_events(void *object, struct bus_call *call, struct error *e)
 static const struct bus_method methods[] = {
         {"AddProfile", "sha{sv}", "o", BUS_ACTION_MANAGE_PROFILES, manager_add_profile},
         {"ApplySyncML", "ha{sv}", "h", BUS_ACTION_MANAGE_PROFILES, manager_apply_syncml},
+        {"Diagnose", "sa{sv}", "h", BUS_ACTION_MANAGE_PROFILES, manager_diagnose},
         {"Enroll", "oa{sv}", "o", BUS_ACTION_ENROLL_DEVICE, manager_enroll},
         {"ListCertificates", "tua{sv}", "a(osssttt)t", NULL, list_certificates},
         {"GetEvents", "a{sv}", "h", NULL, get_events},

@@ -136,6 +136,7 @@ enum err objects_start(struct daemon *d, void (*lost)(void *ctx), void *ctx, str
 
 void objects_stop(struct daemon *d)
 {
+        diagnosing_stop(d);
         bus_server_free(STEAL(d->bus));
         shown_profile_free(STEAL(d->shown_profile));
         free(STEAL(d->tree));

@@ -7,7 +7,7 @@ import pytest
 
 import house
 
-PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5", "scepter-syncml.7")
+PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5", "scepter-syncml.7", "scepter-diagnose.7")
 
 
 def _page(name):
@@ -149,6 +149,24 @@ def test_codes_of_documents():
     used = {numbers[name] for name in re.findall(r"STATUS_\w+", code)}
     told = set(re.findall(r"^\.TP\n\.B (\d+)$", house.read("packaging/man/scepter-syncml.7"), flags=re.M))
     assert used == told, "scepter-syncml(7) explains the codes of service/syncml"
+
+
+def _diagnose_codes():
+    """[name, result, cause, remedy] of service/diagnose/codes.h, in its order."""
+    text = re.sub(r'"\s*\n\s*"', "", re.sub(r"\s*\\\n", "\n", house.read("service/diagnose/codes.h")))
+    rows = re.findall(r'X\(\w+, *\n?\s*"([^"]+)",\s*STEP_\w+,\s*RESULT_(\w+),\s*"([^"]*)",\s*"([^"]*)"\)', text)
+    assert len(rows) > 80 and len(rows) == len(re.findall(r"\bX\([A-Z]", text))
+    return rows
+
+
+def test_codes_of_a_diagnosis():
+    page = " ".join(_page("scepter-diagnose.7").replace("\\(aq", "'").split())
+    source = house.read("packaging/man/scepter-diagnose.7").replace("\\-", "-")
+    told = re.findall(r'^\.BR ([\w-]+) " \((\w+)\)"$', source, flags=re.M)
+    assert told == [(name, result.lower()) for name, result, _, _ in _diagnose_codes()]
+    for name, _, cause, remedy in _diagnose_codes():
+        for sentence in (cause, remedy):
+            assert " ".join(sentence.split()) in page, f"scepter-diagnose(7) tells something else about {name}"
 
 
 @pytest.mark.parametrize("page", PAGES)
