@@ -262,6 +262,21 @@ static void next_url(struct diagnosis *x)
 
 /* Second: the keys, and what the network steps need. */
 
+/* Of a certificate whose profile is gone. */
+static bool load_own_anchor(struct diagnosis *x)
+{
+        X509 *anchor = NULL;
+
+        x->anchors = sk_X509_new_null();
+        if (!x->anchors ||
+            store_pem_read(x->d->store, STORE_CERTIFICATES, x->certificate, "anchor.pem", &anchor, NULL))
+                return false;
+        if (sk_X509_push(x->anchors, anchor))
+                return true;
+        X509_free(anchor);
+        return false;
+}
+
 static void run_keys(struct diagnosis *x)
 {
         struct error e = {0};
@@ -273,7 +288,8 @@ static void run_keys(struct diagnosis *x)
         if (x->plan.key_usage == KEY_USAGE_KEY_ENCIPHERMENT)
                 findings_say(&x->findings, DIAGNOSE_PROFILE_ENCIPHERMENT, NULL,
                              "KeyUsage is keyEncipherment alone");
-        if (anchors_load(x->d->store, x->profile, x->owner, &x->anchors, &e) == ERR_OK)
+        if (x->have_profile ? anchors_load(x->d->store, x->profile, x->owner, &x->anchors, &e) == ERR_OK
+                            : load_own_anchor(x))
                 anchors_add_system(x->anchors, &x->plan.thumbprint);
         if (x->have_profile && server_link_load(x->d, x->profile, x->stored.ca_bundle,
                                                 x->stored.client_certificate, &x->link, &e))

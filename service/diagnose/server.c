@@ -7,6 +7,7 @@
 #include "scep-wire/ca-certs.h"
 #include "scep-wire/ca-choice.h"
 #include "scep-wire/exchange.h"
+#include "scep-wire/problem.h"
 
 enum { SOON_SECONDS = 30 * 86400, NAME_TEXT = 160 };
 
@@ -33,6 +34,11 @@ void findings_caps(struct findings *f, const struct probe_answer *answer, const 
         struct error e = {0};
         const unsigned before = f->faults;
 
+        if (answer->problem == HTTP_PAGE) {
+                findings_say(f, DIAGNOSE_URL_PORTAL, NULL, "GetCACaps: %s",
+                             answer->message ? answer->message : "a web page");
+                return;
+        }
         if (!answer->asked || answer->name || !answer->body.len) {
                 findings_say(f, DIAGNOSE_CAPS_NONE, NULL, "GetCACaps: %s",
                              answer->message ? answer->message : "an empty list");

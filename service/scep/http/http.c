@@ -233,7 +233,7 @@ static enum err setup_body(CURL *curl, struct view body, struct curl_slist **hea
 }
 
 /* libcurl's code and its sentence. */
-static enum http_problem problem_of(const struct transfer *t, CURLcode code)
+static enum http_problem problem_of(const struct transfer *t, CURLcode code, bool proxy)
 {
         if (t->too_large)
                 return HTTP_TOO_LARGE;
@@ -245,7 +245,7 @@ static enum http_problem problem_of(const struct transfer *t, CURLcode code)
         case CURLE_COULDNT_RESOLVE_PROXY:
                 return HTTP_PROXY;
         case CURLE_COULDNT_CONNECT:
-                return HTTP_CONNECTION;
+                return proxy ? HTTP_PROXY : HTTP_CONNECTION;
         case CURLE_GOT_NOTHING:
                 return HTTP_CLOSED;
         case CURLE_PARTIAL_FILE:
@@ -356,12 +356,13 @@ static enum err proxy_error(CURL *curl, struct error *e)
 }
 
 /* What a diagnosis wants to know beyond the error. */
-static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, struct http_reply *reply)
+static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, bool proxy,
+                          struct http_reply *reply)
 {
         const char *address = NULL;
         long verify = 0;
 
-        reply->problem = code == CURLE_OK ? HTTP_FINE : problem_of(t, code);
+        reply->problem = code == CURLE_OK ? HTTP_FINE : problem_of(t, code, proxy);
         (void)curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &address);
         (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verify);
         (void)snprintf(reply->address, sizeof reply->address, "%s", address ? address : "");
@@ -405,7 +406,7 @@ static enum err transfer_once(const char *url, struct view body, const struct ht
         (void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
         reply->status = status;
         (void)snprintf(reply->type, sizeof reply->type, "%s", type ? type : "");
-        note_transfer(curl, &t, code, reply);
+        note_transfer(curl, &t, code, options->proxy != NULL, reply);
         r = code == CURLE_OK ? ERR_OK : proxy_error(curl, e);
         if (r)
                 reply->problem = HTTP_PROXY;
