@@ -258,6 +258,21 @@ def take_anothers_certificate(home):
     shutil.copy(other, home / "current/cert.pem")
 
 
+def change_record(home, **values):
+    path = home / "record.json"
+    record = json.loads(path.read_text())
+    assert set(values) <= set(record), record
+    path.write_text(json.dumps({**record, **values}))
+
+
+def past(home):
+    change_record(home, not_after=int(time.time()) - 1)
+
+
+def future(home):
+    change_record(home, not_before=int(time.time()) + 3600)
+
+
 def lose_anchor(home):
     (home / "anchor.pem").unlink()
 
@@ -268,6 +283,8 @@ STORED = [
     ("certificate-damaged", damage_certificate, ["certificate-unreadable"]),
     ("another-key", take_anothers_certificate, ["certificate-key-mismatch"]),
     ("anchor-lost", lose_anchor, ["certificate-chain"]),
+    ("expired", past, ["certificate-expired"]),
+    ("begins-later", future, ["certificate-not-yet-valid"]),
 ]
 
 
@@ -295,6 +312,18 @@ def test_damaged_profile(lab):
     identity = lab.json("profile", "show", "c-profile")["id"]
     (lab.state / "profiles" / identity / "profile.json").write_text("{")
     expect(diagnose(lab, "c-profile"), "profile-unreadable")
+
+
+def test_lost_root(lab):
+    lab.add("c-root")
+    (lab.state / "profiles" / lab.json("profile", "show", "c-root")["id"] / "root.pem").unlink()
+    expect(diagnose(lab, "c-root"), "profile-no-root")
+
+
+def test_key_encipherment_alone(lab):
+    text = lab.profile_text("p-usage").replace("KeyUsage=digitalSignature keyEncipherment", "KeyUsage=keyEncipherment")
+    assert lab.scepter("profile", "add", lab.write("usage.profile", text)).returncode == 0
+    expect(diagnose(lab, "p-usage"), "profile-key-encipherment")
 
 
 PROFILES = [

@@ -192,6 +192,28 @@ def test_serial_unreadable(machine):
     missing(machine, "SerialNumber", "product_serial: only root may read it")
 
 
+def diagnosed(lab, name):
+    """What the first step of a diagnosis says."""
+    done = lab.scepter("diagnose", name, "--json")
+    assert done.returncode == 1, done.stderr
+    first = json.loads(done.stdout.splitlines()[0])
+    assert first["step"] == "profile" and first["remedy"], first
+    return first["code"], first["observed"]
+
+
+def test_diagnosis_of_a_variable(machine):
+    """Nobody has it, who has it does not answer, or what it holds cannot be encoded: three codes."""
+    name = profile(machine, "SerialNumber", user=False)
+    with neighbours.hostname(machine, serial="ret = ''"):
+        assert diagnosed(machine, name)[0] == "profile-variable"
+    with neighbours.hostname(machine, serial="ret = 'PF3ABCDE'") as hostnamed, hostnamed.silent():
+        code, observed = diagnosed(machine, name)
+        assert code == "profile-source" and "{{SerialNumber}}" in observed
+    machine.add("dns-serial", subject="CN=x", san="AlternativeName=dns:{{SerialNumber}}")
+    with neighbours.hostname(machine, serial="ret = 'no name of DNS'"):
+        assert diagnosed(machine, "dns-serial")[0] == "profile-invalid"
+
+
 def test_serial_while_hostnamed_is_silent(machine):
     """Another source of the same fact is as good; where there is none, it may help to ask again."""
     with neighbours.hostname(machine, serial="ret = 'PF3ABCDE'") as hostnamed, hostnamed.silent():
