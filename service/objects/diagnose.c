@@ -40,9 +40,10 @@ static void send_line(struct diagnosing *x, json_t *line)
         const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
         json_decref(line);
-        /* the buffer takes a whole diagnosis; who went away reads nothing more */
-        if (text && x->fd >= 0 && sendmsg(x->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-                close_p(&x->fd);
+        /* the buffer takes a whole diagnosis; who went away reads nothing more, and gets no half line */
+        if (text && x->fd >= 0 &&
+            sendmsg(x->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)(parts[0].iov_len + 1))
+                (void)close(steal_fd(&x->fd));
         free(text);
 }
 
