@@ -53,6 +53,13 @@ static const struct json_row rows[] = {
         ROW(JSON_ROW_TEXT, error_remedy),
         ROW(JSON_ROW_NUMBER, attempts),
         ROW(JSON_ROW_NUMBER, status),
+        ROW(JSON_ROW_TEXT, last_url),
+        ROW(JSON_ROW_NUMBER, last_time),
+        ROW(JSON_ROW_NUMBER, last_http_status),
+        ROW(JSON_ROW_NUMBER, last_hresult),
+        ROW(JSON_ROW_TEXT, last_pki_status),
+        ROW(JSON_ROW_TEXT, last_fail_info),
+        ROW(JSON_ROW_TEXT, last_stage),
 };
 
 enum err record_set_text(char **text, const char *value, struct error *e)

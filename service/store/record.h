@@ -42,6 +42,13 @@ struct record {
 
         char *error_name, *error_message, *error_remedy; /* of the last failure; "" after a success */
         uint64_t attempts, status;                       /* status: the number of Windows' CSP */
+
+        /* The last transaction of the enrollment that runs or ended; last_time 0: it came to none. What the
+         * server did not say is "" or 0. */
+        char *last_url;
+        uint64_t last_time, last_http_status, last_hresult; /* hresult: of NDES */
+        char *last_pki_status, *last_fail_info;             /* "FAILURE", "badRequest" */
+        char *last_stage; /* the step of enroll/enrollment.h it failed at; "": it did not */
 };
 
 /* Every text is "" rather than NULL afterwards. */

@@ -61,6 +61,33 @@ static void record_round_trip(void **state)
         assert_string_equal(one, two);
 }
 
+/* What the version before this one wrote has no last transaction. */
+static void older_record(void **state)
+{
+        CLEANUP(record_done_p) struct record record = {0};
+        CLEANUP(record_done_p) struct record back = {0};
+        CLEANUP(free_p) char *json = NULL;
+        struct error e = {0};
+
+        (void)state;
+        expect_ok(record_from_json(
+                str_view("{\"version\": 1, \"name\": \"wifi\", \"activity\": \"failed\", \"status\": 16}"),
+                &record, &e));
+        assert_true(record.last_time == 0 && record.last_http_status == 0 && record.last_hresult == 0);
+        assert_string_equal(record.last_url, "");
+        assert_string_equal(record.last_stage, "");
+        record.last_time = 1;
+        record.last_http_status = 200;
+        record.last_hresult = 0x80094800;
+        expect_ok(record_set_text(&record.last_pki_status, "FAILURE", &e));
+        expect_ok(record_set_text(&record.last_fail_info, "badRequest", &e));
+        expect_ok(record_to_json(&record, &json, &e));
+        expect_ok(record_from_json(str_view(json), &back, &e));
+        assert_true(back.last_time == 1 && back.last_http_status == 200 && back.last_hresult == 0x80094800);
+        assert_string_equal(back.last_pki_status, "FAILURE");
+        assert_string_equal(back.last_fail_info, "badRequest");
+}
+
 static void bad_records(void **state)
 {
         static const char *const cases[] = {
@@ -245,13 +272,10 @@ static void profiles(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(record_round_trip),
-                cmocka_unit_test(bad_records),
-                cmocka_unit_test(mutated_records),
-                cmocka_unit_test(generations),
-                cmocka_unit_test(current_that_leads_away),
-                cmocka_unit_test(anchors),
-                cmocka_unit_test(profiles),
+                cmocka_unit_test(record_round_trip), cmocka_unit_test(older_record),
+                cmocka_unit_test(bad_records),       cmocka_unit_test(mutated_records),
+                cmocka_unit_test(generations),       cmocka_unit_test(current_that_leads_away),
+                cmocka_unit_test(anchors),           cmocka_unit_test(profiles),
         };
 
         return cmocka_run_group_tests_name("store", tests, start, stop);
