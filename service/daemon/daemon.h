@@ -21,6 +21,7 @@ struct enrollment;
 struct instances;
 struct diagnosing;
 struct resolving;
+struct event_log;
 
 /* The clock, as a seam: tests let the waits of days pass in seconds. */
 struct wall_clock {
@@ -36,6 +37,7 @@ struct daemon {
         struct wall_clock clock;
         struct sd_event *event;
         struct store *store;
+        struct event_log *events;
         struct model *model;
         struct instances *instances; /* syncml/: what documents made */
         struct ksp *ksp;

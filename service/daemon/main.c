@@ -22,6 +22,7 @@
 #include "base/parse.h"
 #include "daemon.h"
 #include "enroll/enrollment.h"
+#include "events/events.h"
 #include "keys/server.h"
 #include "log.h"
 #include "objects/objects.h"
@@ -294,6 +295,8 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
         if (!r)
                 r = store_open(d->config.state, &d->store, e);
         if (!r)
+                r = event_log_new(d->event, d->store, &d->clock, &d->events, e);
+        if (!r)
                 r = model_new(d->store, &d->model, e);
         if (!r)
                 r = read_device_id(&d->device_id, e);
@@ -338,6 +341,7 @@ static void free_parts(struct daemon *d)
         }
         workers_free(d->workers);
         pool_free(d->pool);
+        event_log_free(d->events);
         tpm_status_free(d);
         instances_free(d->instances);
         model_free(d->model);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/ossl.h"
-#include "events.h"
 #include "internal.h"
 #include "policy/issuers.h"
 
@@ -60,13 +59,4 @@ enum err adopt_fits(struct enrollment *en, bool *ret, struct error *e)
                 return r;
         *ret = issuers_match(en->stored.issuers, X509_get_issuer_name(cert));
         return ERR_OK;
-}
-
-void adopt_tell(struct enrollment *en)
-{
-        const struct event_field fields[] = {
-                {"profile", en->record.profile}, {"thumbprint", en->record.thumbprint}, {NULL, NULL}};
-
-        event_record(en->d->store, &en->d->clock, en->id, en->record.name, 306, "adopted",
-                     "A profile asks for the certificate that is here already", fields);
 }

@@ -7,10 +7,10 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "daemon/log.h"
-#include "events.h"
 #include "internal.h"
 #include "policy/command.h"
 #include "objects/objects.h"
+#include "tell.h"
 
 void enrollment_forget_exchange(struct enrollment *en)
 {
@@ -190,6 +190,7 @@ static void next_discover(struct enrollment *en)
 
 static void next_key(struct enrollment *en)
 {
+        en->stage = "key";
         enrollment_publish(en, "key");
         enrollment_step(en, step_key, next_discover);
 }
@@ -313,7 +314,7 @@ static struct enrollment *enrollment_new(struct daemon *d)
         struct enrollment *en = calloc(1, sizeof *en);
 
         if (en)
-                en->d = d;
+                *en = (struct enrollment){.d = d, .stage = "begin"};
         return en;
 }
 
@@ -437,6 +438,7 @@ enum err enrollment_resume(struct daemon *d, struct certificate *certificate, st
         }
         en->certificate = certificate;
         certificate->enrollment = en;
+        en->stage = "resume";
         enrollment_step(en, step_resume, after_resume);
         return ERR_OK;
 }
@@ -445,7 +447,11 @@ static enum err step_cancel(struct enrollment *en, struct error *e)
 {
         enum err r = record_move(en, LIFE_CANCEL, e);
 
-        return r ? r : request_files_remove(en, e);
+        if (!r)
+                r = request_files_remove(en, e);
+        if (!r)
+                tell_cancelled(en);
+        return r;
 }
 
 static void after_cancel(struct enrollment *en)

@@ -4,14 +4,15 @@
  * on every edge: disk, then bus, then next action.
  *
  *      read      the profile: which facts it needs; they are gathered
- *      begin     plan and activity "requesting" on disk                        (event 306)
+ *      begin     plan and activity "requesting" on disk                        (PROFILE_ACCEPTED)
  *      key       key and transaction id on disk
  *      discover  worker: GetCACaps, GetCACert
- *      choose    chain to the pin, choose by key usage, fix the exchange
- *      build     PKCS#10, signer, pkiMessage; request.der on disk              (event 36)
+ *      choose    chain to the pin, choose by key usage, fix the exchange       (CA_CAPS, CA_CERTS)
+ *      build     PKCS#10, signer, pkiMessage; request.der on disk              (REQUEST_GENERATED)
  *      exchange  worker: send, open the reply with one granted decrypt
- *      pending   PENDING: wait, poll, exchange again
- *      check     the certificate against the plan; install: files, then "current" (event 39)
+ *      pending   PENDING: wait, poll, exchange again                           (PENDING, RETRY)
+ *      check     the certificate against the plan                              (CERT_ISSUED, CERT_REFUSED)
+ *      install   files, then "current"                                         (CERT_INSTALLED)
  *
  * Loop's thread only.
  */

@@ -4,11 +4,11 @@
 
 #include "base/ossl.h"
 #include "base/parse.h"
-#include "events.h"
 #include "internal.h"
 #include "policy/check.h"
 #include "policy/renewal.h"
 #include "scep-wire/ca-certs.h"
+#include "tell.h"
 
 /* The clock has run at least since this code was written; before that it cannot be believed. */
 static const uint64_t code_written = 1763683200; /* 2025-11-21 */
@@ -193,6 +193,7 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
         CLEANUP(close_p) int fd = -1;
         enum err r = record_move(en, LIFE_ISSUED, e);
 
+        en->stage = "install";
         if (!r)
                 r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
         if (!r)
@@ -213,8 +214,6 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
         return r ? r : request_files_remove(en, e);
 }
 
-static void tell_installed(struct enrollment *en);
-
 enum err step_finish_install(struct enrollment *en, struct error *e)
 {
         CLEANUP(x509_free_p) X509 *cert = NULL;
@@ -232,17 +231,6 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
         if (!r)
                 tell_installed(en);
         return r;
-}
-
-static void tell_installed(struct enrollment *en)
-{
-        const struct record *record = &en->record;
-        const struct event_field fields[] = {{"thumbprint", record->thumbprint}, {"serial", record->serial},
-                                             {"subject", record->subject},       {"url", record->respondent},
-                                             {"key", record->key_protection},    {NULL, NULL}};
-
-        event_record(en->d->store, &en->d->clock, en->id, record->name, 39, "installed",
-                     "The certificate was installed", fields);
 }
 
 /* "refused: sentence" */
@@ -285,6 +273,7 @@ enum err step_install(struct enrollment *en, struct error *e)
                 r = spki_der(ksp_key_public(en->key), &spki, e);
         if (r)
                 return r;
+        tell_issued(en, cert);
         input.cert = cert;
         input.chain = chain;
         input.spki = bytes_view(&spki);
@@ -306,6 +295,7 @@ enum err step_install(struct enrollment *en, struct error *e)
                 r = store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "refused.pem", cert, e);
                 if (r)
                         return r;
+                tell_refused(en, cert, &why);
         }
         return error_copy(e, &why);
 }
@@ -313,19 +303,19 @@ enum err step_install(struct enrollment *en, struct error *e)
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)
 {
         struct record *record = &en->record;
-        const struct event_field fields[] = {
-                {"error", err_name(why->code)}, {"remedy", why->remedy}, {NULL, NULL}};
         enum err r = record_set_text(&record->error_name, err_name(why->code), e);
 
         if (!r)
                 r = record_set_text(&record->error_message, why->message, e);
         if (!r)
                 r = record_set_text(&record->error_remedy, why->remedy, e);
+        if (!r)
+                r = record_set_text(&record->last_stage, en->stage, e);
         record->attempts++;
         if (!r)
                 r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
         if (!r && final)
                 r = request_files_remove(en, e);
-        event_record(en->d->store, &en->d->clock, en->id, record->name, 32, "failed", why->message, fields);
+        tell_failed(en, why);
         return r;
 }

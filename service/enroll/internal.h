@@ -53,6 +53,8 @@ struct enrollment {
 
         struct bytes caps_body, certs_body; /* of discover */
         char *answered_url;
+        uint64_t caps_status;    /* HTTP; 0: no answer */
+        uint8_t told_server[32]; /* digest of what tell_server() told last */
         struct ca_choice choice;
         bool have_choice;
         struct exchange exchange;
@@ -66,6 +68,7 @@ struct enrollment {
         size_t n_issued;
         unsigned reply_notes;
 
+        const char *stage; /* static: the step under way, for events */
         struct worker_job *job;
         sd_event_source *timer;
         enum err result; /* of the step in the thread */
@@ -84,13 +87,18 @@ enum err step_install(struct enrollment *en, struct error *e);
 /* Writes the failure into the record; @final: the request's secrets go too. */
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e);
 
+/* What is known of the transaction with @url, into the record; the next write takes it to the disk. @result
+ * NULL: there was no answer. server.c */
+struct result;
+MUST_CHECK enum err record_transaction(struct enrollment *en, const char *url, const struct result *result,
+                                       struct error *e);
+
 /* The commit had happened when the daemon stopped: the record follows it. install.c */
 enum err step_finish_install(struct enrollment *en, struct error *e);
 /* adopt.c: the next candidate, reserved, or else a record for a new certificate. Loop. */
 MUST_CHECK enum err adopt_next(struct enrollment *en, struct error *e);
-/* The candidate came from one of the profile's Issuers; and that it was taken. Threads of the pool. */
+/* The candidate came from one of the profile's Issuers. Threads of the pool. */
 MUST_CHECK enum err adopt_fits(struct enrollment *en, bool *ret, struct error *e);
-void adopt_tell(struct enrollment *en);
 /* enrollment.c: id and record of a certificate that does not exist yet. */
 MUST_CHECK enum err enrollment_new_record(struct enrollment *en, struct error *e);
 

@@ -4,12 +4,12 @@
 
 #include "base/ossl.h"
 #include "base/parse.h"
-#include "events.h"
 #include "internal.h"
 #include "local-key.h"
 #include "scep-build/message.h"
 #include "scep-build/request.h"
 #include "scep-build/signer.h"
+#include "tell.h"
 
 /* Our bits are numbered as RFC 5280 does; OpenSSL has bit 0 of the BIT STRING as 0x80. */
 static uint32_t request_key_usage(unsigned bits)
@@ -117,19 +117,6 @@ static enum err store_request(struct enrollment *en, int fd, struct error *e)
         if (!r)
                 r = store_record_write(en->d->store, en->id, &en->record, e);
         return r ? r : file_write(fd, "request.der", 0600, bytes_view(&en->message), e);
-}
-
-static void tell_request(struct enrollment *en, const char *message)
-{
-        const struct event_field fields[] = {{"url", en->record.request_url},
-                                             {"exchange", en->record.exchange},
-                                             {"transaction", en->record.transaction},
-                                             {"key_protection", en->record.next_key_protection},
-                                             {"key_algorithm", en->record.next_key_algorithm},
-                                             {NULL, NULL}};
-
-        event_record(en->d->store, &en->d->clock, en->id, en->record.name, 36, "request-generated", message,
-                     fields);
 }
 
 static unsigned signer_life(const struct enrollment *en)

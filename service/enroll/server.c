@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/ossl.h"
-#include "events.h"
 #include "internal.h"
 #include "same-server.h"
+#include "tell.h"
 
 enum {
         POLL_SLOW = 3600, /* seconds, once RetryCount is used up */
@@ -19,6 +19,37 @@ static void after_install(struct enrollment *en)
         enrollment_free(en);
 }
 
+enum err record_transaction(struct enrollment *en, const char *url, const struct result *result,
+                            struct error *e)
+{
+        struct record *record = &en->record;
+        const struct result_exchanged *reply =
+                result && result->kind == RESULT_EXCHANGED ? &result->of.exchanged : NULL;
+        const bool refused = reply && (enum scep_status)reply->status == SCEP_FAILURE;
+        int64_t status = 0;
+        enum err r = record_set_text(&record->last_url, url, e);
+
+        if (reply)
+                status = reply->http.status;
+        else if (result && result->kind == RESULT_DISCOVERED)
+                status = result->of.discovered.http.status;
+        else if (result && result->kind == RESULT_FAILED)
+                status = result->of.failed.http.status;
+        record->last_time = clock_now(&en->d->clock);
+        record->last_http_status = status > 0 ? (uint64_t)status : 0;
+        record->last_hresult = reply && reply->has_hresult ? reply->hresult : 0;
+        if (!r)
+                r = record_set_text(&record->last_pki_status,
+                                    reply ? scep_status_name((enum scep_status)reply->status) : "", e);
+        if (!r)
+                r = record_set_text(&record->last_fail_info,
+                                    refused && scep_fail_valid(reply->fail)
+                                            ? scep_fail_name((enum scep_fail)reply->fail)
+                                            : "",
+                                    e);
+        return r;
+}
+
 static void next_exchange(struct enrollment *en);
 
 static void after_poll(struct enrollment *en)
@@ -29,8 +60,10 @@ static void after_poll(struct enrollment *en)
 
 static void after_repeated_choice(struct enrollment *en)
 {
-        if (!enrollment_failed(en))
-                enrollment_step(en, step_poll, after_poll);
+        if (enrollment_failed(en))
+                return;
+        en->stage = "build";
+        enrollment_step(en, step_poll, after_poll);
 }
 
 static void on_discovered(void *ctx, const struct result *result, const struct error *failure);
@@ -44,6 +77,7 @@ void enrollment_discover(struct enrollment *en)
         const struct worker_grant grant = {.uid = tpm_uid(en), .tls = en->link.client_key};
         struct error e = {0};
 
+        en->stage = "discover";
         enrollment_forget_exchange(en);
         for (size_t i = 0; i < en->plan.urls.count && i < JOB_URLS_MAX; i++)
                 job.of.discover.urls.at[job.of.discover.urls.n++] = en->plan.urls.items[i];
@@ -68,8 +102,11 @@ void enrollment_wait(struct enrollment *en)
 {
         uint64_t now = clock_now(&en->d->clock);
         uint64_t seconds = en->record.next_poll > now ? en->record.next_poll - now : 0;
-        int r = sd_event_add_time_relative(en->d->event, &en->timer, CLOCK_BOOTTIME,
-                                           clock_wait_usec(&en->d->clock, seconds), 0, on_poll_time, en);
+        int r;
+
+        en->stage = "pending";
+        r = sd_event_add_time_relative(en->d->event, &en->timer, CLOCK_BOOTTIME,
+                                       clock_wait_usec(&en->d->clock, seconds), 0, on_poll_time, en);
 
         if (r < 0) {
                 struct error e = {0};
@@ -84,20 +121,20 @@ static enum err step_pending(struct enrollment *en, struct error *e)
         struct record *record = &en->record;
         uint64_t now = clock_now(&en->d->clock), delay = (uint64_t)en->plan.retry_delay * 60;
 
-        if (!record->pending_since) {
-                const struct event_field fields[] = {{"transaction", record->transaction}, {NULL, NULL}};
+        enum err r;
 
+        if (!record->pending_since)
                 record->pending_since = now;
-                event_record(en->d->store, &en->d->clock, en->id, record->name, 2, "pending",
-                             "The CA wants a person to approve the request", fields);
-        } else {
+        else
                 record->polls++;
-        }
         if (now - record->pending_since >= en->plan.pending_limit)
                 return error_set(e, ERR_SERVER_REFUSED, "The request was not approved within %llu hours",
                                  (unsigned long long)en->plan.pending_limit / 3600);
         record->next_poll = now + (record->polls < en->plan.retry_count ? delay : POLL_SLOW);
-        return record_move(en, LIFE_PENDING, e);
+        r = record_move(en, LIFE_PENDING, e);
+        if (!r)
+                tell_pending(en);
+        return r;
 }
 
 static void after_pending(struct enrollment *en)
@@ -151,6 +188,10 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
         struct error e = {0};
 
         en->job = NULL;
+        if (record_transaction(en, en->record.request_url, result, &e)) {
+                enrollment_fail(en, &e);
+                return;
+        }
         if (failure) {
                 enrollment_fail(en, failure);
                 return;
@@ -161,10 +202,12 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
                         enrollment_fail(en, &e);
                         return;
                 }
+                en->stage = "check";
                 enrollment_publish(en, "check");
                 enrollment_step(en, step_install, after_install);
                 return;
         case SCEP_PENDING:
+                en->stage = "pending";
                 enrollment_step(en, step_pending, after_pending);
                 return;
         case SCEP_FAILURE:
@@ -185,6 +228,7 @@ static void next_exchange(struct enrollment *en)
         struct error e = {0};
         enum err r = x509_der(en->signer, &recipient, &e);
 
+        en->stage = "exchange";
         *exchange =
                 (struct job_exchange){.url = en->record.request_url,
                                       .post = en->exchange.post,
@@ -218,8 +262,10 @@ static void after_build(struct enrollment *en)
 
 static void next_build(struct enrollment *en)
 {
-        if (!enrollment_failed(en))
-                enrollment_step(en, step_build, after_build);
+        if (enrollment_failed(en))
+                return;
+        en->stage = "build";
+        enrollment_step(en, step_build, after_build);
 }
 
 /* What is sent goes where the profile says, whatever a worker makes of it: to no other server, and from https
@@ -242,11 +288,17 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
 
         en->job = NULL;
         if (failure) {
-                enrollment_fail(en, failure);
+                /* Of several servers, the last one's failure is told. */
+                const size_t n = en->plan.urls.count;
+
+                r = record_transaction(en, n ? en->plan.urls.items[n - 1] : "", result, &e);
+                enrollment_fail(en, r ? &e : failure);
                 return;
         }
         found = &result->of.discovered;
         r = check_answered(en, found->url, &e);
+        if (!r)
+                r = record_transaction(en, found->url, result, &e);
         if (!r)
                 r = bytes_copy(&en->certs_body, found->certs.data, found->certs.len, &e);
         if (!r && found->caps_status == 200)
@@ -257,6 +309,8 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
                 enrollment_fail(en, &e);
                 return;
         }
+        en->caps_status = found->caps_status > 0 ? (uint64_t)found->caps_status : 0;
+        en->stage = "choose";
         enrollment_step(en, step_choose,
                         en->certificate->activity == ACTIVITY_PENDING ? after_repeated_choice : next_build);
         workers_warm(workers, JOB_EXCHANGE); /* while the message is made */

@@ -12,9 +12,9 @@
 #include "anchors.h"
 #include "base/ossl.h"
 #include "base/parse.h"
-#include "events.h"
 #include "scep-build/message.h"
 #include "scep-wire/ca-certs.h"
+#include "tell.h"
 
 enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
 {
@@ -198,13 +198,18 @@ static enum err keep_challenge(struct enrollment *en, struct error *e)
         return r ? r : file_write(fd, "challenge", 0600, secret_view(&en->challenge), e);
 }
 
-static enum err clear_error(struct record *record, struct error *e)
+/* What an earlier enrollment left: how it ended, and with what answer of the server. */
+static enum err clear_outcome(struct record *record, struct error *e)
 {
-        enum err r = record_set_text(&record->error_name, "", e);
+        char **const texts[] = {&record->error_name,    &record->error_message, &record->error_remedy,
+                                &record->last_url,      &record->last_stage,    &record->last_pki_status,
+                                &record->last_fail_info};
+        enum err r = ERR_OK;
 
-        if (!r)
-                r = record_set_text(&record->error_message, "", e);
-        return r ? r : record_set_text(&record->error_remedy, "", e);
+        for (size_t i = 0; !r && i < N_ELEMENTS(texts); i++)
+                r = record_set_text(texts[i], "", e);
+        record->last_time = record->last_http_status = record->last_hresult = 0;
+        return r;
 }
 
 enum err step_read(struct enrollment *en, struct error *e)
@@ -246,7 +251,9 @@ enum err step_begin(struct enrollment *en, struct error *e)
         if (!r && en->unneeded) {
                 r = store_record_write(en->d->store, en->id, &en->record, e);
                 if (!r && en->adopting)
-                        adopt_tell(en);
+                        tell_adopted(en);
+                else if (!r)
+                        tell_changed(en);
                 return r ? r : store_file_remove(en->d->store, STORE_PROFILES, id, "challenge", e);
         }
         if (r)
@@ -260,18 +267,11 @@ enum err step_begin(struct enrollment *en, struct error *e)
         if (!r)
                 r = keep_challenge(en, e);
         if (!r)
-                r = clear_error(&en->record, e);
+                r = clear_outcome(&en->record, e);
         if (!r)
                 r = record_move(en, LIFE_ENROLL, e);
-        if (!r) {
-                const struct event_field fields[] = {
-                        {"profile", id},
-                        {"key_protection", key_protection_name((enum key_protection)en->plan.protection)},
-                        {NULL, NULL}};
-
-                event_record(en->d->store, &en->d->clock, en->id, en->record.name, 306, "accepted",
-                             "The request for a certificate was accepted", fields);
-        }
+        if (!r)
+                tell_accepted(en);
         return r;
 }
 
@@ -394,6 +394,8 @@ enum err step_choose(struct enrollment *en, struct error *e)
                 r = error_set(e, ERR_CONFIG, "The thumbprint of the plan is malformed");
         if (!r)
                 r = ca_certs_parse(bytes_view(&en->certs_body), &certs, e);
+        if (!r)
+                tell_server(en, &caps, certs);
         if (!r)
                 r = ca_choose(certs, &trust, &en->choice, e);
         if (r)

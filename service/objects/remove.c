@@ -1,14 +1,17 @@
 /* Removal: recorded before anything is deleted, so that a restart goes on with it; then the files, then the
  * object. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/log.h"
 #include "enroll/enrollment.h"
+#include "events/events.h"
 #include "internal.h"
 
 struct removing {
         struct daemon *d;
         store_id id;
+        char thumbprint[2 * 20 + 1]; /* "": there was no certificate */
         void (*done)(void *ctx, const struct error *failure);
         void *ctx;
         enum err result;
@@ -20,8 +23,10 @@ static enum err remove_files(struct removing *removing, struct error *e)
         struct record record = {0};
         enum err r = store_record_read(removing->d->store, removing->id, &record, e);
 
-        if (!r)
+        if (!r) {
+                (void)snprintf(removing->thumbprint, sizeof removing->thumbprint, "%s", record.thumbprint);
                 r = record_set_text(&record.activity, activity_name(ACTIVITY_REMOVING), e);
+        }
         if (!r)
                 r = store_record_write(removing->d->store, removing->id, &record, e);
         record_done_p(&record);
@@ -29,6 +34,21 @@ static enum err remove_files(struct removing *removing, struct error *e)
         if (r && r != ERR_CONFIG && r != ERR_NOT_FOUND)
                 return r;
         return store_remove(removing->d->store, STORE_CERTIFICATES, removing->id, e);
+}
+
+static void tell_removed(struct daemon *d, const struct certificate *certificate, const char *thumbprint)
+{
+        const struct event_value values[] = {{EVENT_THUMBPRINT, thumbprint, 0}};
+        const struct event event = {.kind = EVENT_CERT_REMOVED,
+                                    .certificate = certificate->id,
+                                    .name = certificate->name,
+                                    .profile = certificate->profile,
+                                    .owner = certificate->owner,
+                                    .message = "The certificate and its key were removed",
+                                    .values = values,
+                                    .n = N_ELEMENTS(values)};
+
+        event_record(d->events, &event);
 }
 
 static void run_remove(void *ctx)
@@ -48,7 +68,7 @@ static void removed(void *ctx)
                 if (certificate)
                         certificate->leaving = false;
         } else if (certificate) {
-                log_line(LOG_NOTICE, "Certificate '%s' and its key were removed", certificate->name);
+                tell_removed(removing->d, certificate, removing->thumbprint);
                 objects_certificate_removed(removing->d, certificate);
                 model_remove(removing->d->model, certificate);
         }

@@ -1,0 +1,241 @@
+#include "tell.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "base/parse.h"
+#include "events/events.h"
+#include "policy/check.h"
+
+enum { THUMBPRINT_TEXT = 2 * 20 + 1, FINGERPRINT_TEXT = 2 * 32 + 1 };
+
+static void tell(struct enrollment *en, enum event_kind kind, const char *message,
+                 const struct event_value *values, size_t n)
+{
+        const struct event event = {.kind = kind,
+                                    .certificate = en->id,
+                                    .name = en->record.name,
+                                    .profile = en->record.profile,
+                                    .owner = en->owner,
+                                    .message = message,
+                                    .values = values,
+                                    .n = n};
+
+        event_record(en->d->events, &event);
+}
+
+static const char *scope_of(const struct enrollment *en)
+{
+        return en->owner == NO_OWNER ? "device" : "user";
+}
+
+void tell_accepted(struct enrollment *en)
+{
+        const struct event_value values[] = {
+                {EVENT_SCOPE, scope_of(en), 0},
+                {EVENT_KEY_PROTECTION, key_protection_name((enum key_protection)en->plan.protection), 0}};
+
+        tell(en, EVENT_PROFILE_ACCEPTED, "The request for a certificate was accepted", values,
+             N_ELEMENTS(values));
+}
+
+void tell_adopted(struct enrollment *en)
+{
+        const struct event_value values[] = {{EVENT_SCOPE, scope_of(en), 0},
+                                             {EVENT_THUMBPRINT, en->record.thumbprint, 0}};
+
+        tell(en, EVENT_PROFILE_ADOPTED, "A profile asks for the certificate that is here already", values,
+             N_ELEMENTS(values));
+}
+
+void tell_changed(struct enrollment *en)
+{
+        const struct event_value values[] = {{EVENT_SCOPE, scope_of(en), 0},
+                                             {EVENT_THUMBPRINT, en->record.thumbprint, 0},
+                                             {EVENT_RENEW_AT, NULL, en->record.renew_at}};
+
+        tell(en, EVENT_PROFILE_CHANGED,
+             "The profile was changed, and its certificate still is what it asks for", values,
+             N_ELEMENTS(values));
+}
+
+/* false: the same was told already, or this cannot be known. */
+static bool is_news(struct enrollment *en)
+{
+        CLEANUP(evp_md_ctx_free_p) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        uint8_t digest[sizeof en->told_server];
+
+        /* The lengths keep the three apart: no body holds a NUL that ends the URL before it. */
+        if (!ctx || EVP_DigestInit_ex2(ctx, EVP_sha256(), NULL) != 1 ||
+            EVP_DigestUpdate(ctx, en->answered_url, strlen(en->answered_url) + 1) != 1 ||
+            EVP_DigestUpdate(ctx, &en->caps_body.len, sizeof en->caps_body.len) != 1 ||
+            EVP_DigestUpdate(ctx, en->caps_body.data, en->caps_body.len) != 1 ||
+            EVP_DigestUpdate(ctx, en->certs_body.data, en->certs_body.len) != 1 ||
+            EVP_DigestFinal_ex(ctx, digest, NULL) != 1 || memcmp(digest, en->told_server, sizeof digest) == 0)
+                return false;
+        memcpy(en->told_server, digest, sizeof digest);
+        return true;
+}
+
+static char *fingerprints_of(const STACK_OF(X509) * certs)
+{
+        struct text text = TEXT(EVENT_VALUE_MAX);
+        char *list = NULL;
+
+        for (int i = 0; i < sk_X509_num(certs); i++) {
+                uint8_t digest[32];
+                char hex[FINGERPRINT_TEXT];
+
+                if (X509_digest(sk_X509_value(certs, i), EVP_sha256(), digest, NULL) != 1)
+                        continue;
+                hex_encode((struct view){digest, sizeof digest}, hex);
+                text_addf(&text, "%s%s", text.len ? " " : "", hex);
+        }
+        return text_finish(&text, &list, NULL) ? NULL : list;
+}
+
+void tell_server(struct enrollment *en, const struct scep_caps *caps, const STACK_OF(X509) * certs)
+{
+        CLEANUP(free_p) char *fingerprints = fingerprints_of(certs);
+        const struct event_value of_caps[] = {{EVENT_URL, en->answered_url, 0},
+                                              {EVENT_HTTP_STATUS, NULL, en->caps_status},
+                                              {EVENT_CAPABILITIES, caps->text, 0}};
+        const struct event_value of_certs[] = {{EVENT_URL, en->answered_url, 0},
+                                               {EVENT_HTTP_STATUS, NULL, en->record.last_http_status},
+                                               {EVENT_FINGERPRINTS, fingerprints, 0}};
+        char message[128];
+
+        if (!is_news(en))
+                return;
+        tell(en, EVENT_CA_CAPS,
+             *caps->text ? "The server told its capabilities" : "The server tells no capabilities", of_caps,
+             N_ELEMENTS(of_caps));
+        (void)snprintf(message, sizeof message, "The server sent %d certificate%s of its CA",
+                       sk_X509_num(certs), sk_X509_num(certs) == 1 ? "" : "s");
+        tell(en, EVENT_CA_CERTS, message, of_certs, N_ELEMENTS(of_certs));
+}
+
+void tell_request(struct enrollment *en, const char *message)
+{
+        const struct record *record = &en->record;
+        struct text text = TEXT(EVENT_VALUE_MAX);
+        CLEANUP(free_p) char *usages = NULL;
+
+        for (size_t i = 0; i < en->plan.extended_key_usage.count; i++)
+                text_addf(&text, "%s%s", i ? " " : "", en->plan.extended_key_usage.items[i]);
+        if (text_finish(&text, &usages, NULL))
+                usages = NULL;
+        tell(en, EVENT_REQUEST_GENERATED, message,
+             (const struct event_value[]){{EVENT_URL, record->request_url, 0},
+                                          {EVENT_EXCHANGE, record->exchange, 0},
+                                          {EVENT_TRANSACTION, record->transaction, 0},
+                                          {EVENT_KEY_PROTECTION, record->next_key_protection, 0},
+                                          {EVENT_KEY_ALGORITHM, record->next_key_algorithm, 0},
+                                          {EVENT_EXTENDED_KEY_USAGE, usages, 0}},
+             6);
+}
+
+void tell_pending(struct enrollment *en)
+{
+        const struct record *record = &en->record;
+        const struct event_value values[] = {{EVENT_URL, record->request_url, 0},
+                                             {EVENT_TRANSACTION, record->transaction, 0},
+                                             {EVENT_ATTEMPT, NULL, record->polls + 1},
+                                             {EVENT_ATTEMPTS, NULL, en->plan.retry_count},
+                                             {EVENT_NEXT_AT, NULL, record->next_poll}};
+
+        if (record->polls == 0)
+                tell(en, EVENT_PENDING, "The CA wants a person to approve the request", values,
+                     N_ELEMENTS(values));
+        else
+                tell(en, EVENT_RETRY, "The request still waits for approval", values, N_ELEMENTS(values));
+}
+
+struct shown {
+        char thumbprint[THUMBPRINT_TEXT];
+        uint64_t not_after;
+};
+
+static struct shown shown_of(X509 *cert)
+{
+        struct shown shown = {.thumbprint = ""};
+        int64_t not_before, not_after;
+        uint8_t digest[20];
+
+        if (X509_digest(cert, EVP_sha1(), digest, NULL) == 1)
+                hex_encode((struct view){digest, sizeof digest}, shown.thumbprint);
+        if (certificate_dates(cert, &not_before, &not_after, NULL) == ERR_OK && not_after > 0)
+                shown.not_after = (uint64_t)not_after;
+        return shown;
+}
+
+void tell_issued(struct enrollment *en, X509 *cert)
+{
+        const struct shown shown = shown_of(cert);
+        const struct event_value values[] = {{EVENT_URL, en->record.request_url, 0},
+                                             {EVENT_THUMBPRINT, shown.thumbprint, 0},
+                                             {EVENT_NOT_AFTER, NULL, shown.not_after}};
+
+        tell(en, EVENT_CERT_ISSUED, "The CA issued a certificate", values, N_ELEMENTS(values));
+}
+
+void tell_refused(struct enrollment *en, X509 *cert, const struct error *why)
+{
+        const struct shown shown = shown_of(cert);
+        const struct event_value values[] = {{EVENT_URL, en->record.request_url, 0},
+                                             {EVENT_THUMBPRINT, shown.thumbprint, 0},
+                                             {EVENT_NOT_AFTER, NULL, shown.not_after},
+                                             {EVENT_ERROR, err_name(why->code), 0},
+                                             {EVENT_REMEDY, why->remedy, 0}};
+
+        tell(en, EVENT_CERT_REFUSED, "The issued certificate is kept aside and not installed", values,
+             N_ELEMENTS(values));
+}
+
+void tell_installed(struct enrollment *en)
+{
+        const struct record *record = &en->record;
+        const struct event_value values[] = {{EVENT_URL, record->respondent, 0},
+                                             {EVENT_THUMBPRINT, record->thumbprint, 0},
+                                             {EVENT_SERIAL, record->serial, 0},
+                                             {EVENT_SUBJECT, record->subject, 0},
+                                             {EVENT_NOT_AFTER, NULL, record->not_after},
+                                             {EVENT_RENEW_AT, NULL, record->renew_at},
+                                             {EVENT_KEY_PROTECTION, record->key_protection, 0}};
+
+        tell(en, EVENT_CERT_INSTALLED, "The certificate was installed", values, N_ELEMENTS(values));
+}
+
+void tell_failed(struct enrollment *en, const struct error *why)
+{
+        const struct record *record = &en->record;
+        /* Before the server is asked, what the record has of it is of another time. */
+        const bool asked = strcmp(en->stage, "key") != 0 && strcmp(en->stage, "resume") != 0;
+        const uint32_t hresult = asked ? (uint32_t)record->last_hresult : 0;
+        struct event_value values[9] = {{EVENT_STAGE, en->stage, 0},
+                                        {EVENT_ERROR, err_name(why->code), 0},
+                                        {EVENT_REMEDY, why->remedy, 0},
+                                        {EVENT_URL, asked ? record->last_url : "", 0},
+                                        {EVENT_PKI_STATUS, asked ? record->last_pki_status : "", 0},
+                                        {EVENT_FAIL_INFO, asked ? record->last_fail_info : "", 0}};
+        char number[16];
+        size_t n = 6;
+
+        if (asked && record->last_http_status)
+                values[n++] = (struct event_value){EVENT_HTTP_STATUS, NULL, record->last_http_status};
+        if (hresult) {
+                (void)snprintf(number, sizeof number, "0x%08x", (unsigned)hresult);
+                values[n++] = (struct event_value){EVENT_HRESULT, number, 0};
+                values[n++] = (struct event_value){EVENT_HRESULT_NAME, scep_hresult_name(hresult), 0};
+        }
+        tell(en, EVENT_ENROL_FAILED, why->message, values, n);
+}
+
+void tell_cancelled(struct enrollment *en)
+{
+        const struct event_value values[] = {{EVENT_STAGE, en->stage, 0}};
+
+        tell(en, EVENT_ENROL_CANCELLED, "The request was cancelled", values, N_ELEMENTS(values));
+}

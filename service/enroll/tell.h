@@ -1,0 +1,21 @@
+/* What an enrollment tells of its course: each event with its fields (policy/events.h). Threads of the pool,
+ * in the step that has just put the same onto the disk. */
+#pragma once
+
+#include "internal.h"
+#include "scep-wire/caps.h"
+
+void tell_accepted(struct enrollment *en);
+/* Nothing is requested: the certificate of a profile that is gone fits; or this profile's own still does. */
+void tell_adopted(struct enrollment *en);
+void tell_changed(struct enrollment *en);
+/* What the server said of itself; again only where it differs from what was told last. */
+void tell_server(struct enrollment *en, const struct scep_caps *caps, const STACK_OF(X509) * certs);
+void tell_request(struct enrollment *en, const char *message);
+/* Before the poll that record.next_poll is the time of. */
+void tell_pending(struct enrollment *en);
+void tell_issued(struct enrollment *en, X509 *cert);
+void tell_refused(struct enrollment *en, X509 *cert, const struct error *why);
+void tell_installed(struct enrollment *en);
+void tell_failed(struct enrollment *en, const struct error *why);
+void tell_cancelled(struct enrollment *en);
