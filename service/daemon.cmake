@@ -20,3 +20,4 @@ target_link_libraries(scepterd PRIVATE scepter-store scepter-local-key scepter-c
     scepter-worker-protocol scepter-policy scepter-bus-server scepter-bus Threads::Threads PkgConfig::SYSTEMD
     PkgConfig::JANSSON PkgConfig::INIH)
 install(TARGETS scepterd DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/scepter)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/journal/scepter.catalog DESTINATION lib/systemd/catalog)

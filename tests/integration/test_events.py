@@ -1,12 +1,19 @@
 """Events: each one of the vocabulary is raised by what it names, with its fields, in order."""
+import ast
 import hashlib
 import json
+import os
+import pathlib
 import re
 import ssl
+import subprocess
+import sys
 
 import pytest
 
 import vocabulary
+
+ROOM = pathlib.Path(__file__).with_name("journal_room.py")
 
 
 def told(lab, name):
@@ -164,3 +171,29 @@ def test_removal(lab):
     assert lab.enroll("leaves").returncode == 0
     assert lab.scepter("remove", "leaves").returncode == 0
     assert "Certificate 'leaves': The certificate and its key were removed" in lab.log()
+
+
+def test_journal():
+    """The real journald, in a room of its own: ids, fields, priorities, and the catalog's words beside them."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, for a journald beside the machine's own")
+    if not os.access("/lib/systemd/systemd-journald", os.X_OK):
+        pytest.skip("systemd-journald is not installed")
+    done = subprocess.run(["unshare", "-m", sys.executable, "-B", ROOM], capture_output=True, text=True, check=False,
+                          timeout=200)
+    if "unshare failed" in done.stderr:
+        pytest.skip("this machine gives no mount namespace")
+    assert done.returncode == 0, done.stderr
+    *lines, text = done.stdout.strip().split("\n")
+    entries = [entry for entry in map(json.loads, lines) if "SCEPTER_EVENT" in entry]
+    assert [entry["SCEPTER_EVENT"] for entry in entries] == SUCCESS + ["CERT_REMOVED"]
+    assert len({entry["MESSAGE_ID"] for entry in entries}) == len(entries)
+    assert not [entry for entry in entries if entry["SCEPTER_NAME"] != "logged" or not entry["SCEPTER_CERTIFICATE"]]
+    installed = entries[5]
+    assert installed["PRIORITY"] == "5" and installed["SCEPTER_WINDOWS"] == "39"
+    assert installed["MESSAGE"] == "Certificate 'logged': The certificate was installed"
+    assert re.fullmatch("[0-9a-f]{40}", installed["SCEPTER_THUMBPRINT"])
+    assert entries[6]["SCEPTER_THUMBPRINT"] == installed["SCEPTER_THUMBPRINT"]
+    text = ast.literal_eval(text)
+    assert "Subject: CERT_INSTALLED: a certificate was installed" in text and "'logged' has a certificate of http" in text
+    assert "@SCEPTER_" not in text
