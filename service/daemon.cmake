@@ -1,5 +1,5 @@
 # The daemon. store, work, keys, facts, syncml, enroll, model, objects: its folders; daemon: main, configuration, log.
-scepter_layer(scepter-store store/store.c store/certs.c store/profiles.c store/instances.c store/record.c store/json.c)
+scepter_layer(scepter-store store/store.c store/events.c store/certs.c store/profiles.c store/instances.c store/record.c store/json.c)
 target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JANSSON)
 scepter_expose(scepter-store store store)
 

@@ -173,18 +173,6 @@ enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, str
         return r ? r : sync_parent(dirfd, name, e);
 }
 
-enum err file_append(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
-{
-        CLEANUP(close_p)
-        int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, mode);
-        enum err r;
-
-        if (fd < 0)
-                return errno_error(e, errno, "%s could not be opened", name);
-        r = write_all(fd, v, e);
-        return r ? error_context(e, r, "%s", name) : ERR_OK;
-}
-
 enum err file_remove(int dirfd, const char *name, struct error *e)
 {
         if (unlinkat(dirfd, name, 0) < 0)

@@ -23,8 +23,6 @@ MUST_CHECK enum err file_write(int dirfd, const char *name, mode_t mode, struct 
  * dir_sync(). */
 MUST_CHECK enum err file_place(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
 MUST_CHECK enum err file_drop(int dirfd, const char *name, struct error *e);
-/* Adds @v at the end (one write(2), O_APPEND), creating the file with @mode; no fsync. */
-MUST_CHECK enum err file_append(int dirfd, const char *name, mode_t mode, struct view v, struct error *e);
 /* Unlinks @name and fsyncs the directory. A file that does not exist is a success. */
 MUST_CHECK enum err file_remove(int dirfd, const char *name, struct error *e);
 /* An existing directory, or a new one with @mode; *ret_fd is an open descriptor of it. Symbolic links are

@@ -55,9 +55,12 @@ static void to_journal(const struct event *event)
 
 static enum err to_disk(struct event_log *log, const struct event *event, const char *line, struct error *e)
 {
-        /* The last word about a certificate has no directory to lie in. */
-        return event->kind == EVENT_CERT_REMOVED ? ERR_OK
-                                                 : store_event_add(log->store, event->certificate, line, e);
+        enum err r;
+
+        if (event->kind == EVENT_CERT_REMOVED) /* it has no directory any more */
+                return ERR_OK;
+        r = store_events_trim(log->store, event->certificate, e);
+        return r ? r : store_event_add(log->store, event->certificate, line, e);
 }
 
 void event_record(struct event_log *log, const struct event *event)

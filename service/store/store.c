@@ -161,27 +161,6 @@ enum err store_record_write(struct store *store, const char *id, const struct re
         return r ? r : file_write(store->fd, path, 0600, str_view(json), e);
 }
 
-enum err store_event_add(struct store *store, const char *id, const char *line, struct error *e)
-{
-        CLEANUP(free_p) char *text = NULL;
-        char path[STORE_PATH_MAX];
-        enum err r = store_path(path, STORE_CERTIFICATES, id, "events.jsonl", e);
-
-        if (r)
-                return r;
-        if (asprintf(&text, "%s\n", line) < 0)
-                return error_no_memory(e);
-        return file_append(store->fd, path, 0600, str_view(text), e);
-}
-
-enum err store_events_read(struct store *store, const char *id, struct bytes *ret, struct error *e)
-{
-        char path[STORE_PATH_MAX];
-        enum err r = store_path(path, STORE_CERTIFICATES, id, "events.jsonl", e);
-
-        return r ? r : file_read(store->fd, path, STORE_FILE_MAX, ret, e);
-}
-
 enum err store_generation(struct store *store, const char *id, uint64_t n, bool create, int *ret_fd,
                           struct error *e)
 {

@@ -40,8 +40,15 @@ MUST_CHECK enum err store_record_read(struct store *store, const char *id, struc
 /* Makes the directory if need be. */
 MUST_CHECK enum err store_record_write(struct store *store, const char *id, const struct record *record,
                                        struct error *e);
-/* One line of JSON, without its newline, at the end of events.jsonl. */
+/* events.jsonl: octets of the file, and of one line with its newline. */
+enum { STORE_EVENTS_MAX = 256 * 1024, STORE_EVENT_MAX = 16 * 1024 };
+/* Makes room for one more line: where there is little left, the older half of the lines goes, at once or not
+ * at all. To be called before store_event_add(), which is short. */
+MUST_CHECK enum err store_events_trim(struct store *store, const char *id, struct error *e);
+/* One line of JSON, without its newline, at the end. */
 MUST_CHECK enum err store_event_add(struct store *store, const char *id, const char *line, struct error *e);
+/* The newest lines, at most STORE_EVENTS_MAX octets; the last may be half a line. ERR_NOT_FOUND. Any thread.
+ */
 MUST_CHECK enum err store_events_read(struct store *store, const char *id, struct bytes *ret,
                                       struct error *e);
 
