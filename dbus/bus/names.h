@@ -30,9 +30,9 @@
 #define BUS_OPTION_PROFILE           "profile"           /* o, ListCertificates */
 #define BUS_OPTION_HEALTH            "health"            /* s, ListCertificates */
 #define BUS_OPTION_ACTIVITY          "activity"          /* s, ListCertificates */
-#define BUS_OPTION_CERTIFICATE       "certificate"       /* o, GetEvents */
-#define BUS_OPTION_SINCE             "since"             /* t, GetEvents */
-#define BUS_OPTION_LIMIT             "limit"             /* u, GetEvents */
+#define BUS_OPTION_CERTIFICATE       "certificate"       /* o, GetEvents, FollowEvents */
+#define BUS_OPTION_SINCE             "since"             /* t, GetEvents, FollowEvents */
+#define BUS_OPTION_LIMIT             "limit"             /* u, GetEvents, FollowEvents */
 
 /* formats of AddProfile */
 #define BUS_FORMAT_AUTO   "auto"

@@ -4,10 +4,10 @@
  */
 #pragma once
 
+#include "followers.h"
 #include "line.h"
 
 struct event_log;
-struct sd_event;
 struct store;
 struct wall_clock;
 
@@ -20,3 +20,13 @@ void event_log_free(struct event_log *log); /* takes NULL; no thread may record 
  * no state. Any thread, but for one certificate one at a time.
  */
 void event_record(struct event_log *log, const struct event *event);
+
+/*
+ * A cut in time, for the loop: between the two nothing is written to any events.jsonl, and a follower that is
+ * added gets exactly the lines that are not in the files yet. Short: threads that record wait meanwhile.
+ */
+void event_log_hold(struct event_log *log);
+void event_log_release(struct event_log *log);
+/* As followers_add(); held. */
+MUST_CHECK enum err event_log_follow(struct event_log *log, const struct follower_viewer *viewer, int *ret_fd,
+                                     struct error *e);

@@ -45,6 +45,13 @@ extern const char *const profile_property_names[];
 void authorise(void *ctx, struct bus_call *call, const char *action, const struct bus_object *object,
                bus_authorised *done);
 
+/* manager.c */
+bool certificate_visible(const struct bus_call *call, const struct certificate *certificate);
+
+/* events.c: those that were, and those that come. */
+enum err manager_get_events(void *object, struct bus_call *call, struct error *e);
+enum err manager_follow_events(void *object, struct bus_call *call, struct error *e);
+
 /* intake.c: a document becomes a profile. Answers the call itself, later. */
 enum err manager_add_profile(void *object, struct bus_call *call, struct error *e);
 /* Starts a parse job for a memfd of the caller's; @done as for workers. */

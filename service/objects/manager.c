@@ -1,10 +1,8 @@
-/* org.scepter1.Manager: properties, pages of certificates, events. */
+/* org.scepter1.Manager: its tables, its properties, pages of certificates. */
 #include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
-
-enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 10000, EVENTS_TEXT_MAX = 8 * 1024 * 1024 };
 
 static void get_version(void *object, uid_t viewer, struct bus_writer *w)
 {
@@ -75,7 +73,7 @@ static void get_tpm_info(void *object, uid_t viewer, struct bus_writer *w)
         bus_close(w);
 }
 
-static bool visible(const struct bus_call *call, const struct certificate *certificate)
+bool certificate_visible(const struct bus_call *call, const struct certificate *certificate)
 {
         return certificate->owner == NO_OWNER || certificate->owner == bus_call_uid(call) ||
                bus_call_is_root(call);
@@ -148,7 +146,7 @@ static enum err list_certificates(void *object, struct bus_call *call, struct er
         w = bus_call_begin(call);
         bus_open_array(w, "(osssttt)");
         while ((c = model_next(d->model, cursor))) {
-                if (visible(call, c) && matches(d, &filter, c)) {
+                if (certificate_visible(call, c) && matches(d, &filter, c)) {
                         if (given == limit) {
                                 next = cursor;
                                 break;
@@ -173,149 +171,14 @@ static enum err subscribe(void *object, struct bus_call *call, struct error *e)
         return r ? r : bus_call_reply_empty(call, e);
 }
 
-/* Lines of events with the time they begin with: {"time":1234,… */
-struct event_line {
-        uint64_t time;
-        struct view text;
-        size_t order;
-};
-
-struct event_lines {
-        struct event_line *items;
-        size_t n, size;
-        struct bytes *files;
-        size_t n_files;
-};
-
-static void event_lines_done(struct event_lines *lines)
-{
-        for (size_t i = 0; i < lines->n_files; i++)
-                bytes_done(&lines->files[i]);
-        free(lines->files);
-        free(lines->items);
-}
-
-static enum err add_lines(struct event_lines *lines, const struct bytes *file, uint64_t since,
-                          struct error *e)
-{
-        static const char prefix[] = "{\"time\":";
-        const char *p = (const char *)file->data, *end = p + file->len;
-
-        while (p < end) {
-                const char *newline = memchr(p, '\n', (size_t)(end - p));
-                uint64_t time = 0;
-
-                if (!newline) /* half a line: the daemon was killed while it wrote */
-                        break;
-                if (strncmp(p, prefix, sizeof prefix - 1) == 0)
-                        time = strtoull(p + sizeof prefix - 1, NULL, 10);
-                if (time >= since) {
-                        if (lines->n == lines->size) {
-                                size_t size = lines->size ? 2 * lines->size : 256;
-                                struct event_line *items = realloc(lines->items, size * sizeof *items);
-
-                                if (!items)
-                                        return error_no_memory(e);
-                                lines->items = items;
-                                lines->size = size;
-                        }
-                        lines->items[lines->n] = (struct event_line){
-                                time, {(const uint8_t *)p, (size_t)(newline - p) + 1}, lines->n};
-                        lines->n++;
-                }
-                p = newline + 1;
-        }
-        return ERR_OK;
-}
-
-static int by_time(const void *a, const void *b)
-{
-        const struct event_line *x = a, *y = b;
-
-        if (x->time != y->time)
-                return x->time < y->time ? -1 : 1;
-        return x->order < y->order ? -1 : x->order > y->order;
-}
-
-static enum err read_events(struct daemon *d, struct event_lines *lines, const struct certificate *c,
-                            uint64_t since, struct error *e)
-{
-        struct bytes *files = realloc(lines->files, (lines->n_files + 1) * sizeof *files), file = {0};
-        enum err r;
-
-        if (!files)
-                return error_no_memory(e);
-        lines->files = files;
-        r = store_events_read(d->store, c->id, &file, e);
-        if (r)
-                return r == ERR_NOT_FOUND ? ERR_OK : r;
-        lines->files[lines->n_files++] = file;
-        return add_lines(lines, &file, since, e);
-}
-
-static enum err reply_memfd(struct bus_call *call, const char *name, struct view v, struct error *e)
-{
-        CLEANUP(close_p) int fd = -1;
-        struct bus_writer *w;
-        enum err r = memfd_make(name, v, &fd, e);
-
-        if (r)
-                return r;
-        w = bus_call_begin(call);
-        bus_write_fd(w, fd);
-        return bus_call_reply(call, w, e);
-}
-
-static enum err get_events(void *object, struct bus_call *call, struct error *e)
-{
-        struct daemon *d = ((struct manager *)object)->d;
-        CLEANUP(event_lines_done) struct event_lines lines = {0};
-        CLEANUP(free_p) char *all = NULL;
-        struct text text = TEXT(EVENTS_TEXT_MAX);
-        const char *wanted = NULL;
-        uint64_t since = 0, order = 0;
-        uint32_t limit = EVENTS_DEFAULT;
-        const struct bus_option options[] = {
-                BUS_OPTION_AS_PATH(BUS_OPTION_CERTIFICATE, wanted),
-                BUS_OPTION_AS_U64(BUS_OPTION_SINCE, since),
-                BUS_OPTION_AS_U32(BUS_OPTION_LIMIT, limit),
-        };
-        struct certificate *c;
-        bool found = false;
-        enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
-
-        if (!r && limit > EVENTS_MAX)
-                r = error_set(e, ERR_INVALID, "At most %d events can be asked for, not %u", EVENTS_MAX,
-                              limit);
-        while (!r && (c = model_next(d->model, order))) {
-                char path[OBJECT_PATH_MAX];
-
-                order = c->order;
-                certificate_path(c->id, path);
-                if (!visible(call, c) || (wanted && strcmp(wanted, path) != 0))
-                        continue;
-                found = true;
-                r = read_events(d, &lines, c, since, e);
-        }
-        if (!r && wanted && !found)
-                r = error_set(e, ERR_NOT_FOUND, "There is no such certificate");
-        if (r)
-                return r;
-        if (lines.n)
-                qsort(lines.items, lines.n, sizeof *lines.items, by_time);
-        for (size_t i = lines.n > limit ? lines.n - limit : 0; i < lines.n; i++)
-                text_add_n(&text, (const char *)lines.items[i].text.data, lines.items[i].text.len);
-        r = text_finish(&text, &all, e);
-        return r ? r : reply_memfd(call, "scepter-events", str_view(all), e);
-}
-
 static const struct bus_method methods[] = {
         {"AddProfile", "sha{sv}", "o", BUS_ACTION_MANAGE_PROFILES, manager_add_profile},
         {"ApplySyncML", "ha{sv}", "h", BUS_ACTION_MANAGE_PROFILES, manager_apply_syncml},
         {"Diagnose", "sa{sv}", "h", BUS_ACTION_MANAGE_PROFILES, manager_diagnose},
         {"Enroll", "oa{sv}", "o", BUS_ACTION_ENROLL_DEVICE, manager_enroll},
         {"ListCertificates", "tua{sv}", "a(osssttt)t", NULL, list_certificates},
-        {"GetEvents", "a{sv}", "h", NULL, get_events},
+        {"GetEvents", "a{sv}", "h", NULL, manager_get_events},
+        {"FollowEvents", "a{sv}", "hh", NULL, manager_follow_events},
         {"Subscribe", "a{sv}", "", NULL, subscribe},
 };
 

@@ -1,0 +1,234 @@
+#include "followers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <systemd/sd-event.h>
+
+#include "store/record.h"
+#include "store/store.h"
+
+struct follower {
+        struct followers *followers;
+        struct follower *next;
+        uid_t uid;
+        bool root;
+        store_id certificate; /* "": all */
+        int fd;
+        struct bytes rest; /* of a line of which a part is in the pipe */
+        size_t rest_sent;
+        uint64_t missing; /* lines that found no room since */
+        sd_event_source *io;
+};
+
+struct followers {
+        struct sd_event *event;
+        struct follower *first;
+        unsigned n;
+};
+
+enum err followers_new(struct sd_event *event, struct followers **ret, struct error *e)
+{
+        struct followers *followers = calloc(1, sizeof *followers);
+
+        if (!followers)
+                return error_no_memory(e);
+        followers->event = event;
+        *ret = followers;
+        return ERR_OK;
+}
+
+static void forget(struct follower *follower)
+{
+        for (struct follower **p = &follower->followers->first; *p; p = &(*p)->next) {
+                if (*p == follower) {
+                        *p = follower->next;
+                        follower->followers->n--;
+                        break;
+                }
+        }
+        (void)sd_event_source_disable_unref(follower->io);
+        close_p(&follower->fd);
+        bytes_done(&follower->rest);
+        free(follower);
+}
+
+void followers_free(struct followers *followers)
+{
+        if (!followers)
+                return;
+        while (followers->first)
+                forget(followers->first);
+        free(followers);
+}
+
+unsigned followers_count(const struct followers *followers)
+{
+        return followers->n;
+}
+
+/* Keeps the rest of a line that the pipe took a part of. false: no memory. */
+static bool keep_rest(struct follower *follower, struct view rest)
+{
+        follower->rest_sent = 0;
+        return bytes_copy(&follower->rest, rest.data, rest.len, NULL) == ERR_OK;
+}
+
+/* As much as there is room for. false: nobody reads any more. */
+static bool put(struct follower *follower, struct view line, size_t *ret)
+{
+        ssize_t n;
+
+        do
+                n = write(follower->fd, line.data, line.len);
+        while (n < 0 && errno == EINTR);
+        *ret = n > 0 ? (size_t)n : 0;
+        return n >= 0 || errno == EAGAIN;
+}
+
+/* A whole line, none of it, or a part whose rest waits. false: the follower is of no use any more. */
+static bool put_line(struct follower *follower, struct view line, bool *ret_none)
+{
+        size_t n;
+
+        if (!put(follower, line, &n))
+                return false;
+        *ret_none = n == 0;
+        return n == 0 || n == line.len || keep_rest(follower, (struct view){line.data + n, line.len - n});
+}
+
+/* What stands before the next line: the rest of one, and that some are missing. */
+static bool catch_up(struct follower *follower)
+{
+        bool none = false;
+
+        if (follower->rest.data) {
+                const struct view rest = {follower->rest.data + follower->rest_sent,
+                                          follower->rest.len - follower->rest_sent};
+                size_t n;
+
+                if (!put(follower, rest, &n))
+                        return false;
+                follower->rest_sent += n;
+                if (n < rest.len)
+                        return true;
+                bytes_done(&follower->rest);
+        }
+        if (follower->missing) {
+                char text[48];
+                int n = snprintf(text, sizeof text, "{\"missing\":%llu}\n",
+                                 (unsigned long long)follower->missing);
+
+                if (!put_line(follower, (struct view){(const uint8_t *)text, (size_t)n}, &none))
+                        return false;
+                if (!none)
+                        follower->missing = 0;
+        }
+        return true;
+}
+
+static bool waits(const struct follower *follower)
+{
+        return follower->rest.data || follower->missing;
+}
+
+/* EPOLLERR comes without being asked for: the reader has closed his end. */
+static int on_pipe(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+        struct follower *follower = ctx;
+
+        (void)source;
+        (void)fd;
+        if ((events & (EPOLLERR | EPOLLHUP)) || !catch_up(follower))
+                forget(follower);
+        else
+                (void)sd_event_source_set_io_events(follower->io, waits(follower) ? EPOLLOUT : 0);
+        return 0;
+}
+
+static void tell(struct follower *follower, struct view line)
+{
+        bool none = false;
+
+        if (waits(follower)) {
+                follower->missing++;
+                return;
+        }
+        if (!put_line(follower, line, &none)) {
+                forget(follower);
+                return;
+        }
+        follower->missing += none;
+        if (waits(follower))
+                (void)sd_event_source_set_io_events(follower->io, EPOLLOUT);
+}
+
+static bool may_see(const struct follower *follower, uid_t owner)
+{
+        return owner == NO_OWNER || follower->root || follower->uid == owner;
+}
+
+void followers_tell(struct followers *followers, const char *certificate, uid_t owner, struct view line)
+{
+        for (struct follower *f = followers->first, *next; f; f = next) {
+                next = f->next;
+                if (may_see(f, owner) && (!*f->certificate || strcmp(f->certificate, certificate) == 0))
+                        tell(f, line);
+        }
+}
+
+static enum err within_limits(const struct followers *followers, const struct follower_viewer *viewer,
+                              struct error *e)
+{
+        unsigned same = 0, users = 0;
+
+        for (const struct follower *f = followers->first; f; f = f->next) {
+                users += !f->root;
+                same += !f->root && f->uid == viewer->uid;
+        }
+        if (!viewer->root && same >= FOLLOWERS_USER_MAX)
+                return error_set(e, ERR_LIMIT, "This user follows events %u times already", same);
+        if (followers->n >= FOLLOWERS_MAX || (!viewer->root && users >= FOLLOWERS_USERS_MAX))
+                return error_set(e, ERR_LIMIT, "Events are followed %u times already", followers->n);
+        return ERR_OK;
+}
+
+enum err followers_add(struct followers *followers, const struct follower_viewer *viewer, int *ret_fd,
+                       struct error *e)
+{
+        struct follower *follower;
+        int ends[2], r;
+        enum err err = within_limits(followers, viewer, e);
+
+        if (err)
+                return err;
+        follower = calloc(1, sizeof *follower);
+        if (!follower)
+                return error_no_memory(e);
+        if (pipe2(ends, O_CLOEXEC) < 0) {
+                free(follower);
+                return errno_error(e, errno, "No pipe could be made");
+        }
+        *follower = (struct follower){.followers = followers,
+                                      .next = followers->first,
+                                      .uid = viewer->uid,
+                                      .root = viewer->root,
+                                      .fd = ends[1]};
+        (void)snprintf(follower->certificate, sizeof follower->certificate, "%s",
+                       viewer->certificate ? viewer->certificate : "");
+        followers->first = follower;
+        followers->n++;
+        /* Our end alone does not wait: the reader's is his own affair. */
+        r = fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0
+                    ? -errno
+                    : sd_event_add_io(followers->event, &follower->io, ends[1], 0, on_pipe, follower);
+        if (r < 0) {
+                forget(follower);
+                (void)close(ends[0]);
+                return errno_error(e, -r, "The event loop took no source");
+        }
+        *ret_fd = ends[0];
+        return ERR_OK;
+}
