@@ -24,7 +24,7 @@ const struct verb verbs[] = {
         {"cancel", "CERT", "Cancel a running request", verb_cancel},
         {"remove", "CERT", "Remove a certificate and its key", verb_remove},
         {"diagnose", "[PROFILE|CERT|URL]", "Walk every step and say what is wrong", verb_diagnose},
-        {"events", "[CERT]", "Show what happened", verb_events},
+        {"events", "[CERT] [--follow] [--since TIME]", "Show what happened, and what happens", verb_events},
         {"tpm", "", "Show the state of the TPM", verb_tpm},
         {"key test", "CERT", "Use the private key once and check the result", verb_key_test},
         {"renew", "CERT [--wait] [--accept]", "Renew a certificate", NULL},

@@ -38,6 +38,58 @@ static void durations(void **state)
         }
 }
 
+static void moments(void **state)
+{
+        static const struct {
+                const char *text;
+                bool valid;
+                uint64_t time;
+        } cases[] = {
+                {"@0", true, 0},
+                {"@1700000000", true, 1700000000},
+                {"2023-11-14", true, 1699920000},
+                {"2023-11-14 22:13", true, 1699999980},
+                {"2023-11-14T22:13", true, 1699999980},
+                {"2023-11-14 22:13:20", true, 1700000000},
+                {"1970-01-01", true, 0},
+                {"2024-02-29", true, 1709164800},
+                {"90s", true, 999999910},
+                {"15m", true, 999999100},
+                {"2h", true, 999992800},
+                {"7d", true, 999395200},
+                {"0s", true, 1000000000},
+                {"", false, 0},
+                {"@", false, 0},
+                {"@-1", false, 0},
+                {"@18446744073709551615", false, 0},
+                {"1969-12-31", false, 0},
+                {"2023-02-29", false, 0},
+                {"2023-13-01", false, 0},
+                {"2023-11-14 24:00", false, 0},
+                {"2023-11-14 22:60", false, 0},
+                {"2023-11-14 22", false, 0},
+                {"2023-11-14 22:13x", false, 0},
+                {"2023-1-14", false, 0},
+                {"-1h", false, 0},
+                {"1", false, 0},
+                {"h", false, 0},
+                {"1w", false, 0},
+                {"1 h", false, 0},
+                {"11575d", false, 0}, /* before 1970 */
+                {"yesterday", false, 0},
+        };
+
+        (void)state;
+        setenv("TZ", "UTC", 1);
+        tzset();
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                uint64_t t = 0;
+
+                if (time_read(cases[i].text, 1000000000, &t) != cases[i].valid || t != cases[i].time)
+                        fail_msg("'%s' is %llu", cases[i].text, (unsigned long long)t);
+        }
+}
+
 static void times(void **state)
 {
         char text[TIME_TEXT];
@@ -211,7 +263,9 @@ static void command_lines(void **state)
                 {"profile add /tmp", 2, "is a directory"},
                 {"profile show x --user jane", 2, "--user belongs to --resolve"},
                 {"profile show x --resolve=yes", 2, "--resolve takes no value"},
-                {"events --follow", 2, "--follow is not in this version"},
+                {"events --follow", 1, "No connection to the system bus"},
+                {"events --since yesterday", 2, "--since takes"},
+                {"events --follow=yes", 2, "--follow takes no value"},
                 {"renew x", 2, "'scepter renew' is not in this version"},
                 {"diagnose", 1, "No connection"},
                 {"diagnose a b", 2, "Usage: scepter diagnose"},
@@ -534,13 +588,21 @@ static void value_texts(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(durations),      cmocka_unit_test(times),
-                cmocka_unit_test(widths),         cmocka_unit_test(tables),
-                cmocka_unit_test(arguments),      cmocka_unit_test(command_lines),
-                cmocka_unit_test(errors_as_json), cmocka_unit_test(help_and_version),
-                cmocka_unit_test(named_values),   cmocka_unit_test(named_files),
-                cmocka_unit_test(challenges),     cmocka_unit_test(documents),
-                cmocka_unit_test(resolving),      cmocka_unit_test(outcomes),
+                cmocka_unit_test(durations),
+                cmocka_unit_test(moments),
+                cmocka_unit_test(times),
+                cmocka_unit_test(widths),
+                cmocka_unit_test(tables),
+                cmocka_unit_test(arguments),
+                cmocka_unit_test(command_lines),
+                cmocka_unit_test(errors_as_json),
+                cmocka_unit_test(help_and_version),
+                cmocka_unit_test(named_values),
+                cmocka_unit_test(named_files),
+                cmocka_unit_test(challenges),
+                cmocka_unit_test(documents),
+                cmocka_unit_test(resolving),
+                cmocka_unit_test(outcomes),
                 cmocka_unit_test(value_texts),
         };
 
