@@ -86,3 +86,42 @@ def test_each_event_is_raised():
     code = "".join(house.without_comments(house.read(path)) for path in house.files("service/enroll", "service/objects"))
     for name, *_ in _events():
         assert re.search(rf"\bEVENT_{name}\b", code), f"nothing raises {name}"
+
+
+def _paragraphs():
+    """{tag: text} of scepter-events(7), fonts and escapes taken out."""
+    text = house.read("packaging/man/scepter-events.7").replace("\\-", "-")
+    return {tag: " ".join(rest.split()) for tag, rest in
+            re.findall(r"^\.TP\n\.BR? (\w+)([^\0]*?)(?=\n\.(?:TP|PP|SH))", text, flags=re.M)}
+
+
+@pytest.mark.parametrize("row", _events(), ids=[row[0] for row in _events()])
+def test_page(row):
+    name, _, number, priority, required, optional = row
+    numbers = "32 or 307" if number == 32 else str(number)
+    names = [_fields()[bit][0] for bit in required] + [f"[{_fields()[bit][0]}]" for bit in optional]
+    head = "; ".join([f"Windows {numbers}"] * (number > 0) + [priority.lower()] + [", ".join(names)] * bool(names))
+    assert _paragraphs()[name].startswith(f"{head}. .br "), f"scepter-events(7): '{name}' begins with '{head}.'"
+
+
+def test_fields_of_the_page():
+    told = {tag: re.match(r'"? ?" \((\w+)\)"', rest) for tag, rest in _paragraphs().items() if not tag.isupper()}
+    told = {tag: found and found[1] for tag, found in told.items()}
+    common = {"time": None, "event": "SCEPTER_EVENT", "certificate": "SCEPTER_CERTIFICATE", "name": "SCEPTER_NAME",
+              "message": "MESSAGE", "windows": "SCEPTER_WINDOWS", "profile": "SCEPTER_PROFILE"}
+    assert told == {**common, **dict(_fields().values())}
+    code = house.read("service/events/line.c")
+    for member, field in common.items():
+        assert f'"{member}"' in code and (field in (None, "MESSAGE") or f'"{field}"' in code), member
+
+
+def test_events_of_the_page():
+    assert [tag for tag in _paragraphs() if tag.isupper()] == [row[0] for row in _events()]
+
+
+def test_stages_of_the_page():
+    """The steps an enrollment can end at."""
+    code = "".join(house.without_comments(house.read(path)) for path in house.files("service/enroll"))
+    stages = set(re.findall(r'stage = "(\w+)"', code)) - {"begin"}
+    told = re.search(r"ended at: (.*?)\.", _paragraphs()["stage"])[1]
+    assert stages == set(re.split(r", | or ", told))

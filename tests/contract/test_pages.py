@@ -7,7 +7,8 @@ import pytest
 
 import house
 
-PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5", "scepter-syncml.7", "scepter-diagnose.7")
+PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5", "scepter-syncml.7",
+         "scepter-events.7", "scepter-diagnose.7")
 
 
 def _page(name):
