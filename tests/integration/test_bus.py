@@ -153,6 +153,8 @@ def test_requests_while_it_is_removed(lab, bus):
         except dbus.DBusException as e:
             assert e.get_dbus_name() in ("org.scepter1.Error.Busy", "org.freedesktop.DBus.Error.UnknownObject",
                                          "org.scepter1.Error.NotFound")
+            gone = (lab.scepter("show", "going").returncode == 3 for _ in range(1000))
+            assert any(gone), "its removal does not end"
         lab.serves()
     profile = dbus.Interface(bus.get_object("org.scepter1", profile, introspect=False), PROFILE)
     profile.Remove({"with-certificates": True}, signature="a{sv}")
