@@ -79,6 +79,9 @@ def test_up_and_down(place, build):
     fingerprint = run("openssl", "x509", "-in", env["LAB_ROOT"], "-noout", "-fingerprint", "-sha1").stdout
     assert fingerprint.strip().rpartition("=")[2].replace(":", "").lower() == env["LAB_ROOT_SHA1"]
     assert len(lab("challenge", place).stdout.strip()) == 16
+    for words in (("frob", "on"), ("fail-info", "many")):
+        wrong = lab("ndes", place, "set", *words, check=False)
+        assert wrong.returncode == 2 and words[0] in wrong.stdout
     refused = lab("up", place, "--build", build, "--no-daemon", check=False)
     assert refused.returncode == 1 and "already runs" in refused.stdout
     lab("down", place)
@@ -151,6 +154,7 @@ def test_wrong_use(place, build, folder):
     assert lab("daemon", os.path.join(folder, "nowhere"), "restart", check=False).returncode == 1
     assert lab("down", os.path.join(folder, "nowhere")).returncode == 0
     assert lab("frob", place, check=False).returncode == 2
+    assert lab("ndes", place, "set", "fail-info", check=False).returncode == 2
     assert "too long" in lab("up", os.path.join(folder, "x" * 90), "--build", build, check=False).stdout
     assert "fail-info" in lab("ndes", place, "help").stdout
 

@@ -71,7 +71,7 @@ class _Handler(socketserver.StreamRequestHandler):
             try:
                 answer = {"ok": self.server.control.call(json.loads(line))}
             except ValueError as error:
-                answer = {"error": str(error)}
+                answer = {"error": str(error), "usage": isinstance(error, (BadCall, switches.Refused))}
             self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from . import daemon, layout as lay, process, services
-from .layout import LabError, Layout
+from .layout import LabError, Layout, UsageError
 
 HERE = services.HERE
 sys.path.insert(0, HERE)
@@ -194,7 +194,7 @@ def call(layout, **message):
         raise LabError("the responder broke the call off", layout.log_of("ndes"))
     answer = json.loads(line)
     if "error" in answer:
-        raise LabError(answer["error"])
+        raise (UsageError if answer.get("usage") else LabError)(answer["error"])
     return answer["ok"]
 
 
@@ -232,7 +232,7 @@ def ndes(options):
               "approve": (0, 1), "deny": (0, 1)}
     low, high = limits[what]
     if not low <= len(words) <= high:
-        raise LabError(f"'lab ndes DIR {what}' takes other arguments:\n{NDES_USAGE.rstrip()}\n  'help' lists them")
+        raise UsageError(f"'lab ndes DIR {what}' takes other arguments:\n{NDES_USAGE.rstrip()}\n  'help' lists them")
     if what == "help":
         from ndes import switches  # needs no responder
         print(NDES_USAGE + switches.help_text())

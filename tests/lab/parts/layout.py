@@ -16,6 +16,10 @@ class LabError(Exception):
         self.log = log  # a file whose end says more
 
 
+class UsageError(LabError):
+    """It was asked for in the wrong way."""
+
+
 class Layout:
     def __init__(self, folder):
         self.dir = os.path.abspath(folder)
