@@ -51,6 +51,9 @@ class Responder:
             lay.folder(path, 0o755)
         shutil.copytree(authorities, os.path.join(self.layout.ndes, "ca"))
         self.records = process.Records(self.layout)
+        self.start()
+
+    def start(self):
         services.start_responder(self.layout, self.records)
         with open(os.path.join(self.layout.ndes, "url"), encoding="ascii") as file:
             self.url = file.read().strip()
@@ -99,9 +102,9 @@ def folder():
 @pytest.fixture(scope="session")
 def authorities():
     """The CA's keys, made once; every responder gets a copy."""
-    from ndes import ca
+    from ndes import pki
     path = tempfile.mkdtemp(prefix="scepter-lab-ca-", dir="/tmp")
-    ca.Pki(path, "Lab")
+    pki.Pki(path, "Lab")
     yield path
     shutil.rmtree(path)
 

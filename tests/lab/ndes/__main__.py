@@ -1,7 +1,8 @@
 """Starts the responder: python3 -m ndes DIR [PORT].
 
-DIR/ca and DIR/other-ca hold the CAs, DIR/root.pem the root to pin, DIR/url the address, DIR/events.jsonl the
-event log, DIR/control the control channel. READY=1 goes to $NOTIFY_SOCKET. SIGTERM ends it.
+DIR/ca and DIR/other-ca hold the CAs, DIR/root.pem the root to pin, DIR/url the address,
+DIR/events.jsonl the event log, DIR/control the control
+channel. READY=1 goes to $NOTIFY_SOCKET. SIGTERM ends it.
 """
 import os
 import shutil
@@ -9,8 +10,9 @@ import signal
 import socket
 import sys
 import threading
+from typing import NamedTuple
 
-from . import ca, challenges, control, enrollment, events, switches, web
+from . import challenges, control, enrollment, events, issuing, pki, switches, web
 
 
 def notify(text):
@@ -20,47 +22,72 @@ def notify(text):
             channel.sendto(text, "\0" + address[1:] if address.startswith("@") else address)
 
 
-class PkiChoice:
+class Authorities:
     """The CA in force; the other one is made when first asked for."""
 
     def __init__(self, folder):
         self._folder, self._lock = folder, threading.Lock()
-        self._main, self._other = ca.Pki(os.path.join(folder, "ca"), "Lab"), None
+        self._main, self._other = pki.Pki(os.path.join(folder, "ca"), "Lab"), None
 
     def __call__(self, board):
-        if not board["other-ca"]:
-            return self._main
+        return self._get_other() if board["other-ca"] else self._main
+
+    def _get_other(self):
         with self._lock:
             if not self._other:
-                self._other = ca.Pki(os.path.join(self._folder, "other-ca"), "Other")
+                self._other = pki.Pki(os.path.join(self._folder, "other-ca"), "Other")
             return self._other
+
+
+class Services(NamedTuple):
+    """What the web server works with."""
+    switches: object
+    log: object
+    authorities: object
+    strangers: object
+    enrollment: object
+
+
+def _listen(make, port):
+    try:
+        return make(port)
+    except OSError:
+        return make(0)  # somebody took the port of last time
+
+
+def _write(folder, name, text):
+    with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+        file.write(text + "\n")
 
 
 def main(folder, port=0):
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     os.makedirs(folder, exist_ok=True)
     log = events.EventLog(os.path.join(folder, "events.jsonl"))
-    board, challenge_list, pki_of = switches.Switches(), challenges.Challenges(), PkiChoice(folder)
+    board, challenge_list, authorities = switches.Switches(), challenges.Challenges(), Authorities(folder)
     shutil.copy(os.path.join(folder, "ca", "root.pem"), os.path.join(folder, "root.pem"))
-    work = enrollment.Enrollment(pki_of, board, challenge_list, log, os.path.join(folder, "record"))
-    try:
-        server = web.Server(port, work, pki_of, board, log)
-    except OSError:
-        server = web.Server(0, work, pki_of, board, log)  # somebody took the port of last time
-    control_server = control.Server(folder, "control", control.Control(board, challenge_list, work, log))
-    url = f"http://127.0.0.1:{server.server_address[1]}{web.PATHS[0]}"
-    with open(os.path.join(folder, "url"), "w", encoding="ascii") as file:
-        file.write(url + "\n")
+    strangers = issuing.Strangers()
+    work = enrollment.Enrollment(authorities, board, challenge_list, log,
+                                 issuing.Issuing(board, log, strangers), strangers, os.path.join(folder, "record"))
+    services = Services(board, log, authorities, strangers, work)
+    server = _listen(lambda number: web.Server(number, services), port)
+    control_server = control.Server(folder, "control", control.Control(
+        board, challenge_list, work, log))
+    url = f"http://127.0.0.1:{server.server_address[1]}{web.PATH}"
+    _write(folder, "url", url)
     for one in (server, control_server):
         threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 3600}, daemon=True).start()
     log.write(1, url=url)
+    log.write(10010, 0)
     notify(b"READY=1")
     signal.sigwait((signal.SIGTERM, signal.SIGINT))
     server.stopping.set()
+    log.write(10020, 0)
+    log.write(3)
     return 0
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python3 -m ndes DIR [PORT]")
-    sys.exit(main(os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else 0))
+    sys.exit(main(os.path.abspath(sys.argv[1]), *(int(number) for number in sys.argv[2:])))

@@ -1,4 +1,4 @@
-"""CMS: opens SignedData and EnvelopedData as clients send them, and builds the CA's own. RSA recipients."""
+"""CMS: opens SignedData and EnvelopedData as clients send them, and builds the CA's own."""
 import hashlib
 import hmac
 import secrets
@@ -191,25 +191,18 @@ def issuer_and_serial(certificate):
     return ber.seq(certificate.issuer.dump(), ber.integer(certificate.serial_number))
 
 
-def envelope(plaintext, certificate, cipher, transport, form=ber.Der):
-    """EnvelopedData to the RSA key of @certificate."""
+def envelope(plaintext, cipher, wrap, form=ber.Der):
+    """EnvelopedData. @wrap: makes a recipients.Wrapped of the content key."""
     dotted, key_size, block = CIPHERS[cipher]
     key, iv = secrets.token_bytes(key_size), secrets.token_bytes(block)
     padder = block_padding.PKCS7(block * 8).padder()
     encryptor = _cipher(cipher, key, iv).encryptor()
     ciphertext = encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()
-    public = serialization.load_der_public_key(certificate.public_key.dump())
-    if not isinstance(public, rsa.RSAPublicKey):
-        raise NotForUs("the request was not signed with an RSA key")
-    if transport == "oaep":
-        wrapped = public.encrypt(key, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
-        algorithm = ber.algorithm(OAEP, ber.seq())
-    else:
-        wrapped, algorithm = public.encrypt(key, padding.PKCS1v15()), ber.algorithm(RSA)
-    recipient = ber.seq(ber.integer(0), issuer_and_serial(certificate), algorithm, ber.octet_string(wrapped))
+    recipient = wrap(key)
     encrypted = form.seq(ber.oid(DATA), ber.seq(ber.oid(dotted), ber.octet_string(iv)),
                          form.context_octets(0, ciphertext))
-    return form.seq(ber.oid(ENVELOPED), form.context(0, form.seq(ber.integer(0), ber.set_of(recipient), encrypted)))
+    return form.seq(ber.oid(ENVELOPED), form.context(0, form.seq(
+        ber.integer(recipient.version), ber.set_of(recipient.info), encrypted)))
 
 
 def degenerate(certificates):

@@ -46,14 +46,15 @@ class Control:
         return {"switches": self._switches.as_text(), "waiting": self._enrollment.waiting(),
                 "issued": self._log.issued()}
 
-    def do_challenge(self, lifetime=None, form="hex", subject=None, san=None, eku=None, ku=None, key_size=None):
+    def do_challenge(self, lifetime=None, form="hex", subject=None, san=None, eku=None, ku=None, key_size=None,
+                     starts=None):
         if form not in challenges.FORMATS:
             raise BadCall("the form is one of " + ", ".join(challenges.FORMATS))
         binding = challenges.Binding(subject_parts(subject) if subject is not None else None,
                                      sorted(san) if san is not None else None, ku,
                                      sorted(eku) if eku is not None else None, key_size)
         life = switches.seconds(lifetime) if lifetime else self._switches["challenge-lifetime"]
-        return self._challenges.new(life, form, binding)
+        return self._challenges.new(life, form, binding, switches.seconds(starts) if starts else 0.0)
 
     def do_approve(self, transaction=None):
         return self._enrollment.decide(True, transaction)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from asn1crypto import core, x509
 
-from . import ber, cms
+from . import ber, cms, recipients
 
 _ARC = "2.16.840.1.113733.1.9."
 MESSAGE_TYPE, PKI_STATUS, FAIL_INFO = _ARC + "2", _ARC + "3", _ARC + "4"
@@ -40,6 +40,7 @@ class Request(NamedTuple):
     outer: Outer
     payload: bytes
     cipher: str
+    recipient: object       # ca.Authority that the envelope was for
 
 
 def _value(attributes, dotted):
@@ -67,16 +68,18 @@ def open_outer(data):
     return Outer(int(kind), transaction, nonce, signed.certificate, signed.digest, signed.content)
 
 
-def open_request(data, recipient):
-    """Undecodable. @recipient: ca.Authority that the envelope is for."""
+def open_request(data, *authorities):
+    """Undecodable. @authorities: ca.Authority, one of whom the envelope has to be for."""
     outer = open_outer(data)
-    try:
-        opened = cms.open_enveloped(outer.envelope, recipient)
-    except ber.Malformed as error:
-        raise Undecodable(16, str(error)) from None
-    except cms.NotForUs as error:
-        raise Undecodable(18, str(error), hresult=0x80090005) from None
-    return Request(outer, opened.plaintext, opened.cipher)
+    for authority in authorities:
+        try:
+            opened = cms.open_enveloped(outer.envelope, authority)
+            return Request(outer, opened.plaintext, opened.cipher, authority)
+        except ber.Malformed as error:
+            raise Undecodable(16, str(error)) from None
+        except cms.NotForUs as error:
+            reason = str(error)
+    raise Undecodable(18, reason, hresult=0x80090005)
 
 
 def _signed_decimal(hresult):
@@ -102,8 +105,13 @@ class Shape(NamedTuple):
                    ber.Indefinite if switches["encoding"] == "ber" else ber.Der)
 
 
-def reply(outer, status, signer, shape, switches, certificates=(), fail_info=None, hresult=None):
-    """A CertRep to @outer. @certificates: DER, for SUCCESS; they are encrypted to the request's signer."""
+def _wrap(signer, shape):
+    """How the content key of a reply gets to who signed the request with @signer. cms.NotForUs."""
+    return lambda key: recipients.transport(key, signer, shape.transport)
+
+
+def reply(outer, status, signer, shape, switches, payload=b"", fail_info=None, hresult=None):
+    """A CertRep to @outer. @payload: DER, for SUCCESS; it is encrypted to the request's signer."""
     nonce = secrets.token_bytes(16) if switches["wrong-nonce"] else outer.nonce
     transaction = secrets.token_hex(20) if switches["wrong-transaction"] else outer.transaction
     stated = status if switches["pki-status"] == "off" else switches["pki-status"]
@@ -119,6 +127,6 @@ def reply(outer, status, signer, shape, switches, certificates=(), fail_info=Non
         attributes.append((SIGNING_TIME, core.UTCTime(now).dump()))
     content = b"\x00" if shape.ndes else None
     if status == SUCCESS:
-        content = cms.envelope(cms.degenerate(certificates), outer.signer, shape.cipher, shape.transport, shape.form)
+        content = cms.envelope(payload, shape.cipher, _wrap(outer.signer, shape), shape.form)
     return cms.sign(content, attributes, signer, shape.digest, () if shape.ndes else (signer.der,),
                     shape.full_name, shape.form)

@@ -9,6 +9,7 @@ from . import ber, ca, cms
 EXTENSION_REQUEST = ("1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14")
 CHALLENGE, NAME_VALUE = "1.2.840.113549.1.9.7", "1.3.6.1.4.1.311.13.2.1"
 TEMPLATE_NAME, TEMPLATE_OID = "1.3.6.1.4.1.311.20.2", "1.3.6.1.4.1.311.21.7"
+EC_KEY = "1.2.840.10045.2.1"
 UPN = "1.3.6.1.4.1.311.20.2.3"
 UNITS = {"hours": 1 / 24, "days": 1, "weeks": 7, "months": 365 / 12, "years": 365}
 DAYS_MAX = 20 * 365
@@ -39,6 +40,9 @@ class CertificateRequest(NamedTuple):
 
     def key_size(self):
         return serialization.load_der_public_key(self.spki).key_size
+
+    def is_ec(self):
+        return ber.read(self.spki)[0][0].oid() == EC_KEY
 
     def key_usage(self):
         """The first octet of the key usage; 0: none."""

@@ -1,7 +1,10 @@
 """The responder's behaviour and faults that can be set at run time: one table, one line each."""
 import re
 import threading
+from itertools import permutations
 from typing import Callable, NamedTuple
+
+from . import policy
 
 CAPABILITIES = {
     "ndes": "POSTPKIOperation\nRenewal\nSHA-512\nSHA-256\nSHA-1\nDES3",
@@ -14,7 +17,10 @@ CAPABILITIES = {
     "empty": "",
     "html": "<html><body>Sign in to the guest network</body></html>",
     "missing": None,
+    "closed": "closed",
 }
+DIAGNOSTICS = [f"0x{code:08X}" if code > 0xFFF else f"0x{code:X}" for code in policy.DIAGNOSTICS]
+RA_ORDERS = {",".join(words): words for words in permutations(("sign", "encrypt", "ca"))}
 
 
 class Refused(ValueError):
@@ -55,6 +61,38 @@ def duration(*words):
     return lambda text: text if text in words else seconds(text)
 
 
+def skew(text):
+    """Seconds a clock is ahead."""
+    if text.startswith("behind "):
+        return -seconds(text[len("behind "):])
+    try:
+        return seconds(text)
+    except Refused:
+        raise Refused("a time like 2h, or behind 2h") from None
+
+
+def oid_or(*words):
+    def read(text):
+        if text not in words and not re.fullmatch(r"[0-2](\.(0|[1-9][0-9]{0,9})){1,20}", text):
+            raise Refused(" or ".join(words) + " or an object identifier in digits and dots")
+        return text
+    return read
+
+
+def diagnostic(text):
+    if text == "off":
+        return text
+    if not re.fullmatch(r"0x[0-9A-Fa-f]{3,8}", text) or int(text, 16) not in policy.DIAGNOSTICS:
+        raise Refused("off or one of " + ", ".join(DIAGNOSTICS))
+    return int(text, 16)
+
+
+def ra_order(text):
+    if text != "sorted" and text not in RA_ORDERS:
+        raise Refused("sorted, or the words sign, encrypt and ca in any order with commas between")
+    return RA_ORDERS.get(text)
+
+
 def capabilities(text):
     if text in CAPABILITIES:
         return CAPABILITIES[text]
@@ -86,10 +124,18 @@ def flag(name, text):
 
 TABLE = (
     # HTTP
-    Switch("fault-on", "all", "all|caps|cacert|pki", "which operation the HTTP faults below hit",
-           one_of("all", "caps", "cacert", "pki")),
+    Switch("paths", "both", "both|mscep.dll|pkiclient.exe",
+           "where SCEP is: at mscep.dll, at mscep.dll/pkiclient.exe, or both; the other one is 404",
+           one_of("both", "mscep.dll", "pkiclient.exe")),
+    Switch("policy-module", "on", "off|on", "off: a browser sees NDES's page and not 403, challenges are bound to nothing, "
+           "the connector has no events", on_off),
+    Switch("fault-on", "all", "all|caps|cacert|nextca|pki", "which operation the HTTP faults below hit",
+           one_of("all", "caps", "cacert", "nextca", "pki")),
     Switch("fault-times", "0", "N", "how many answers they spoil before they wear off (0: all)", number(0, 10**6)),
-    Switch("http-status", "off", "off|200…599", "answer with this status and an HTML page", number(200, 599, "off")),
+    Switch("http-status", "off", "off|200…599", "answer with this status and an HTML page; 3xx leads to a login page, "
+           "401 asks for Negotiate", number(200, 599, "off")),
+    Switch("win32-status", "off", "off|N", "the Win32 code of such an answer, in IIS's log line and on the page (1346: the "
+           "right to impersonate is missing)", number(0, 10**6, "off")),
     Switch("body", "off", "off|html|empty|huge|cut|slow SECONDS",
            "200 with an HTML page, nothing, 50 MB, half of the body, or the body drop by drop", body),
     flag("close", "close the connection without an answer"),
@@ -98,14 +144,26 @@ TABLE = (
     Switch("uri-limit", "65534", "N", "414 for a longer request target", number(100, 10**6)),
     Switch("content-type", "normal", "normal|none|html", "Content-Type of every answer",
            one_of("normal", "none", "html")),
-    # GetCACaps, GetCACert
-    Switch("caps", "ndes", "|".join(CAPABILITIES) + "|list:…", "what GetCACaps lists", capabilities),
+    Switch("date-skew", "0", "TIME|behind TIME", "how far the Date header is ahead, or behind", skew),
+    # GetCACaps, GetCACert, GetNextCACert
+    Switch("caps", "ndes", "|".join(CAPABILITIES) + "|list:…", "what GetCACaps lists; closed: the connection is closed",
+           capabilities),
     flag("single-tier", "the root issues, there is no CA between"),
     Switch("ra", "split", "split|one|none", "RA certificates: two by key usage, one for both, or the CA itself",
            one_of("split", "one", "none")),
-    flag("ra-expired", "the RA certificates ended yesterday"),
+    Switch("ra-order", "sorted", "sorted|sign,encrypt,ca (any order)",
+           "order of GetCACert: as DER sorts a SET, or as said", ra_order),
+    Switch("ra-stale", "off", "off|encrypt|pair", "RA certificates of long ago, expired, before those in force: one, two",
+           one_of("off", "encrypt", "pair")),
+    flag("ra-expired", "the RA certificates ended an hour ago (event 10)"),
+    flag("ra-future", "the RA certificates begin tomorrow (event 10)"),
+    Switch("ra-signature", "sha256", "sha256|sha1|pss", "what the RA certificates are signed with",
+           one_of("sha256", "sha1", "pss")),
+    flag("ra-old-ca", "the RA certificates come from the CA's certificate before the present one"),
     flag("root-included", "the root stands in GetCACert too"),
     flag("other-ca", "GetCACert (and all else) comes from a CA with another root"),
+    Switch("rollover", "off", "off|on|forged|done", "GetNextCACert: there is none, the next CA signed by this one, or by a "
+           "stranger; done: the next one is in force", one_of("off", "on", "forged", "done")),
     # the reply
     Switch("reply-shape", "ndes", "ndes|rfc", "SHA-1, 3DES, one octet for nothing, no certificates; or as RFC 8894",
            one_of("ndes", "rfc")),
@@ -128,6 +186,9 @@ TABLE = (
     # what is issued
     flag("wrong-key", "the certificate is for another key"),
     flag("wrong-subject", "the certificate has another subject"),
+    Switch("rewrite-subject", "off", "off|cn-only|add-ou", "the CA keeps the common name alone, or adds OU=Devices",
+           one_of("off", "cn-only", "add-ou")),
+    Switch("add-eku", "off", "off|OID", "the CA adds this extended key usage", oid_or("off")),
     flag("drop-eku", "leave the extended key usage out"),
     flag("drop-san", "leave the alternative names out"),
     flag("drop-ku", "leave the key usage out"),
@@ -142,10 +203,22 @@ TABLE = (
            "renewals: none, only as type 19, HTTP 500 for type 17, or with a challenge too",
            one_of("accept", "refuse", "type-19", "http-500", "challenge")),
     Switch("wrong-challenge", "off", "off|always", "refuse every challenge", one_of("off", "always")),
+    Switch("challenge-reason", "off", "off|" + "|".join(policy.REASONS), "refuse every challenge for this reason",
+           one_of("off", *policy.REASONS)),
     Switch("challenge-lifetime", "60m", "TIME", "life of challenges made from now on", seconds),
     Switch("challenge-encoding", "printable", "printable|any", "string types the challenge may have",
            one_of("printable", "any")),
-    flag("template-missing", "the CA does not know the template (event 31, 0x80094800)"),
+    flag("balancer", "every second request (the first, the third …) meets a node that does not know the challenge"),
+    Switch("diagnostic", "off", "off|" + "|".join(DIAGNOSTICS),
+           "what is broken in the connector; it is told by the event this code belongs to", diagnostic),
+    Switch("notify", "succeed", "succeed|fail", "fail: the connector does not hear of what was issued (event 20602)",
+           one_of("succeed", "fail")),
+    Switch("template-missing", "off", "off|on|" + "|".join(policy.TEMPLATE_WORDS),
+           "the CA knows no template, or not that one (event 31, 0x80094800)",
+           one_of("off", "on", *policy.TEMPLATE_WORDS)),
+    Switch("key-minimum", "off", "off|BITS", "the template wants RSA keys of this size at least (event 31, 0x80094811)",
+           number(512, 16384, "off")),
+    flag("ca-offline", "NDES does not reach the CA (event 31, 0x800706BA)"),
     # for tests
     flag("record", "keep every PKIOperation, request and reply, in DIR/ndes/record"),
 )
@@ -165,14 +238,14 @@ class Switches:
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._text, self._values, self._faults = {}, {}, 0
+        self._text, self._values, self._faults, self._counts = {}, {}, 0, {}
         self.reset()
 
     def reset(self):
         with self._lock:
             self._text = {switch.name: switch.default for switch in TABLE}
             self._values = {switch.name: switch.read(switch.default) for switch in TABLE}
-            self._faults = 0
+            self._faults, self._counts = 0, {}
 
     def set(self, name, text):
         if name not in _BY_NAME:
@@ -183,11 +256,17 @@ class Switches:
             raise Refused(f"'{name}' takes {refusal}, not '{text}'") from None
         with self._lock:
             self._text[name], self._values[name] = text, value
-            self._faults = 0
+            self._faults, self._counts[name] = 0, 0
 
     def __getitem__(self, name):
         with self._lock:
             return self._values[name]
+
+    def count(self, name):
+        """How often this was asked since @name was set, this time included."""
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + 1
+            return self._counts[name]
 
     def as_text(self):
         """Those that differ from their default."""

@@ -9,16 +9,15 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote_to_bytes
 
-from .enrollment import Answer, encode_ca
+from . import authority, pages
+from .pages import Answer, page
 
 BODY_MAX, HUGE = 1 << 20, 50 << 20
-PATHS = ("/certsrv/mscep/mscep.dll", "/certsrv/mscep/mscep.dll/pkiclient.exe")
-PAGE = "<!DOCTYPE html>\n<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
-OPERATIONS = {"GetCACaps": "caps", "GetCACert": "cacert", "PKIOperation": "pki"}
-
-
-def page(status, title):
-    return Answer(status, "text/html", PAGE.format(title).encode(), title)
+FOLDER, ADMIN = "/certsrv/mscep", "/certsrv/mscep_admin"
+PATHS = {"/certsrv/mscep/mscep.dll": "mscep.dll", "/certsrv/mscep/mscep.dll/pkiclient.exe": "pkiclient.exe"}
+PATH = next(iter(PATHS))
+OPERATIONS = {"GetCACaps": "caps", "GetCACert": "cacert", "GetNextCACert": "nextca", "PKIOperation": "pki"}
+CLOSED = Answer(0, None, b"", "closed")
 
 
 def read_message(text):
@@ -45,6 +44,10 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format, *args):  # the event log has it
         pass
 
+    def date_time_string(self, timestamp=None):
+        now = time.time() if timestamp is None else timestamp
+        return super().date_time_string(now + self.server.services.switches["date-skew"])
+
     def do_GET(self):
         self._serve(b"")
 
@@ -64,88 +67,100 @@ class Handler(BaseHTTPRequestHandler):
         operation = query_value(query, "operation")
         answer = self._answer(path, query, operation, body)
         kind = OPERATIONS.get(operation)
-        switches = self.server.switches
+        switches = self.server.services.switches
         if switches["delay"]:
             self.server.stopping.wait(switches["delay"])
+        if answer is CLOSED:
+            return self._close(operation, start, answer)
         if kind and switches.fault_strikes(kind):
             return self._spoil(answer, operation, start)
         return self._send(answer, operation, start)
 
     def _answer(self, path, query, operation, body):
-        switches, post = self.server.switches, self.command == "POST"
+        switches, path = self.server.services.switches, path.lower().rstrip("/")
         if len(self.path) > switches["uri-limit"]:
             return page(414, "Request-URI Too Long")
-        if path.lower().rstrip("/") not in PATHS:
-            return page(403 if path.lower().startswith("/certsrv/mscep") else 404, "Not Found")
+        if path == pages.LOGIN:
+            return pages.login()
+        if path == ADMIN:
+            return pages.unauthorized()
+        if path not in PATHS:
+            return page(403 if path.startswith(FOLDER) else 404, "Not Found")
+        if switches["paths"] not in ("both", PATHS[path]):
+            return page(404, "Not Found")
         if operation is None:
-            return page(403, "403 - Forbidden: Access is denied.")
+            if switches["policy-module"]:
+                return page(403, "403 - Forbidden: Access is denied.")
+            return pages.general()
+        return self._operate(query, operation, body)
+
+    def _operate(self, query, operation, body):
+        services, post = self.server.services, self.command == "POST"
         if operation == "GetCACaps":
-            words = switches["caps"]
-            if words is None:
-                return page(404, "Not Found")
-            if switches["get-only"]:
-                words = "\n".join(word for word in words.splitlines() if word not in ("POSTPKIOperation",
-                                                                                      "SCEPStandard"))
-            return Answer(200, "text/plain", words.encode(), "CAPS")
+            return authority.capabilities(services) or CLOSED
         if operation == "GetCACert":
-            content_type, der = encode_ca(self.server.pki_of(switches).published(switches))
-            return Answer(200, content_type, der, "CERTIFICATES")
+            return authority.certificates(services)
+        if operation == "GetNextCACert":
+            return authority.next_certificates(services)
         if operation != "PKIOperation":
             return page(400, "Bad Request")
-        if post and switches["get-only"]:
+        if post and services.switches["get-only"]:
             return page(405, "Method Not Allowed")
         message = body if post else read_message(query_value(query, "message") or "")
         if not message:
-            self.server.log.write(16, reason="there is no message, or it is not base64")
+            services.log.write(16, reason="there is no message, or it is not base64")
             return page(400, "Bad Request")
-        return self.server.enrollment.operate(message)
+        return services.enrollment.operate(message)
 
     # sending
 
-    def _head(self, status, content_type, length):
-        override = self.server.switches["content-type"]
-        self.send_response(status)
-        if override != "none" and content_type:
-            self.send_header("Content-Type", "text/html" if override == "html" else content_type)
+    def _head(self, answer, length):
+        override = self.server.services.switches["content-type"]
+        self.send_response(answer.status)
+        if override != "none" and answer.content_type:
+            self.send_header("Content-Type", "text/html" if override == "html" else answer.content_type)
         self.send_header("Content-Length", str(length))
+        for name, value in answer.headers:
+            self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
 
     def _send(self, answer, operation, start):
-        self._note(answer.status, operation, start, answer, len(answer.body))
-        self._head(answer.status, answer.content_type, len(answer.body))
+        self._note(answer, operation, start, len(answer.body))
+        self._head(answer, len(answer.body))
         self.wfile.write(answer.body)
 
-    def _note(self, status, operation, start, answer, size, fault=None):
-        self.server.log.write(0, method=self.command, path=self.path.partition("?")[0], operation=operation,
-                              httpStatus=status, bytes=size, milliseconds=round((time.monotonic() - start) * 1e3, 2),
-                              agent=self.headers.get("User-Agent"), transaction=answer.transaction,
-                              result=answer.note, fault=fault)
+    def _note(self, answer, operation, start, size, fault=None, win32=0):
+        milliseconds = round((time.monotonic() - start) * 1e3, 2)
+        self.server.services.log.write(
+            0, method=self.command, path=self.path.partition("?")[0], operation=operation, httpStatus=answer.status,
+            iis=f"{answer.status} 0 {win32} {milliseconds:.0f}", bytes=size, milliseconds=milliseconds,
+            agent=self.headers.get("User-Agent"), transaction=answer.transaction, result=answer.note, fault=fault)
+
+    def _close(self, operation, start, answer):
+        self._note(answer._replace(status=0), operation, start, 0, "close")
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _spoil(self, answer, operation, start):
         """The answer stands, what was done is done; but this is what arrives."""
-        switches = self.server.switches
-        (fault, seconds), status = switches["body"], switches["http-status"]
+        switches = self.server.services.switches
+        (fault, seconds), status, win32 = switches["body"], switches["http-status"], switches["win32-status"]
         if switches["close"]:
-            self._note(0, operation, start, answer, 0, "close")
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return None
+            return self._close(operation, start, answer)
         if status != "off":
-            answer = page(status, f"{status} - set by a switch")._replace(transaction=answer.transaction)
-        if fault == "off":
-            return self._send(answer, operation, start)
+            answer = pages.of_status(status, win32)._replace(transaction=answer.transaction)
         if fault == "html":
             answer = page(answer.status, "Sign in to the guest network")._replace(transaction=answer.transaction)
         elif fault == "empty":
             answer = answer._replace(body=b"")
-        if fault in ("html", "empty"):
-            return self._send(answer, operation, start)
         size = HUGE if fault == "huge" else len(answer.body)
-        self._note(answer.status, operation, start, answer, size, fault)
-        self._head(answer.status, answer.content_type, size)
-        self._drip(answer.body, fault, seconds)
+        self._note(answer, operation, start, size, fault if fault != "off" else None, 0 if win32 == "off" else win32)
+        self._head(answer, size)
+        if fault in ("huge", "cut", "slow"):
+            return self._drip(answer.body, fault, seconds)
+        self.wfile.write(answer.body)
         return None
 
     def _drip(self, body, fault, seconds):
@@ -168,9 +183,8 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads, block_on_close, request_queue_size = True, False, 256
 
-    def __init__(self, port, enrollment, pki_of, switches, log):
-        self.enrollment, self.pki_of, self.switches, self.log = enrollment, pki_of, switches, log
-        self.stopping = threading.Event()
+    def __init__(self, port, services):
+        self.services, self.stopping = services, threading.Event()
         super().__init__(("127.0.0.1", port), Handler)
 
     def handle_error(self, request, client_address):

@@ -201,7 +201,7 @@ def call(layout, **message):
 def challenge(options):
     message = {key: value for key, value in (
         ("lifetime", options.lifetime), ("form", options.form), ("subject", options.subject), ("san", options.san),
-        ("eku", options.eku), ("ku", options.ku), ("key_size", options.key_size)) if value is not None}
+        ("eku", options.eku), ("ku", options.ku), ("key_size", options.key_size), ("starts", options.starts)) if value is not None}
     print(call(Layout(options.dir), op="challenge", **message))
     return 0
 

@@ -1,0 +1,40 @@
+"""What the server tells about its CA to anybody who asks: capabilities, certificates, the next CA."""
+from . import cms, pages
+from .pages import Answer
+
+ONE, CHAIN, NEXT = "application/x-x509-ca-cert", "application/x-x509-ca-ra-cert", "application/x-x509-next-ca-cert"
+NO_POST = ("POSTPKIOperation", "SCEPStandard")
+
+
+def capabilities(services):
+    """None: the connection is to be closed."""
+    switches, words = services.switches, services.switches["caps"]
+    if words is None:
+        return pages.page(404, "Not Found")
+    if words == "closed":
+        return None
+    if switches["rollover"] in ("on", "forged"):
+        words += "\nGetNextCACert"
+    if switches["get-only"]:
+        words = "\n".join(word for word in words.splitlines() if word not in NO_POST)
+    return Answer(200, "text/plain", words.encode(), "CAPS")
+
+
+def certificates(services):
+    switches = services.switches
+    if switches["ra"] != "none" and (switches["ra-expired"] or switches["ra-future"]):
+        services.log.write(10, reason="the RA certificates are not valid now")
+    found = services.authorities(switches).published(switches)
+    if len(found) == 1:
+        return Answer(200, ONE, found[0], "CERTIFICATES")
+    return Answer(200, CHAIN, cms.degenerate(found), "CERTIFICATES")
+
+
+def next_certificates(services):
+    """RFC 8894 4.7.1: signed by the CA in force, in it the certificate of the one after it."""
+    switches, pki = services.switches, services.authorities(services.switches)
+    if switches["rollover"] not in ("on", "forged"):
+        return pages.page(400, "Bad Request")
+    signer = services.strangers("signer") if switches["rollover"] == "forged" else pki.issuer(switches)
+    content = cms.degenerate([pki.authority(pki.next_issuer_label(switches)).der])
+    return Answer(200, NEXT, cms.sign(content, [], signer, "sha256", (signer.der,)), "NEXT")
