@@ -4,9 +4,11 @@ import os
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from conftest import need, run
 from device import Device, certificates, is_ca
+
+from ndes import messages
 
 PADDING = PKCS1v15(), hashes.SHA256()
 
@@ -55,3 +57,28 @@ def test_rollover(responder, folder, single_tier):
     assert coming in device.ca_certificates() and present not in device.ca_certificates()
     late = device.enroll().certificate()
     coming.public_key().verify(late.signature, late.tbs_certificate_bytes, *PADDING)
+
+
+@pytest.mark.parametrize("how", ["pwri", "kari"])
+def test_reply_to_an_ec_key(responder, folder, how):
+    """OpenSSL opens it: with the challenge as a password, or with the key."""
+    need("openssl")
+    responder.set(ec_reply=how, reply_shape="rfc")
+    challenge, device = responder.challenge(), Device(responder, "ec", "ec")
+    reply = device.enroll(challenge)
+    envelope, out = write(folder, "envelope.der", reply.content), os.path.join(folder, "out")
+    key = write(folder, "key.pem", device.signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    signer = write(folder, "signer.der", device.signer.der)
+    run("openssl", "x509", "-inform", "der", "-in", signer, "-out", signer + ".pem")
+    how_to_open = ["-pwri_password", challenge] if how == "pwri" else ["-inkey", key, "-recip", signer + ".pem"]
+    run("openssl", "cms", "-decrypt", "-inform", "der", "-in", envelope, "-binary", "-out", out, *how_to_open)
+    with open(out, "rb") as file:
+        issued = [one for one in certificates(file.read()) if not is_ca(one)][0]
+    assert issued.public_key().public_numbers() == device.key.public_key().public_numbers()
+
+
+def test_ec_without_a_challenge(responder):
+    """No password, no reply by password; nothing is issued for it."""
+    responder.set(ec_reply="pwri")
+    reply = Device(responder, "ec", "ec").enroll(None)
+    assert (reply.status, reply.fail_info) == ("2", str(messages.BAD_ALG)) and responder.issued() == 0

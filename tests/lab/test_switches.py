@@ -203,6 +203,16 @@ def key_transport(reply):
     return reply.recipient_info()[2][0].oid()
 
 
+def from_ec(r):
+    reply = Device(r, "ec", "ec").enroll()
+    return reply.fail_info if reply.status == "2" else (reply.recipient_info().cls, reply.recipient_info().tag)
+
+
+def for_ec(r):
+    reply = Device(r, "ec").enroll()
+    return reply.status, reply.fail_info
+
+
 def polled(r):
     device = Device(r)
     first = device.enroll()
@@ -388,6 +398,11 @@ ROWS = [
     ("signature", "full", enrolled(signature), "1.2.840.113549.1.1.5"),
     ("transport", "pkcs1", enrolled(key_transport), "1.2.840.113549.1.1.1"),
     ("transport", "oaep", enrolled(key_transport), "1.2.840.113549.1.1.7"),
+    ("ec-reply", "refuse", from_ec, "0"),
+    ("ec-reply", "pwri", from_ec, (2, 3)),
+    ("ec-reply", "kari", from_ec, (2, 1)),
+    ("ec-key", "accept", for_ec, ("0", None)),
+    ("ec-key", "refuse", for_ec, ("2", "0")),
     ("encoding", "der", enrolled(lambda reply: reply.body[1]), 0x82),
     ("encoding", "ber", enrolled(lambda reply: reply.body[1]), 0x80),
     ("order", "leaf-first", enrolled(lambda reply: is_ca(reply.certificates()[0])), False),

@@ -23,6 +23,7 @@ RSA_SIGNATURES = {"1.2.840.113549.1.1.5": "sha1", "1.2.840.113549.1.1.11": "sha2
 RSA_SIGNATURE_OIDS = {name: dotted for dotted, name in RSA_SIGNATURES.items()}
 EC_SIGNATURES = {"1.2.840.10045.4.1": "sha1", "1.2.840.10045.4.3.2": "sha256", "1.2.840.10045.4.3.3": "sha384",
                  "1.2.840.10045.4.3.4": "sha512"}
+EC_SIGNATURE_OIDS = {name: dotted for dotted, name in EC_SIGNATURES.items()}
 # name: OID, octets of the key, of the block
 CIPHERS = {"des": ("1.3.14.3.2.7", 8, 8), "des3": ("1.2.840.113549.3.7", 24, 8),
            "aes": ("2.16.840.1.101.3.4.1.2", 16, 16), "aes192": ("2.16.840.1.101.3.4.1.22", 24, 16),
@@ -216,10 +217,15 @@ def sign(content: Optional[bytes], attributes, signer, digest, certificates=(), 
     attributes = [(CONTENT_TYPE, ber.oid(DATA)),
                   (MESSAGE_DIGEST, ber.octet_string(hashlib.new(digest, content or b"").digest()))] + attributes
     encoded = [ber.seq(ber.oid(dotted), ber.set_of(value)) for dotted, value in attributes]
-    signature = signer.key.sign(ber.set_of(*encoded), padding.PKCS1v15(), HASHES[digest]())
+    if isinstance(signer.key, ec.EllipticCurvePrivateKey):
+        signature = signer.key.sign(ber.set_of(*encoded), ec.ECDSA(HASHES[digest]()))
+        name = ber.algorithm(EC_SIGNATURE_OIDS[digest], b"")
+    else:
+        signature = signer.key.sign(ber.set_of(*encoded), padding.PKCS1v15(), HASHES[digest]())
+        name = ber.algorithm(RSA_SIGNATURE_OIDS[digest] if full_name else RSA)
     algorithm = ber.algorithm(DIGEST_OIDS[digest])
     info = ber.seq(ber.integer(1), issuer_and_serial(signer.certificate), algorithm, ber.context_set(0, *encoded),
-                   ber.algorithm(RSA_SIGNATURE_OIDS[digest] if full_name else RSA), ber.octet_string(signature))
+                   name, ber.octet_string(signature))
     encapsulated = [ber.oid(DATA)]
     if content is not None:
         encapsulated.append(form.context(0, form.octet_string(content)))

@@ -3,7 +3,7 @@ import datetime
 import hashlib
 import os
 import threading
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from . import ca, cms, messages, policy, request as pkcs10
 from .pages import Answer
@@ -17,6 +17,7 @@ class Outcome(NamedTuple):
     """What a CertRep says that is no FAILURE."""
     status: int
     payload: bytes = b""
+    secret: Optional[str] = None    # the challenge, for who cannot be reached by a key
 
 
 class Failure(Exception):
@@ -67,7 +68,7 @@ class Enrollment:
         try:
             with self._lock:
                 outcome = self._dispatch(pki, request)
-            return self._reply(pki, outer, outcome.status, payload=outcome.payload)
+            return self._reply(pki, outer, outcome.status, payload=outcome.payload, secret=outcome.secret)
         except Failure as failure:
             self._log.write(failure.event, transaction=outer.transaction, reason=str(failure),
                             failInfo=failure.fail_info, hresult=f"0x{failure.hresult:08X}", **failure.fields)
@@ -115,6 +116,7 @@ class Enrollment:
             raise Failure("RenewalReq was not signed with a certificate of this CA", event=28, subject=subject)
         if self._switches["fail-info"] != "off":
             raise Failure("switch fail-info", self._switches["fail-info"], subject=subject)
+        self._check_keys(csr, outer, subject)
         if renewal and csr.challenge is None and self._switches["renewal"] != "challenge":
             self._check_signer(outer.signer, subject)
             verdict = policy.verify_renewal(outer.kind, self._switches)
@@ -152,6 +154,15 @@ class Enrollment:
         raise Failure(fault.reason, hresult=fault.hresult, event=31, subject=subject,
                       template=policy.template(csr.key_usage()))
 
+    def _check_keys(self, csr, outer, subject):
+        """Before anything is issued or used up: whether this server takes EC keys, and can answer them."""
+        if csr.is_ec() and self._switches["ec-key"] == "refuse":
+            raise Failure("the key is an EC key", messages.BAD_ALG, policy.NTE_BAD_ALGID, subject=subject)
+        how = self._switches["ec-reply"]
+        if outer.signer.public_key.algorithm == "ec" and (how == "refuse" or (how == "pwri" and not csr.challenge)):
+            raise Failure("the request was signed with an EC key", messages.BAD_ALG, policy.NTE_BAD_ALGID,
+                          subject=subject)
+
     def _read(self, payload, transaction):
         try:
             csr = pkcs10.read(payload)
@@ -184,7 +195,7 @@ class Enrollment:
         certificates = transaction.certificates
         if self._switches["order"] == "ca-first":
             certificates = certificates[::-1]
-        return Outcome(messages.SUCCESS, cms.degenerate(certificates))
+        return Outcome(messages.SUCCESS, cms.degenerate(certificates), transaction.csr.challenge)
 
     # approval
 

@@ -93,6 +93,7 @@ class Shape(NamedTuple):
     cipher: str
     full_name: bool
     transport: str
+    ec: str
     form: type
 
     @classmethod
@@ -101,17 +102,24 @@ class Shape(NamedTuple):
         digest, cipher = switches["digest"], switches["cipher"]
         return cls(ndes, ("sha1" if ndes else "sha256") if digest == "auto" else digest,
                    ("des3" if ndes else "aes") if cipher == "auto" else cipher,
-                   switches["signature"] == "full", switches["transport"],
+                   switches["signature"] == "full", switches["transport"], switches["ec-reply"],
                    ber.Indefinite if switches["encoding"] == "ber" else ber.Der)
 
 
-def _wrap(signer, shape):
+def _wrap(signer, shape, secret):
     """How the content key of a reply gets to who signed the request with @signer. cms.NotForUs."""
-    return lambda key: recipients.transport(key, signer, shape.transport)
+    if signer.public_key.algorithm != "ec":
+        return lambda key: recipients.transport(key, signer, shape.transport)
+    if shape.ec == "kari":
+        return lambda key: recipients.agreement(key, signer)
+    if shape.ec == "pwri" and secret:
+        return lambda key: recipients.password(key, secret)
+    raise cms.NotForUs("the request was signed with an EC key" + (" and has no challenge" if shape.ec == "pwri" else ""))
 
 
-def reply(outer, status, signer, shape, switches, payload=b"", fail_info=None, hresult=None):
-    """A CertRep to @outer. @payload: DER, for SUCCESS; it is encrypted to the request's signer."""
+def reply(outer, status, signer, shape, switches, payload=b"", secret=None, fail_info=None, hresult=None):
+    """A CertRep to @outer. @payload: DER, for SUCCESS; it is encrypted to the request's signer, or with @secret, the
+    challenge, where that one's key cannot (RFC 8894 3.1)."""
     nonce = secrets.token_bytes(16) if switches["wrong-nonce"] else outer.nonce
     transaction = secrets.token_hex(20) if switches["wrong-transaction"] else outer.transaction
     stated = status if switches["pki-status"] == "off" else switches["pki-status"]
@@ -127,6 +135,6 @@ def reply(outer, status, signer, shape, switches, payload=b"", fail_info=None, h
         attributes.append((SIGNING_TIME, core.UTCTime(now).dump()))
     content = b"\x00" if shape.ndes else None
     if status == SUCCESS:
-        content = cms.envelope(payload, shape.cipher, _wrap(outer.signer, shape), shape.form)
+        content = cms.envelope(payload, shape.cipher, _wrap(outer.signer, shape, secret), shape.form)
     return cms.sign(content, attributes, signer, shape.digest, () if shape.ndes else (signer.der,),
                     shape.full_name, shape.form)

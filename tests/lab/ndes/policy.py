@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 from . import messages, request as pkcs10
 from .ca import ENCIPHER, SIGN
 
-E_INVALIDARG = 0x80070057
+E_INVALIDARG, NTE_BAD_ALGID = 0x80070057, 0x80090008
 CERTSRV_E_UNSUPPORTED_CERT_TYPE, CERTSRV_E_KEY_LENGTH, RPC_S_SERVER_UNAVAILABLE = 0x80094800, 0x80094811, 0x800706BA
 TEMPLATES = {SIGN: "SignatureTemplate", ENCIPHER: "EncryptionTemplate", SIGN | ENCIPHER: "GeneralPurposeTemplate"}
 TEMPLATE_WORDS = {"signature": "SignatureTemplate", "encryption": "EncryptionTemplate",

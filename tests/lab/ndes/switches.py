@@ -173,6 +173,9 @@ TABLE = (
            one_of("auto", "des", "des3", "aes", "aes256")),
     Switch("signature", "rsa", "rsa|full", "signatureAlgorithm: rsaEncryption or shaXWithRSA", one_of("rsa", "full")),
     Switch("transport", "pkcs1", "pkcs1|oaep", "how the content key is wrapped", one_of("pkcs1", "oaep")),
+    Switch("ec-reply", "refuse", "refuse|pwri|kari", "requests signed with an EC key: badAlg, or a reply by way of the "
+           "challenge, or by key agreement", one_of("refuse", "pwri", "kari")),
+    Switch("ec-key", "accept", "accept|refuse", "requests for an EC key; refuse: badAlg", one_of("accept", "refuse")),
     Switch("encoding", "der", "der|ber", "ber: indefinite lengths, strings in pieces", one_of("der", "ber")),
     Switch("order", "leaf-first", "leaf-first|ca-first", "of the certificates in the reply",
            one_of("leaf-first", "ca-first")),
