@@ -261,6 +261,13 @@ def same_certificate(r):
     return device.renew(first).certificate().serial_number == first.certificate().serial_number
 
 
+def crl_status(r):
+    url = Device(r).enroll().certificate().extensions.get_extension_for_class(
+        x509.CRLDistributionPoints).value[0].full_name[0].value
+    status, _, data = fetch(url)
+    return status, status == 200 and x509.load_der_x509_crl(data).next_update > datetime.datetime.utcnow()
+
+
 def renewals(r):
     """With type 17 and with type 19, without a challenge."""
     device = Device(r)
@@ -435,6 +442,9 @@ ROWS = [
     ("backdate", "1d", enrolled(days), 366),
     ("stale", "off", same_certificate, False),
     ("stale", "on", same_certificate, True),
+    ("crl", "published", crl_status, (200, True)),
+    ("crl", "expired", crl_status, (200, False)),
+    ("crl", "missing", crl_status, (404, False)),
     ("renewal", "accept", renewals, ["0", "0"]),
     ("renewal", "refuse", renewals, ["2", "2"]),
     ("renewal", "type-19", renewals, ["2", "0"]),

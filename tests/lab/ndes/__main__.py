@@ -1,7 +1,7 @@
 """Starts the responder: python3 -m ndes DIR [PORT].
 
 DIR/ca and DIR/other-ca hold the CAs, DIR/root.pem the root to pin, DIR/url the address,
-DIR/events.jsonl the event log, DIR/control the control
+DIR/issued what was issued, DIR/events.jsonl the event log, DIR/control the control
 channel. READY=1 goes to $NOTIFY_SOCKET. SIGTERM ends it.
 """
 import os
@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import NamedTuple
 
-from . import challenges, control, enrollment, events, issuing, pki, switches, web
+from . import challenges, control, enrollment, events, issuing, pki, revocation, store, switches, web
 
 
 def notify(text):
@@ -38,12 +38,32 @@ class Authorities:
                 self._other = pki.Pki(os.path.join(self._folder, "other-ca"), "Other")
             return self._other
 
+    def _all(self):
+        return [self._main, *([self._get_other()] if os.path.exists(os.path.join(self._folder, "other-ca")) else [])]
+
+    def issuer_of(self, certificate):
+        """The Pki, and its label for the CA; or None twice."""
+        for one in self._all():
+            label = one.issuer_of(certificate)
+            if label:
+                return one, label
+        return None, None
+
+    def by_crl(self, file_name):
+        """The same for the name of a CRL's file."""
+        for one in self._all():
+            for label in pki.AUTHORITIES:
+                if file_name == f"{one.name}-{label}.crl":
+                    return one, label
+        return None, None
+
 
 class Services(NamedTuple):
     """What the web server works with."""
     switches: object
     log: object
     authorities: object
+    store: object
     strangers: object
     enrollment: object
 
@@ -66,14 +86,15 @@ def main(folder, port=0):
     log = events.EventLog(os.path.join(folder, "events.jsonl"))
     board, challenge_list, authorities = switches.Switches(), challenges.Challenges(), Authorities(folder)
     shutil.copy(os.path.join(folder, "ca", "root.pem"), os.path.join(folder, "root.pem"))
-    strangers = issuing.Strangers()
-    work = enrollment.Enrollment(authorities, board, challenge_list, log,
-                                 issuing.Issuing(board, log, strangers), strangers, os.path.join(folder, "record"))
-    services = Services(board, log, authorities, strangers, work)
+    kept, strangers = store.Store(os.path.join(folder, "issued")), issuing.Strangers()
+    work = enrollment.Enrollment(authorities, board, challenge_list, log, kept,
+                                 issuing.Issuing(board, log, kept, strangers), strangers, os.path.join(folder, "record"))
+    services = Services(board, log, authorities, kept, strangers, work)
     server = _listen(lambda number: web.Server(number, services), port)
     control_server = control.Server(folder, "control", control.Control(
-        board, challenge_list, work, log))
-    url = f"http://127.0.0.1:{server.server_address[1]}{web.PATH}"
+        board, challenge_list, work, revocation.Revocation(authorities, board, kept, log), log))
+    kept.base_url = f"http://127.0.0.1:{server.server_address[1]}"
+    url = kept.base_url + web.PATH
     _write(folder, "url", url)
     for one in (server, control_server):
         threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 3600}, daemon=True).start()

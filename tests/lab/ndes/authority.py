@@ -1,8 +1,9 @@
-"""What the server tells about its CA to anybody who asks: capabilities, certificates, the next CA."""
+"""What the server tells about its CA to anybody who asks: capabilities, certificates, the next CA, CRLs."""
 from . import cms, pages
 from .pages import Answer
 
 ONE, CHAIN, NEXT = "application/x-x509-ca-cert", "application/x-x509-ca-ra-cert", "application/x-x509-next-ca-cert"
+CRL = "application/pkix-crl"
 NO_POST = ("POSTPKIOperation", "SCEPStandard")
 
 
@@ -38,3 +39,12 @@ def next_certificates(services):
     signer = services.strangers("signer") if switches["rollover"] == "forged" else pki.issuer(switches)
     content = cms.degenerate([pki.authority(pki.next_issuer_label(switches)).der])
     return Answer(200, NEXT, cms.sign(content, [], signer, "sha256", (signer.der,)), "NEXT")
+
+
+def crl(services, file_name):
+    """@file_name: NAME.crl, as certificates have it."""
+    state, (pki, label) = services.switches["crl"], services.authorities.by_crl(file_name)
+    if not pki or state == "missing":
+        return pages.page(404, "Not Found")
+    body = services.store.crl(f"{pki.name}-{label}", pki.authority(label), state == "expired")
+    return Answer(200, CRL, body, "CRL")

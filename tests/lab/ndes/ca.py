@@ -16,6 +16,7 @@ _PSS = ber.algorithm("1.2.840.113549.1.1.10", ber.seq(
 SIGNATURES = ("sha256", "sha1", "pss")
 KEY_USAGE, EXTENDED_KEY_USAGE, ALT_NAME = "2.5.29.15", "2.5.29.37", "2.5.29.17"
 BASIC_CONSTRAINTS, SUBJECT_KEY_ID, AUTHORITY_KEY_ID = "2.5.29.19", "2.5.29.14", "2.5.29.35"
+CRL_POINTS = "2.5.29.31"
 TEMPLATE_NAME = "1.3.6.1.4.1.311.20.2"
 REQUEST_AGENT = "1.3.6.1.4.1.311.20.2.1"
 SIGN, ENCIPHER, CERT_SIGN, CRL_SIGN = 0x80, 0x20, 0x04, 0x02
@@ -64,6 +65,12 @@ def new_key():
 
 def new_ec_key():
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def crl_points(url):
+    """Where the CRL lies."""
+    name = ber.context(0, ber.context(0, ber.tlv(0x86, url.encode())))
+    return extension(CRL_POINTS, ber.seq(ber.seq(name)))
 
 
 class Authority:

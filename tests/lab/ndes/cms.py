@@ -206,10 +206,11 @@ def envelope(plaintext, cipher, wrap, form=ber.Der):
         ber.integer(recipient.version), ber.set_of(recipient.info), encrypted)))
 
 
-def degenerate(certificates):
-    """Certificates (DER) alone, in this order: a SignedData without content and signer."""
+def degenerate(certificates, crls=()):
+    """Certificates and CRLs (DER) alone, in this order: a SignedData without content and signer."""
+    lists = [ber.context(number, *items) for number, items in enumerate((certificates, crls)) if items]
     return ber.seq(ber.oid(SIGNED), ber.context(0, ber.seq(
-        ber.integer(1), ber.set_of(), ber.seq(ber.oid(DATA)), ber.context(0, *certificates), ber.set_of())))
+        ber.integer(1), ber.set_of(), ber.seq(ber.oid(DATA)), *lists, ber.set_of())))
 
 
 def sign(content: Optional[bytes], attributes, signer, digest, certificates=(), full_name=False, form=ber.Der):

@@ -23,9 +23,9 @@ def subject_parts(text):
 class Control:
     """Answers calls; see the methods."""
 
-    def __init__(self, switch_board, challenge_list, enrollment, log):
+    def __init__(self, switch_board, challenge_list, enrollment, revocation, log):
         self._switches, self._challenges = switch_board, challenge_list
-        self._enrollment, self._log = enrollment, log
+        self._enrollment, self._revocation, self._log = enrollment, revocation, log
 
     def call(self, message):
         method = getattr(self, "do_" + str(message.pop("op", "")), None)
@@ -61,6 +61,9 @@ class Control:
 
     def do_deny(self, transaction=None):
         return self._enrollment.decide(False, transaction)
+
+    def do_revoke(self, serial):
+        return self._revocation.revoke(serial)
 
     def do_issued(self, transaction=None):
         return self._log.issued(transaction)

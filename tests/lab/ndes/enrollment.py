@@ -1,11 +1,11 @@
-"""What the server does with a PKIOperation: transactions, renewal, approval."""
+"""What the server does with a PKIOperation: transactions, renewal, approval, questions for certificates and CRLs."""
 import datetime
 import hashlib
 import os
 import threading
 from typing import NamedTuple, Optional
 
-from . import ca, cms, messages, policy, request as pkcs10
+from . import ber, ca, cms, messages, policy, request as pkcs10
 from .pages import Answer
 
 MESSAGE_TYPE = "application/x-pki-message"
@@ -37,9 +37,9 @@ class Transaction:
 class Enrollment:
     """One per server. Any thread may call."""
 
-    def __init__(self, pki_of, switches, challenges, log, issuing, strangers, record_folder):
+    def __init__(self, pki_of, switches, challenges, log, store, issuing, strangers, record_folder):
         self._pki_of, self._switches, self._challenges = pki_of, switches, challenges
-        self._log, self._issuing, self._strangers = log, issuing, strangers
+        self._log, self._store, self._issuing, self._strangers = log, store, issuing, strangers
         self._record_folder, self._lock = record_folder, threading.Lock()
         self._transactions, self._recorded = {}, 0
 
@@ -105,7 +105,26 @@ class Enrollment:
             if not known:
                 raise Failure("there is no such transaction", messages.BAD_CERT_ID)
             return self._poll(pki, outer, known)
+        if outer.kind in (messages.GET_CERT, messages.GET_CRL):
+            return self._look_up(pki, outer.kind, request.payload)
         raise Failure(f"messageType {outer.kind} is not supported")
+
+    def _look_up(self, pki, kind, payload):
+        """GetCert and GetCRL: both name a certificate by its issuer and number."""
+        try:
+            issuer, serial = messages.issuer_and_serial(payload)
+        except ber.Malformed as error:
+            raise Failure(f"IssuerAndSerialNumber: {error}") from None
+        certificate = self._store.find(serial)
+        label = pki.issuer_of(certificate) if certificate else None
+        if not label or certificate.issuer.dump() != issuer:
+            raise Failure("there is no such certificate", messages.BAD_CERT_ID)
+        if kind == messages.GET_CERT:
+            return Outcome(messages.SUCCESS, cms.degenerate([certificate.dump()]))
+        if self._switches["crl"] == "missing":
+            raise Failure("there is no CRL")
+        crl = self._store.crl(f"{pki.name}-{label}", pki.authority(label), self._switches["crl"] == "expired")
+        return Outcome(messages.SUCCESS, cms.degenerate((), [crl]))
 
     def _enroll(self, pki, request):
         outer = request.outer
@@ -118,7 +137,7 @@ class Enrollment:
             raise Failure("switch fail-info", self._switches["fail-info"], subject=subject)
         self._check_keys(csr, outer, subject)
         if renewal and csr.challenge is None and self._switches["renewal"] != "challenge":
-            self._check_signer(outer.signer, subject)
+            self._check_signer(pki, outer.signer, subject)
             verdict = policy.verify_renewal(outer.kind, self._switches)
         else:
             verdict = policy.verify(csr, self._challenges, self._switches)
@@ -176,10 +195,12 @@ class Enrollment:
                 self._tell(policy.refuse("CertificateRequestDecodingFailed"), transaction)
             raise Failure(f"PKCS#10: {error}") from None
 
-    def _check_signer(self, certificate, subject):
+    def _check_signer(self, pki, certificate, subject):
         validity, now = certificate["tbs_certificate"]["validity"], datetime.datetime.now(datetime.timezone.utc)
         if not validity["not_before"].native <= now <= validity["not_after"].native:
             raise Failure("the certificate that signed the renewal has expired", event=28, subject=subject)
+        if certificate.serial_number in self._store.revoked(f"{pki.name}-{pki.issuer_of(certificate)}"):
+            raise Failure("the certificate that signed the renewal was revoked", event=28, subject=subject)
 
     def _poll(self, pki, outer, transaction):
         if transaction.state == DENIED:

@@ -42,8 +42,8 @@ def _rewritten(subject, how):
 class Issuing:
     """One per server. Any thread may call."""
 
-    def __init__(self, switches, log, strangers):
-        self._switches, self._log, self._strangers = switches, log, strangers
+    def __init__(self, switches, log, store, strangers):
+        self._switches, self._log, self._store, self._strangers = switches, log, store, strangers
 
     def issue(self, pki, label, name, transaction):
         """DER of the certificate that the CA @label gives the transaction called @name, and of that CA."""
@@ -57,7 +57,9 @@ class Issuing:
         start -= datetime.timedelta(seconds=self._switches["backdate"])
         spki = ca.spki_of(self._strangers("holder").key) if self._switches["wrong-key"] else csr.spki
         subject = _rewritten(csr.subject, "replaced" if self._switches["wrong-subject"] else self._switches["rewrite-subject"])
-        certificate = ca.issue(issuer.key, issuer.name, subject, spki, self._extensions(csr), start, end)
+        extensions = [*self._extensions(csr), ca.crl_points(self._store.crl_url(f"{pki.name}-{label}"))]
+        certificate = ca.issue(issuer.key, issuer.name, subject, spki, extensions, start, end)
+        self._store.add(certificate)
         self._log.write(4006, transaction=name, subject=csr.subject_text(), serial=f"{certificate.serial_number:x}",
                         thumbprint=certificate.sha1.hex().upper(), notBefore=start.isoformat(),
                         notAfter=end.isoformat(), template=policy.template(csr.key_usage()),

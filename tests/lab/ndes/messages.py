@@ -82,6 +82,12 @@ def open_request(data, *authorities):
     raise Undecodable(18, reason, hresult=0x80090005)
 
 
+def issuer_and_serial(payload):
+    """What GetCert and GetCRL ask for. ber.Malformed."""
+    node = ber.read(payload)
+    return node[0].der(), node[1].integer()
+
+
 def _signed_decimal(hresult):
     return str(hresult - (1 << 32) if hresult & 0x80000000 else hresult)
 

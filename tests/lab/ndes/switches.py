@@ -201,6 +201,8 @@ TABLE = (
            one_of("honor", "ignore")),
     Switch("backdate", "0", "TIME", "notBefore lies this long ago (Windows: 10m)", seconds),
     flag("stale", "a renewal gets the old certificate again"),
+    Switch("crl", "published", "published|missing|expired", "the CRL, by HTTP and by GetCRL",
+           one_of("published", "missing", "expired")),
     # who may
     Switch("renewal", "accept", "accept|refuse|type-19|http-500|challenge",
            "renewals: none, only as type 19, HTTP 500 for type 17, or with a challenge too",

@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
-from . import authority, pages
+from . import authority, pages, store
 from .pages import Answer, page
 
 BODY_MAX, HUGE = 1 << 20, 50 << 20
@@ -82,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
             return page(414, "Request-URI Too Long")
         if path == pages.LOGIN:
             return pages.login()
+        if path.startswith(store.PATH):
+            return authority.crl(self.server.services, unquote(path[len(store.PATH):]))
         if path == ADMIN:
             return pages.unauthorized()
         if path not in PATHS:

@@ -221,6 +221,7 @@ lab ndes DIR state                switches that are set, waiting transactions, n
 lab ndes DIR log [EVENT…]         the event log; only events with these ids or names
 lab ndes DIR issued [TRANSACTION] how many certificates were issued (for one transaction)
 lab ndes DIR approve|deny [TRANSACTION]   the waiting requests; prints their number
+lab ndes DIR revoke SERIAL        one certificate (serial number in hexadecimal), for the CRL and for renewals
 
 Switches:
 """
@@ -229,7 +230,7 @@ Switches:
 def ndes(options):
     layout, what, words = Layout(options.dir), options.what, options.words
     limits = {"help": (0, 0), "set": (2, 99), "reset": (0, 0), "state": (0, 0), "log": (0, 99), "issued": (0, 1),
-              "approve": (0, 1), "deny": (0, 1)}
+              "approve": (0, 1), "deny": (0, 1), "revoke": (1, 1)}
     low, high = limits[what]
     if not low <= len(words) <= high:
         raise UsageError(f"'lab ndes DIR {what}' takes other arguments:\n{NDES_USAGE.rstrip()}\n  'help' lists them")
@@ -244,6 +245,9 @@ def ndes(options):
         print(json.dumps(call(layout, op="state")))
     elif what == "log":
         _log(layout, words)
+    elif what == "revoke":
+        if not call(layout, op="revoke", serial=words[0]):
+            print("it was revoked before")
     else:
         print(call(layout, op=what, **({"transaction": words[0]} if words else {})))
     return 0
