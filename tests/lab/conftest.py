@@ -57,6 +57,9 @@ class Responder:
         services.start_responder(self.layout, self.records)
         with open(os.path.join(self.layout.ndes, "url"), encoding="ascii") as file:
             self.url = file.read().strip()
+        with open(os.path.join(self.layout.ndes, "tls-url"), encoding="ascii") as file:
+            self.tls_url = file.read().strip()
+        self.tls_ca = os.path.join(self.layout.ndes, "tls-ca.pem")
         self.root = os.path.join(self.layout.ndes, "root.pem")
 
     def call(self, op, **more):

@@ -30,7 +30,7 @@ def build(folder):
 
 @pytest.fixture
 def place(folder):
-    for program in ("swtpm", "dbus-daemon", "openssl"):
+    for program in ("swtpm", "dbus-daemon", "openssl", "curl"):
         need(program)
     os.chmod(folder, 0o711)
     path = os.path.join(folder, "lab")
@@ -70,12 +70,14 @@ def test_up_and_down(place, build):
     running = pids(place)
     assert sorted(running) == ["dbus-daemon", "ndes", "swtpm"] and all(map(alive, running.values()))
     env = environment(place)
-    for name in ("DBUS_SYSTEM_BUS_ADDRESS", "SCEPTER_KEYS", "LAB_URL", "LAB_ROOT", "LAB_ROOT_SHA1", "LAB_TCTI",
+    for name in ("DBUS_SYSTEM_BUS_ADDRESS", "SCEPTER_KEYS", "LAB_URL", "LAB_TLS_URL", "LAB_TLS_CA", "LAB_ROOT", "LAB_ROOT_SHA1", "LAB_TCTI",
                  "LAB_STATE", "OPENSSL_MODULES", "SCEPTER_PKCS11"):
         assert env[name]
     assert env["PATH"].startswith(os.path.join(build, "bin") + ":")
     assert os.stat(place).st_mode & 0o777 == 0o711
     assert oct(os.stat(os.path.join(place, "etc", "host.key")).st_mode & 0o777) == "0o640"
+    page = run("curl", "-sS", "--cacert", env["LAB_TLS_CA"], env["LAB_TLS_URL"] + "?operation=GetCACaps").stdout
+    assert "POSTPKIOperation" in page
     fingerprint = run("openssl", "x509", "-in", env["LAB_ROOT"], "-noout", "-fingerprint", "-sha1").stdout
     assert fingerprint.strip().rpartition("=")[2].replace(":", "").lower() == env["LAB_ROOT_SHA1"]
     assert len(lab("challenge", place).stdout.strip()) == 16
@@ -95,8 +97,8 @@ def test_comes_back_as_it_was(place, build):
     lab("down", place)
     lab("up", place, "--build", build, "--no-daemon")
     after = environment(place)
-    assert {name: before[name] for name in ("LAB_URL", "LAB_ROOT_SHA1")} == \
-        {name: after[name] for name in ("LAB_URL", "LAB_ROOT_SHA1")}
+    assert {name: before[name] for name in ("LAB_URL", "LAB_TLS_URL", "LAB_ROOT_SHA1")} == \
+        {name: after[name] for name in ("LAB_URL", "LAB_TLS_URL", "LAB_ROOT_SHA1")}
 
 
 def test_without_tpm(place, build):

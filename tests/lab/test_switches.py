@@ -3,8 +3,10 @@ import datetime
 import email.utils
 import http.client
 import os
+import ssl
 import time
 import urllib.error
+import urllib.request
 from urllib.parse import urlsplit
 
 import pytest
@@ -131,6 +133,16 @@ def content_type(r):
 def hours_ahead(r):
     date = email.utils.parsedate_to_datetime(r.get("GetCACaps")[1]["Date"])
     return round((date - datetime.datetime.now(datetime.timezone.utc)).total_seconds() / 3600)
+
+
+def handshake(r):
+    context = ssl.create_default_context(cafile=r.tls_ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        with urllib.request.urlopen(r.tls_url + "?operation=GetCACaps", context=context, timeout=30) as answer:
+            return answer.status
+    except urllib.error.URLError as error:
+        return getattr(error.reason, "verify_message", "") or error.reason.reason
 
 
 def roles(r):
@@ -363,6 +375,13 @@ ROWS = [
     ("date-skew", "0", hours_ahead, 0),
     ("date-skew", "3h", hours_ahead, 3),
     ("date-skew", "behind 2h", hours_ahead, -2),
+    ("tls", "good", handshake, 200),
+    ("tls", "expired", handshake, "certificate has expired"),
+    ("tls", "not-yet-valid", handshake, "certificate is not yet valid"),
+    ("tls", "wrong-name", handshake, "Hostname mismatch, certificate is not valid for 'localhost'."),
+    ("tls", "unknown-ca", handshake, "unable to get local issuer certificate"),
+    ("tls", "self-signed", handshake, "self-signed certificate"),
+    ("tls", "old-version", handshake, "TLSV1_ALERT_PROTOCOL_VERSION"),
     ("caps", "ndes", caps, (200, NDES)),
     ("caps", "empty", caps, (200, "")),
     ("caps", "standard", caps, (200, "SCEPStandard")),
@@ -518,7 +537,7 @@ def test_help_lists_each(folder):
 
 
 @pytest.mark.parametrize("words", [("frob", "on"), ("paths", "neither"), ("diagnostic", "0x406"), ("ra-order", "sign"),
-                                   ("date-skew", "behind"), ("add-eku", "clientAuth"), ("close",),
+                                   ("date-skew", "behind"), ("add-eku", "clientAuth"), ("tls", "best"), ("close",),
                                    ("challenge-reason", "Success"), ("template-missing", "user")])
 def test_unknown_is_refused(responder, words):
     result = run(LAB, "ndes", responder.layout.dir, "set", *words, check=False)

@@ -1,7 +1,7 @@
-"""Starts the responder: python3 -m ndes DIR [PORT].
+"""Starts the responder: python3 -m ndes DIR [PORT [TLS_PORT]].
 
-DIR/ca and DIR/other-ca hold the CAs, DIR/root.pem the root to pin, DIR/url the address,
-DIR/issued what was issued, DIR/events.jsonl the event log, DIR/control the control
+DIR/ca and DIR/other-ca hold the CAs, DIR/root.pem the root to pin, DIR/url and DIR/tls-url the addresses,
+DIR/tls-ca.pem the CA of the latter, DIR/issued what was issued, DIR/events.jsonl the event log, DIR/control the control
 channel. READY=1 goes to $NOTIFY_SOCKET. SIGTERM ends it.
 """
 import os
@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import NamedTuple
 
-from . import challenges, control, enrollment, events, issuing, pki, revocation, store, switches, web
+from . import challenges, control, enrollment, events, issuing, pki, revocation, store, switches, tls, web
 
 
 def notify(text):
@@ -80,7 +80,7 @@ def _write(folder, name, text):
         file.write(text + "\n")
 
 
-def main(folder, port=0):
+def main(folder, port=0, tls_port=0):
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     os.makedirs(folder, exist_ok=True)
     log = events.EventLog(os.path.join(folder, "events.jsonl"))
@@ -91,24 +91,28 @@ def main(folder, port=0):
                                  issuing.Issuing(board, log, kept, strangers), strangers, os.path.join(folder, "record"))
     services = Services(board, log, authorities, kept, strangers, work)
     server = _listen(lambda number: web.Server(number, services), port)
+    faces = tls.Faces(folder)
+    tls_server = _listen(lambda number: tls.Server(number, services, faces), tls_port)
     control_server = control.Server(folder, "control", control.Control(
         board, challenge_list, work, revocation.Revocation(authorities, board, kept, log), log))
     kept.base_url = f"http://127.0.0.1:{server.server_address[1]}"
     url = kept.base_url + web.PATH
     _write(folder, "url", url)
-    for one in (server, control_server):
+    _write(folder, "tls-url", f"https://{tls.HOST}:{tls_server.server_address[1]}{web.PATH}")
+    for one in (server, tls_server, control_server):
         threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 3600}, daemon=True).start()
     log.write(1, url=url)
     log.write(10010, 0)
     notify(b"READY=1")
     signal.sigwait((signal.SIGTERM, signal.SIGINT))
-    server.stopping.set()
+    for one in (server, tls_server):
+        one.stopping.set()
     log.write(10020, 0)
     log.write(3)
     return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python3 -m ndes DIR [PORT]")
+    if len(sys.argv) not in (2, 3, 4):
+        sys.exit("usage: python3 -m ndes DIR [PORT [TLS_PORT]]")
     sys.exit(main(os.path.abspath(sys.argv[1]), *(int(number) for number in sys.argv[2:])))

@@ -21,6 +21,7 @@ CAPABILITIES = {
 }
 DIAGNOSTICS = [f"0x{code:08X}" if code > 0xFFF else f"0x{code:X}" for code in policy.DIAGNOSTICS]
 RA_ORDERS = {",".join(words): words for words in permutations(("sign", "encrypt", "ca"))}
+TLS_FACES = ("good", "expired", "not-yet-valid", "wrong-name", "unknown-ca", "self-signed", "old-version")
 
 
 class Refused(ValueError):
@@ -145,6 +146,8 @@ TABLE = (
     Switch("content-type", "normal", "normal|none|html", "Content-Type of every answer",
            one_of("normal", "none", "html")),
     Switch("date-skew", "0", "TIME|behind TIME", "how far the Date header is ahead, or behind", skew),
+    Switch("tls", "good", "|".join(TLS_FACES), "certificate of the TLS listener; old-version: TLS 1.1 alone",
+           one_of(*TLS_FACES)),
     # GetCACaps, GetCACert, GetNextCACert
     Switch("caps", "ndes", "|".join(CAPABILITIES) + "|list:…", "what GetCACaps lists; closed: the connection is closed",
            capabilities),

@@ -67,8 +67,10 @@ def _system_modules():
 
 
 def _environment(layout, settings):
-    with open(os.path.join(layout.ndes, "url"), encoding="ascii") as file:
-        url = file.read().strip()
+    urls = {}
+    for name in ("url", "tls-url"):
+        with open(os.path.join(layout.ndes, name), encoding="ascii") as file:
+            urls[name] = file.read().strip()
     root = os.path.join(layout.ndes, "root.pem")
     with open(root, encoding="ascii") as file:
         der = base64.b64decode("".join(line for line in file if not line.startswith("-----")))
@@ -77,7 +79,9 @@ def _environment(layout, settings):
         "DBUS_SYSTEM_BUS_ADDRESS": layout.address(),
         "SCEPTER_KEYS": layout.keys_socket,
         "LAB_DIR": layout.dir,
-        "LAB_URL": url,
+        "LAB_URL": urls["url"],
+        "LAB_TLS_URL": urls["tls-url"],
+        "LAB_TLS_CA": os.path.join(layout.ndes, "tls-ca.pem"),
         "LAB_ROOT": root,
         "LAB_ROOT_SHA1": hashlib.sha1(der).hexdigest(),
         "LAB_TCTI": f"swtpm:path={layout.tpm_socket}" if settings["tpm"] else "none",

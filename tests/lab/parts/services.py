@@ -130,12 +130,13 @@ def start_bus(layout, records, build, user, own_accounts):
 # the responder
 
 def start_responder(layout, records):
-    """Takes the port of last time if it is free: profiles and certificates name it."""
+    """Takes the ports of last time if they are free: profiles and certificates name them."""
     folder(layout.ndes, 0o711)
     command = ["/usr/bin/python3", "-B", "-m", "ndes", layout.ndes]
-    try:
-        with open(os.path.join(layout.ndes, "url"), encoding="ascii") as file:
-            command.append(re.search(r":([0-9]+)/", file.read())[1])
-    except FileNotFoundError:
-        pass
+    for name in ("url", "tls-url"):
+        try:
+            with open(os.path.join(layout.ndes, name), encoding="ascii") as file:
+                command.append(re.search(r":([0-9]+)/", file.read())[1])
+        except FileNotFoundError:
+            break
     process.start_and_wait(layout, records, "ndes", command, {"PYTHONPATH": HERE})
