@@ -162,6 +162,7 @@ static void refused(struct enrollment *en, const struct result_exchanged *reply)
 {
         const enum scep_fail info = (enum scep_fail)reply->fail;
         const char *name = reply->has_hresult ? scep_hresult_name((uint32_t)reply->hresult) : NULL;
+        const char *remedy;
         char hresult[64] = "";
         struct error e = {0};
 
@@ -171,14 +172,8 @@ static void refused(struct enrollment *en, const struct result_exchanged *reply)
         (void)error_set(&e, ERR_SERVER_REFUSED, "The server refused the request: %s (%s)%s%s%s",
                         scep_fail_name(info), scep_fail_meaning(info), hresult,
                         reply->text ? "; it says: " : "", reply->text ? reply->text : "");
-        /* CERTSRV_E_UNSUPPORTED_CERT_TYPE: the CA does not know the template (NDES: event 31). */
-        if (reply->has_hresult && reply->hresult == 0x80094800)
-                (void)error_remedy(&e, ERR_SERVER_REFUSED,
-                                   "On the server: publish the template at the CA, and see that NDES's "
-                                   "registry holds its "
-                                   "name, not its display name.");
-        else
-                (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", scep_fail_remedy(info));
+        remedy = reply->has_hresult ? scep_hresult_remedy((uint32_t)reply->hresult) : NULL;
+        (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", remedy ? remedy : scep_fail_remedy(info));
         enrollment_fail(en, &e);
 }
 

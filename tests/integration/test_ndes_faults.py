@@ -27,8 +27,8 @@ NDES = [
     ([("balancer", "on")], "ServerRefused", ["challenge"]),
     ([("diagnostic", "0x411")], "ServerRefused", ["challenge"]),
     ([("template-missing", "general")], "ServerRefused", ["0x80094800", "template"]),
-    ([("key-minimum", "4096")], "ServerRefused", ["0x80094811", "CERTSRV_E_KEY_LENGTH"]),
-    ([("ca-offline", "on")], "ServerRefused", ["0x800706ba", "RPC_S_SERVER_UNAVAILABLE"]),
+    ([("key-minimum", "4096")], "ServerRefused", ["0x80094811", "CERTSRV_E_KEY_LENGTH", "larger key"]),
+    ([("ca-offline", "on")], "ServerRefused", ["0x800706ba", "RPC_S_SERVER_UNAVAILABLE", "open RPC"]),
 ]
 TLS = [
     ("good", None, ""),

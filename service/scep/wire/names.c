@@ -85,25 +85,50 @@ const char *scep_note_text(enum scep_note note)
         return "unknown note";
 }
 
-const char *scep_hresult_name(uint32_t hresult)
+struct hresult_row {
+        uint32_t number;
+        const char *name, *remedy; /* remedy NULL: failInfo's */
+};
+
+static const struct hresult_row *hresult_row(uint32_t hresult)
 {
-        static const struct {
-                uint32_t number;
-                const char *name;
-        } names[] = {
-                {0x80070057, "E_INVALIDARG"},
-                {0x80004005, "E_FAIL"},
-                {0x80070005, "E_ACCESSDENIED"},
-                {0x8007000d, "ERROR_INVALID_DATA"},
-                {0x800706ba, "RPC_S_SERVER_UNAVAILABLE"},
-                {0x80090005, "NTE_BAD_DATA"},
-                {0x80092004, "CRYPT_E_NOT_FOUND"},
-                {0x80094800, "CERTSRV_E_UNSUPPORTED_CERT_TYPE"},
-                {0x80094811, "CERTSRV_E_KEY_LENGTH"},
+        static const struct hresult_row rows[] = {
+                {0x80070057, "E_INVALIDARG", NULL},
+                {0x80004005, "E_FAIL", NULL},
+                {0x80070005, "E_ACCESSDENIED",
+                 "On the server: grant NDES's account Enroll on the template, and Request at the CA."},
+                {0x8007000d, "ERROR_INVALID_DATA", NULL},
+                {0x800706ba, "RPC_S_SERVER_UNAVAILABLE",
+                 "On the server: NDES does not reach the CA. Start the CA, or open RPC between the two."},
+                {0x80090005, "NTE_BAD_DATA", NULL},
+                {0x80090008, "NTE_BAD_ALGID", NULL},
+                {0x80092004, "CRYPT_E_NOT_FOUND", NULL},
+                {0x80094800,
+                 "CERTSRV_E_UNSUPPORTED_CERT_TYPE", /* the CA does not know the template (event 31) */
+                 "On the server: publish the template at the CA, and see that NDES's registry holds its "
+                 "name, not "
+                 "its display name."},
+                {0x80094811, "CERTSRV_E_KEY_LENGTH",
+                 "Choose a larger key in the profile (Algorithm=), or lower the minimum of the CA's "
+                 "template."},
         };
 
-        for (size_t i = 0; i < N_ELEMENTS(names); i++)
-                if (names[i].number == hresult)
-                        return names[i].name;
+        for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+                if (rows[i].number == hresult)
+                        return &rows[i];
         return NULL;
+}
+
+const char *scep_hresult_name(uint32_t hresult)
+{
+        const struct hresult_row *row = hresult_row(hresult);
+
+        return row ? row->name : NULL;
+}
+
+const char *scep_hresult_remedy(uint32_t hresult)
+{
+        const struct hresult_row *row = hresult_row(hresult);
+
+        return row ? row->remedy : NULL;
 }

@@ -69,3 +69,4 @@ const char *scep_fail_remedy(enum scep_fail fail);
 const char *scep_note_text(enum scep_note note);
 /* "E_INVALIDARG" and so on, for HRESULTs NDES is known to send; NULL for others. */
 const char *scep_hresult_name(uint32_t hresult);
+const char *scep_hresult_remedy(uint32_t hresult); /* NULL: the failInfo says as much */
