@@ -135,8 +135,11 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
           "The server, or a proxy before it, wants somebody to log in.",                                     \
           "Set pre-authentication of the application proxy to Passthrough.")                                 \
         X(URL_PORTAL, "url-portal", STEP_URL, RESULT_FAULT,                                                  \
-          "A web page comes where SCEP should answer: a captive portal, a proxy's page, or another site.",   \
-          "Sign in to the network, or correct the URL.")                                                     \
+          "A web page comes where SCEP should answer: a page to log in, a captive portal, a proxy's, or "    \
+          "another site.",                                                                                   \
+          "Sign in to the network, set pre-authentication of the application proxy to Passthrough, or "      \
+          "correct the "                                                                                     \
+          "URL.")                                                                                            \
         X(URL_SERVER_ERROR, "url-server-error", STEP_URL, RESULT_FAULT,                                      \
           "NDES fails inside: its RA certificates expired, its account is locked, or IIS_IUSRS lacks "       \
           "'Impersonate a client after authentication' (500 with 1346).",                                    \
@@ -218,6 +221,9 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
         X(REQUEST_PENDING, "request-pending", STEP_REQUEST, RESULT_NOTE,                                     \
           "The template needs the approval of the CA's manager.",                                            \
           "Approve the request at the CA, or change the template.")                                          \
+        X(REQUEST_NOT_APPROVED, "request-not-approved", STEP_REQUEST, RESULT_FAULT,                          \
+          "Nobody approved the request while the profile waits for it (PendingLimit=).",                     \
+          "Approve requests at the CA, or change the template; then enroll again.")                          \
         X(REQUEST_CHALLENGE, "request-challenge", STEP_REQUEST, RESULT_FAULT,                                \
           "failInfo 2: the challenge is wrong, used, expired or does not fit the request (event 29; "        \
           "connector 4005, 20501, 20502 with 0x408 to 0x411), or another node behind a balancer made it.",   \

@@ -32,24 +32,34 @@ static const struct {
         {ERR_HOST_SECRET, DIAGNOSE_REQUEST_KEY},
 };
 
-/* A refusal's message begins with failInfo's name, and the HRESULT stands in it where there was one. */
-static enum diagnose_code refusal(const char *message)
+/* NDES's HRESULT tells more than its failInfo. */
+static enum diagnose_code refusal(const struct record *record)
 {
         static const struct {
-                const char *word;
+                uint32_t hresult;
                 enum diagnose_code code;
-        } words[] = {
-                {"0x80094800", DIAGNOSE_REQUEST_TEMPLATE},  {"0x80094811", DIAGNOSE_REQUEST_KEY_LENGTH},
-                {"0x800706ba", DIAGNOSE_REQUEST_CA_DOWN},   {"not approved", DIAGNOSE_REQUEST_PENDING},
-                {"badAlg", DIAGNOSE_REQUEST_ALGORITHM},     {"badMessageCheck", DIAGNOSE_REQUEST_INTEGRITY},
-                {"badRequest", DIAGNOSE_REQUEST_CHALLENGE}, {"badTime", DIAGNOSE_REQUEST_TIME},
-                {"badCertId", DIAGNOSE_REQUEST_UNKNOWN},
+        } results[] = {
+                {0x80094800, DIAGNOSE_REQUEST_TEMPLATE},
+                {0x80094811, DIAGNOSE_REQUEST_KEY_LENGTH},
+                {0x800706ba, DIAGNOSE_REQUEST_CA_DOWN},
+        };
+        static const enum diagnose_code fails[] = {
+                [SCEP_BAD_ALG] = DIAGNOSE_REQUEST_ALGORITHM,
+                [SCEP_BAD_MESSAGE_CHECK] = DIAGNOSE_REQUEST_INTEGRITY,
+                [SCEP_BAD_REQUEST] = DIAGNOSE_REQUEST_CHALLENGE,
+                [SCEP_BAD_TIME] = DIAGNOSE_REQUEST_TIME,
+                [SCEP_BAD_CERT_ID] = DIAGNOSE_REQUEST_UNKNOWN,
         };
 
-        for (size_t i = 0; i < N_ELEMENTS(words); i++)
-                if (strstr(message, words[i].word))
-                        return words[i].code;
-        return DIAGNOSE_REQUEST_FAILED;
+        for (size_t i = 0; i < N_ELEMENTS(results); i++)
+                if (record->last_hresult == results[i].hresult)
+                        return results[i].code;
+        for (size_t i = 0; i < N_ELEMENTS(fails); i++)
+                if (strcmp(record->last_fail_info, scep_fail_name((enum scep_fail)i)) == 0)
+                        return fails[i];
+        return strcmp(record->last_pki_status, scep_status_name(SCEP_PENDING)) == 0
+                       ? DIAGNOSE_REQUEST_NOT_APPROVED
+                       : DIAGNOSE_REQUEST_FAILED;
 }
 
 void findings_request(struct findings *f, const struct record *record)
@@ -72,7 +82,7 @@ void findings_request(struct findings *f, const struct record *record)
                              *record->respondent ? " at " : "", record->respondent);
         } else {
                 if (error == ERR_SERVER_REFUSED)
-                        code = refusal(record->error_message);
+                        code = refusal(record);
                 for (size_t i = 0; i < N_ELEMENTS(failures); i++)
                         if (failures[i].error == error)
                                 code = failures[i].code;

@@ -178,35 +178,36 @@ static void network(void **state)
 static void request(void **state)
 {
         static const struct {
-                const char *activity, *error, *message, *codes;
-                uint64_t current;
+                const char *activity, *error, *said, *codes; /* said: failInfo or pkiStatus */
+                uint64_t current, hresult;
         } cases[] = {
-                {"idle", "", "", "request-none", 0},
-                {"idle", "", "", "request-ok", 1},
-                {"requesting", "", "", "request-running", 0},
-                {"installing", "", "", "request-running", 0},
-                {"pending", "", "", "request-pending", 0},
-                {"failed", "ServerRefused", "refused: badAlg", "request-algorithm", 0},
-                {"failed", "ServerRefused", "refused: badMessageCheck", "request-integrity", 0},
-                {"failed", "ServerRefused", "refused: badRequest", "request-challenge", 1},
-                {"failed", "ServerRefused", "refused: badTime", "request-time", 0},
-                {"failed", "ServerRefused", "refused: badCertId", "request-unknown", 0},
-                {"failed", "ServerRefused", "badRequest 0x80094800", "request-template", 0},
-                {"failed", "ServerRefused", "badRequest 0x80094811", "request-key-length", 0},
-                {"failed", "ServerRefused", "badRequest 0x800706ba", "request-ca-down", 0},
-                {"failed", "ServerRefused", "something", "request-failed", 0},
-                {"failed", "ServerAlgorithm", "DES", "request-algorithm", 0},
-                {"failed", "NetworkError", "refused", "request-unanswered", 0},
-                {"failed", "Timeout", "late", "request-unanswered", 0},
-                {"failed", "TlsError", "expired", "request-unanswered", 0},
-                {"failed", "HttpError", "503", "request-http", 0},
-                {"failed", "InvalidReply", "no SCEP", "request-reply", 0},
-                {"failed", "CaMismatch", "another", "request-reply", 0},
-                {"failed", "CertificateRefused", "no EKU", "request-certificate", 0},
-                {"failed", "TpmFailed", "gone", "request-key", 0},
-                {"failed", "TpmLockedOut", "lockout", "request-key", 0},
-                {"failed", "HostSecretMissing", "missing", "request-key", 0},
-                {"failed", "NoSuchErrorEver", "strange", "request-failed", 0},
+                {"idle", "", "", "request-none", 0, 0},
+                {"idle", "", "", "request-ok", 1, 0},
+                {"requesting", "", "", "request-running", 0, 0},
+                {"installing", "", "", "request-running", 0, 0},
+                {"pending", "", "", "request-pending", 0, 0},
+                {"failed", "ServerRefused", "badAlg", "request-algorithm", 0, 0},
+                {"failed", "ServerRefused", "badMessageCheck", "request-integrity", 0, 0},
+                {"failed", "ServerRefused", "badRequest", "request-challenge", 1, 0},
+                {"failed", "ServerRefused", "badTime", "request-time", 0, 0},
+                {"failed", "ServerRefused", "badCertId", "request-unknown", 0, 0},
+                {"failed", "ServerRefused", "badRequest", "request-template", 0, 0x80094800},
+                {"failed", "ServerRefused", "badRequest", "request-key-length", 0, 0x80094811},
+                {"failed", "ServerRefused", "badRequest", "request-ca-down", 0, 0x800706ba},
+                {"failed", "ServerRefused", "", "request-failed", 0, 0},
+                {"failed", "ServerRefused", "PENDING", "request-not-approved", 0, 0},
+                {"failed", "ServerAlgorithm", "", "request-algorithm", 0, 0},
+                {"failed", "NetworkError", "", "request-unanswered", 0, 0},
+                {"failed", "Timeout", "", "request-unanswered", 0, 0},
+                {"failed", "TlsError", "", "request-unanswered", 0, 0},
+                {"failed", "HttpError", "", "request-http", 0, 0},
+                {"failed", "InvalidReply", "", "request-reply", 0, 0},
+                {"failed", "CaMismatch", "", "request-reply", 0, 0},
+                {"failed", "CertificateRefused", "", "request-certificate", 0, 0},
+                {"failed", "TpmFailed", "", "request-key", 0, 0},
+                {"failed", "TpmLockedOut", "", "request-key", 0, 0},
+                {"failed", "HostSecretMissing", "", "request-key", 0, 0},
+                {"failed", "NoSuchErrorEver", "", "request-failed", 0, 0},
         };
         struct error e = {0};
 
@@ -219,7 +220,10 @@ static void request(void **state)
                 expect_ok(record_new(&record, &e));
                 expect_ok(record_set_text(&record.activity, cases[i].activity, &e));
                 expect_ok(record_set_text(&record.error_name, cases[i].error, &e));
-                expect_ok(record_set_text(&record.error_message, cases[i].message, &e));
+                expect_ok(record_set_text(&record.error_message, "What happened", &e));
+                expect_ok(record_set_text(&record.last_fail_info, cases[i].said, &e));
+                expect_ok(record_set_text(&record.last_pki_status, cases[i].said, &e));
+                record.last_hresult = cases[i].hresult;
                 record.current = cases[i].current;
                 findings_request(&f, &record);
                 if (strcmp(told.codes, cases[i].codes) != 0)
