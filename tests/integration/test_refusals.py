@@ -144,7 +144,7 @@ USAGE = [
     ["enroll", "x", "--challenge-file", "/nonexistent/file"],
     ["profile", "add", "/etc/passwd", "--format", "toml"],
     ["renew", "x"],
-    ["diagnose"],
+    ["diagnose", "a", "b"],
 ]
 
 
