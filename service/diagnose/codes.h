@@ -286,8 +286,9 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
           "The certificate does not lead to its anchor any more.",                                           \
           "Compare the CA with the profile's root; enroll again.")                                           \
         X(CERTIFICATE_DEVIATES, "certificate-deviates", STEP_CERTIFICATE, RESULT_NOTE,                       \
-          "The CA changed something: a shorter life (EDITF_ATTRIBUTEENDDATE is not set, the template's or "  \
-          "the CA's own end), another subject, more usages.",                                                \
+          "The CA or its server did something else than was asked: a shorter life (EDITF_ATTRIBUTEENDDATE "  \
+          "is not "                                                                                          \
+          "set, or the template or the CA ends before), another subject, more usages, old algorithms.",      \
           "Set what the CA should honour, or leave it.")                                                     \
         X(RENEWAL_NONE, "renewal-none", STEP_RENEWAL, RESULT_OK, "", "")                                     \
         X(RENEWAL_OK, "renewal-ok", STEP_RENEWAL, RESULT_OK, "", "")                                         \

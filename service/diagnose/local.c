@@ -191,8 +191,12 @@ void findings_certificate(struct findings *f, struct store *store, struct ksp *k
                 findings_say(f, DIAGNOSE_CERTIFICATE_EXPIRED, NULL, "It expired at %s", date);
         else if (record->not_before > now)
                 findings_say(f, DIAGNOSE_CERTIFICATE_EARLY, NULL, "It begins at %s", date);
-        for (size_t i = 0; i < record->deviations.count; i++)
-                findings_say(f, DIAGNOSE_CERTIFICATE_DEVIATES, NULL, "%s", record->deviations.items[i]);
+        for (size_t i = 0; i < record->deviations.count; i++) {
+                const char *deviation = record->deviations.items[i], *colon = strstr(deviation, ": ");
+
+                /* "note: …": what it weighs is told here by the code */
+                findings_say(f, DIAGNOSE_CERTIFICATE_DEVIATES, NULL, "%s", colon ? colon + 2 : deviation);
+        }
         finding_date(record->not_after, date);
         if (f->faults == before)
                 findings_say(f, DIAGNOSE_CERTIFICATE_OK, NULL,

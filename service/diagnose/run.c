@@ -176,7 +176,8 @@ static void run_local(struct diagnosis *x)
                    file_read_secret(fd, "challenge", COMMAND_CHALLENGE_MAX, &challenge, NULL) == ERR_OK) {
                 since = x->record.activity_since;
         }
-        findings_challenge(&x->findings, &x->plan, secret_view(&challenge), since, now);
+        if (challenge.len || !x->have_record || !x->record.current) /* renewals need none */
+                findings_challenge(&x->findings, &x->plan, secret_view(&challenge), since, now);
         if (!x->have_record && record_new(&none, NULL)) {
                 record_done_p(&none);
                 return;
