@@ -291,35 +291,28 @@ static enum err transfer_error(const struct transfer *t, const struct tls_watch 
         r = tls_failure(watch, code, why, e);
         if (r)
                 return r;
-        switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST:
-        case CURLE_COULDNT_RESOLVE_PROXY:
+        if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
                 (void)error_set(e, ERR_NETWORK, "The name cannot be resolved: %s", why);
                 return error_remedy(
                         e, ERR_NETWORK,
                         "Check the host name in the profile (Url=, Proxy=) and this machine's DNS.");
-        case CURLE_COULDNT_CONNECT:
+        }
+        switch (problem_of(t, code, options->proxy != NULL)) {
+        case HTTP_CONNECTION:
                 return error_set(e, ERR_NETWORK, "There is no connection to the server: %s", why);
-        case CURLE_GOT_NOTHING:
+        case HTTP_PROXY:
+                (void)error_set(e, ERR_NETWORK, "There is no connection to the proxy: %s", why);
+                return error_remedy(e, ERR_NETWORK, "Check Proxy= of the profile, and that the proxy runs.");
+        case HTTP_CLOSED:
                 return error_set(e, ERR_NETWORK, "The server closed the connection without an answer");
-        case CURLE_PARTIAL_FILE:
-        case CURLE_RECV_ERROR:
-        case CURLE_SEND_ERROR:
+        case HTTP_BROKEN:
                 return error_set(e, ERR_NETWORK, "The connection to the server broke: %s", why);
-        case CURLE_OPERATION_TIMEDOUT:
+        case HTTP_TIMEOUT:
                 return error_set(e, ERR_TIMEOUT, "The server did not answer in time (%llu s): %s",
                                  (unsigned long long)((options->total_ms + 999) / 1000), why);
-        case CURLE_SSL_CONNECT_ERROR:
-        case CURLE_PEER_FAILED_VERIFICATION:
-        case CURLE_SSL_CERTPROBLEM:
-        case CURLE_SSL_CIPHER:
-        case CURLE_SSL_CACERT_BADFILE:
-        case CURLE_SSL_ISSUER_ERROR:
-        case CURLE_SSL_INVALIDCERTSTATUS:
+        case HTTP_TLS:
                 return error_set(e, ERR_TLS, "The TLS connection to the server failed: %s", why);
-        case CURLE_UNSUPPORTED_PROTOCOL:
-        case CURLE_WEIRD_SERVER_REPLY:
-        case CURLE_HTTP2:
+        case HTTP_STRANGE:
                 return error_set(e, ERR_REPLY, "The server does not answer with HTTP: %s", why);
         default:
                 return error_set(e, ERR_NETWORK, "The transfer failed: %s", why);
