@@ -2,9 +2,11 @@
 #include "test.h"
 
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "diagnose/findings.h"
+#include "pki.h"
 #include "policy/profile.h"
 #include "scep-wire/problem.h"
 
@@ -336,6 +338,63 @@ static void renewal(void **state)
         }
 }
 
+/* A CA of one tier, and an RA of it. */
+static void ca(void **state)
+{
+        enum { BOTH = KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT };
+
+        static const struct {
+                const char *codes;
+                int from, to;
+                bool ec, foreign, no_anchor, garbage, url_alone;
+        } cases[] = {
+                {.codes = "ca-ok"},
+                {.codes = "ca-ok ca-expires", .from = -300, .to = 29},
+                {.codes = "ca-expired", .from = -300, .to = -1},
+                {.codes = "ca-expired", .from = 1, .to = 300},
+                {.codes = "ca-no-recipient", .ec = true},
+                {.codes = "ca-mismatch", .foreign = true},
+                {.codes = "profile-no-root", .no_anchor = true},
+                {.codes = "ca-unreadable", .garbage = true},
+                {.codes = "ca-ok", .url_alone = true},
+                {.codes = "ca-expires ca-ok", .from = -300, .to = 29, .url_alone = true},
+        };
+        const struct plan plan = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                X509 *root = pki_cert(&(struct pki_spec){
+                        .subject = "Root", .key = 0, .ca = true, .usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN});
+                X509 *other = pki_cert(&(struct pki_spec){
+                        .subject = "Other", .key = 2, .ca = true, .usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN});
+                X509 *ra = pki_cert(&(struct pki_spec){.subject = "RA",
+                                                       .issuer = root,
+                                                       .issuer_key = 0,
+                                                       .key = 1,
+                                                       .ec = cases[i].ec,
+                                                       .usage = BOTH,
+                                                       .from = cases[i].from,
+                                                       .to = cases[i].to,
+                                                       .serial = 2});
+                CLEANUP(bytes_done) struct bytes body = pki_degenerate((X509 *[]){ra, root}, 2);
+                CLEANUP(x509_stack_free_p)
+                STACK_OF(X509) *anchors = pki_stack(cases[i].foreign ? &other : &root, !cases[i].no_anchor);
+                struct probe_answer answer = fine(200);
+                const struct server_view view = {cases[i].url_alone ? NULL : &plan, anchors, PKI_NOW};
+                struct told told = {0};
+                struct findings f = {collect, &told, 0};
+
+                answer.body =
+                        cases[i].garbage ? (struct view){(const uint8_t *)"<html>", 6} : bytes_view(&body);
+                findings_ca(&f, &answer, &view);
+                if (strcmp(told.codes, cases[i].codes) != 0)
+                        fail_msg("case %zu: wanted %s, got %s", i, cases[i].codes, told.codes);
+                X509_free(ra);
+                X509_free(other);
+                X509_free(root);
+        }
+}
+
 static void strangers_words(void **state)
 {
         struct told told = {0};
@@ -350,10 +409,9 @@ static void strangers_words(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(codes),           cmocka_unit_test(network),
-                cmocka_unit_test(request),         cmocka_unit_test(keys),
-                cmocka_unit_test(challenge),       cmocka_unit_test(renewal),
-                cmocka_unit_test(strangers_words),
+                cmocka_unit_test(codes), cmocka_unit_test(network),         cmocka_unit_test(request),
+                cmocka_unit_test(keys),  cmocka_unit_test(challenge),       cmocka_unit_test(renewal),
+                cmocka_unit_test(ca),    cmocka_unit_test(strangers_words),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
