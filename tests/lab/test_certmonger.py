@@ -91,8 +91,9 @@ def test_the_old_key_again(responder, certmonger):
 def test_pending(responder, certmonger):
     """It asks again when told to, by the same request."""
     responder.set(pending="1")
+    impatient = certmonger.request(responder.challenge()).replace(WAIT, WAIT.replace("60", "5"))
     statuses, output = certmonger.script(
-        certmonger.add_ca(), certmonger.request(responder.challenge()).replace("60", "5"), "getcert list -i one",
+        certmonger.add_ca(), impatient, "getcert list -i one",
         f"getcert resubmit -i one {WAIT}")
     assert "status: CA_WORKING" in output, output
     assert statuses[-1] == ISSUED and responder.issued() == 1, (statuses, output)
