@@ -162,7 +162,6 @@ static void run_local(struct diagnosis *x)
         const uint64_t now = clock_now(&x->d->clock);
         CLEANUP(secret_done) struct secret challenge = {0};
         CLEANUP(close_p) int fd = -1;
-        struct record none = {0};
         uint64_t since = 0;
 
         if (!x->have_plan)
@@ -178,15 +177,12 @@ static void run_local(struct diagnosis *x)
         }
         if (challenge.len || !x->have_record || !x->record.current) /* renewals need none */
                 findings_challenge(&x->findings, &x->plan, secret_view(&challenge), since, now);
-        if (!x->have_record && record_new(&none, NULL)) {
-                record_done_p(&none);
+        /* nothing was requested: an empty one says so */
+        if (!x->have_record && record_new(&x->record, NULL))
                 return;
-        }
-        findings_request(&x->findings, x->have_record ? &x->record : &none);
-        findings_certificate(&x->findings, x->d->store, x->d->ksp, x->certificate,
-                             x->have_record ? &x->record : &none, now);
-        findings_renewal(&x->findings, x->have_record ? &x->record : &none, now);
-        record_done_p(&none);
+        findings_request(&x->findings, &x->record);
+        findings_certificate(&x->findings, x->d->store, x->d->ksp, x->certificate, &x->record, now);
+        findings_renewal(&x->findings, &x->record, now);
 }
 
 static void after_local(struct diagnosis *x)
@@ -394,7 +390,7 @@ enum err diagnosis_start(struct daemon *d, const struct diagnose_target *target,
 {
         struct diagnosis *x = calloc(1, sizeof *x);
         struct step *step = malloc(sizeof *step);
-        enum err r = x && step ? record_new(&x->record, e) : error_no_memory(e);
+        enum err r = x && step ? ERR_OK : error_no_memory(e);
 
         if (!r) {
                 x->d = d;

@@ -92,15 +92,14 @@ static enum err read_target(struct daemon *d, const struct bus_call *call, const
                             struct diagnose_target *ret, struct error *e)
 {
         static const char profiles[] = BUS_PATH_PROFILES "/", certificates[] = BUS_PATH_CERTIFICATES "/";
-        const uid_t uid = bus_call_uid(call);
         const bool root = bus_call_is_root(call);
+        const struct certificate *c;
         const char *wrong;
 
         ret->owner = NO_OWNER;
         if (strncmp(text, certificates, sizeof certificates - 1) == 0) {
-                const struct certificate *c = model_find(d->model, text + sizeof certificates - 1);
-
-                if (!c || (!root && c->owner != uid && c->owner != NO_OWNER))
+                c = model_find(d->model, text + sizeof certificates - 1);
+                if (!c || !certificate_visible(call, c))
                         return error_set(e, ERR_NOT_FOUND, "There is no such certificate");
                 if (!root && c->owner == NO_OWNER)
                         return error_set(e, ERR_DENIED,
@@ -115,17 +114,11 @@ static enum err read_target(struct daemon *d, const struct bus_call *call, const
 
                 if (r)
                         return r;
-                ret->owner = p->owner != NO_OWNER ? p->owner : p->for_users ? uid : NO_OWNER;
+                ret->owner = enroll_owner(call, p);
                 ret->profile = p->id;
-                for (uint64_t order = 0;;) { /* what was made from it tells more */
-                        const struct certificate *c = model_next(d->model, order);
-
-                        if (!c)
-                                return ERR_OK;
-                        order = c->order;
-                        if (c->owner == ret->owner && strcmp(c->profile, p->id) == 0)
-                                ret->certificate = c->id;
-                }
+                c = model_find_origin(d->model, p->id, ret->owner); /* what was made from it tells more */
+                ret->certificate = c ? c->id : NULL;
+                return ERR_OK;
         }
         if (!root)
                 return error_set(e, ERR_DENIED, "Only an administrator diagnoses a URL");
@@ -141,12 +134,11 @@ enum err manager_diagnose(void *object, struct bus_call *call, struct error *e)
 {
         struct daemon *d = ((struct manager *)object)->d;
         struct bus_reader *reader = bus_call_reader(call);
-        const struct diagnose_ops template = {found, done, NULL};
         struct diagnose_target target = {0};
         CLEANUP(close_p) int theirs = -1;
         int pair[2] = {-1, -1}, size = UNREAD_MAX;
         struct diagnosing *x;
-        struct diagnose_ops ops = template;
+        struct diagnose_ops ops = {found, done, NULL};
         struct bus_writer *w;
         const char *text;
         enum err r = bus_read_string(reader, "target", &text, e);
