@@ -1,6 +1,5 @@
 /* From a probe of the server: name, connection, TLS, clock, and what answers at the URL. Pure. */
 #include <openssl/x509_vfy.h>
-#include <string.h>
 #include <strings.h>
 
 #include "findings.h"
@@ -57,6 +56,10 @@ static bool reach(struct findings *f, const struct result_probed *p)
 
 static enum diagnose_code tls_fault(const struct probe_answer *a)
 {
+        if (a->problem == HTTP_TLS_NAME)
+                return DIAGNOSE_TLS_NAME;
+        if (a->problem == HTTP_TLS_CLIENT)
+                return DIAGNOSE_TLS_CLIENT;
         switch (a->verify) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
         case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -71,14 +74,14 @@ static enum diagnose_code tls_fault(const struct probe_answer *a)
         case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
                 return DIAGNOSE_TLS_UNTRUSTED;
         default:
-                break;
+                return DIAGNOSE_TLS_FAILED;
         }
-        /* libcurl compares the name itself and leaves no number */
-        if (a->message && (strstr(a->message, "subject name") || strstr(a->message, "does not match")))
-                return DIAGNOSE_TLS_NAME;
-        if (a->message && strstr(a->message, "client certificate"))
-                return DIAGNOSE_TLS_CLIENT;
-        return DIAGNOSE_TLS_FAILED;
+}
+
+static bool is_tls(const struct probe_answer *a)
+{
+        return a->asked &&
+               (a->problem == HTTP_TLS || a->problem == HTTP_TLS_NAME || a->problem == HTTP_TLS_CLIENT);
 }
 
 /* true: HTTP can be spoken. */
@@ -90,9 +93,9 @@ static bool secure(struct findings *f, const struct result_probed *p)
                 findings_say(f, DIAGNOSE_TLS_NONE, NULL, "The URL is http");
                 return true;
         }
-        for (size_t i = 0; i < N_ELEMENTS(at); i++) {
-                if (at[i]->asked && (at[i]->problem == HTTP_TLS ||
-                                     (at[i]->message && strstr(at[i]->message, "client certificate")))) {
+        /* A server that asks for a certificate and takes none may refuse a browser for another reason. */
+        for (size_t i = answered(&p->certs) ? N_ELEMENTS(at) : 0; i < N_ELEMENTS(at); i++) {
+                if (is_tls(at[i])) {
                         findings_say(f, tls_fault(at[i]), at[i]->remedy, "%s", said(at[i]));
                         return false;
                 }

@@ -177,6 +177,10 @@ def demands_certificate(pki):
     return {"clients": pki.cert}
 
 
+def asks_for_certificate(pki):
+    return {"more": f"ssl_client_certificate {pki.cert}; ssl_verify_client optional;"}
+
+
 TLS = [
     # name, the gateway, whether the profile names its CA, codes
     ("good", lambda _: {}, True, ["tls-ok"]),
@@ -185,6 +189,7 @@ TLS = [
     ("other-name", other_name, True, ["tls-name"]),
     ("old-version", lambda _: {"protocols": "TLSv1.1", "more": "ssl_ciphers DEFAULT@SECLEVEL=0;"}, True, ["tls-failed"]),
     ("client-certificate", demands_certificate, True, ["tls-client-certificate"]),
+    ("client-certificate-optional", asks_for_certificate, True, ["tls-ok", "url-policy-module"]),
     ("502", lambda _: {"behind": "http://127.0.0.1:1"}, True, ["url-gateway"]),
 ]
 

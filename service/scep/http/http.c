@@ -289,8 +289,10 @@ static enum err transfer_error(const struct transfer *t, const struct tls_watch 
                 return error_remedy(e, ERR_DENIED, "Have an administrator add the profile.");
         }
         r = tls_failure(watch, code, why, e);
-        if (r)
+        if (r) {
+                t->reply->problem = HTTP_TLS_CLIENT;
                 return r;
+        }
         if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
                 (void)error_set(e, ERR_NETWORK, "The name cannot be resolved: %s", why);
                 return error_remedy(
@@ -353,13 +355,23 @@ static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, b
                           struct http_reply *reply)
 {
         const char *address = NULL;
-        long verify = 0;
+        long verify = 0, proxy_verify = 0;
 
         reply->problem = code == CURLE_OK ? HTTP_FINE : problem_of(t, code, proxy);
         (void)curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &address);
         (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verify);
+        (void)curl_easy_getinfo(curl, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy_verify);
         (void)snprintf(reply->address, sizeof reply->address, "%s", address ? address : "");
-        reply->verify = code == CURLE_PEER_FAILED_VERIFICATION ? verify : 0;
+        if (code != CURLE_PEER_FAILED_VERIFICATION)
+                return;
+        /* libcurl compares the name itself, before it asks for the result of the chain, which OpenSSL has
+         * found good by then: until then it says "unspecified". */
+        if (proxy_verify != X509_V_OK)
+                reply->problem = HTTP_PROXY;
+        else if (verify == X509_V_OK || verify == X509_V_ERR_UNSPECIFIED)
+                reply->problem = HTTP_TLS_NAME;
+        else
+                reply->verify = verify;
 }
 
 /* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
@@ -436,9 +448,14 @@ static enum err settle(struct http_reply *reply, const struct tls_watch *watch, 
 {
         (void)snprintf(reply->target, sizeof reply->target, "%s", target ? target : "");
         reply->problem = reply->status != 200 ? HTTP_STATUS : is_page(&reply->body) ? HTTP_PAGE : HTTP_FINE;
-        if (reply->status != 200)
-                return tls_status_remedy(watch, reply->status,
-                                         http_status_error(e, reply->status, post, target), e);
+        if (reply->status != 200) {
+                const enum err r = http_status_error(e, reply->status, post, target);
+
+                if (!tls_explains_status(watch, reply->status))
+                        return r;
+                reply->problem = HTTP_TLS_CLIENT;
+                return tls_status_remedy(watch, r, e);
+        }
         if (is_page(&reply->body))
                 return error_set(
                         e, ERR_REPLY,

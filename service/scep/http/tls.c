@@ -121,11 +121,14 @@ enum err tls_failure(const struct tls_watch *watch, CURLcode code, const char *w
         return error_remedy(e, ERR_TLS, "%s", client ? other_certificate : no_certificate);
 }
 
-enum err tls_status_remedy(const struct tls_watch *watch, int64_t status, enum err code, struct error *e)
+bool tls_explains_status(const struct tls_watch *watch, int64_t status)
 {
         /* nginx has 400 for what it calls 495 and 496 inside; IIS 403. */
-        if (!watch->asked || (status != 400 && status != 403 && status != 495 && status != 496))
-                return code;
+        return watch->asked && (status == 400 || status == 403 || status == 495 || status == 496);
+}
+
+enum err tls_status_remedy(const struct tls_watch *watch, enum err code, struct error *e)
+{
         (void)error_context(e, code,
                             watch->client
                                     ? "The server asked for a client certificate and was shown the profile's"

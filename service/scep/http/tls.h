@@ -24,6 +24,7 @@ MUST_CHECK enum err tls_setup(CURL *curl, struct tls_watch *watch, struct error 
  * @why: libcurl's words. */
 MUST_CHECK enum err tls_failure(const struct tls_watch *watch, CURLcode code, const char *why,
                                 struct error *e);
-/* After an answer with a status that a missing or wrong client certificate explains: refines @e, which is
- * returned. */
-enum err tls_status_remedy(const struct tls_watch *watch, int64_t status, enum err code, struct error *e);
+/* Whether a missing or wrong client certificate explains an answer with this status. */
+bool tls_explains_status(const struct tls_watch *watch, int64_t status);
+/* Says so in @e, which holds the error for it and is returned. */
+enum err tls_status_remedy(const struct tls_watch *watch, enum err code, struct error *e);

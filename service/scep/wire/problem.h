@@ -7,7 +7,10 @@ enum http_problem {
         HTTP_NAME,       /* the server's name is not known */
         HTTP_PROXY,      /* the proxy's name, or its answer to CONNECT */
         HTTP_CONNECTION, /* nobody answers at that address */
-        HTTP_TLS,        /* reply.verify: what is wrong with the certificate */
+        HTTP_TLS,        /* reply.verify: what is wrong with the server's certificate */
+        HTTP_TLS_NAME,   /* the server's certificate is for another name */
+        HTTP_TLS_CLIENT, /* the server wants a client certificate, or another one than it was shown; or that
+                            cannot be used. With a status where HTTP says so */
         HTTP_CLOSED,     /* no answer */
         HTTP_BROKEN,     /* half an answer */
         HTTP_TIMEOUT,

@@ -50,9 +50,12 @@ static bool is_hopeless(const struct seen *seen)
         case HTTP_PROXY:
         case HTTP_CONNECTION:
         case HTTP_TLS:
+        case HTTP_TLS_NAME:
         case HTTP_DENIED:
         case HTTP_STRANGE:
                 return true;
+        case HTTP_TLS_CLIENT:
+                return seen->reply.status == 0; /* not refused by the handshake: for this path alone, maybe */
         case HTTP_TIMEOUT:
                 return !*seen->reply.address; /* it never connected */
         default:
