@@ -104,25 +104,13 @@ static void decide(struct check_result *r, enum check_verdict verdict, const cha
                         "in refused.pem.");
 }
 
-static enum err asn1_seconds(const ASN1_TIME *t, int64_t *ret, struct error *e)
-{
-        struct tm tm;
-
-        if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
-                return ossl_error(e, ERR_REPLY, "A date in the certificate cannot be read");
-        *ret = (int64_t)timegm(&tm);
-        return ERR_OK;
-}
-
 enum err certificate_dates(const X509 *cert, int64_t *ret_not_before, int64_t *ret_not_after, struct error *e)
 {
         int64_t not_before = 0, not_after = 0;
-        enum err r = asn1_seconds(X509_get0_notBefore(cert), &not_before, e);
 
-        if (r == ERR_OK)
-                r = asn1_seconds(X509_get0_notAfter(cert), &not_after, e);
-        if (r)
-                return r;
+        if (!asn1_time_seconds(X509_get0_notBefore(cert), &not_before) ||
+            !asn1_time_seconds(X509_get0_notAfter(cert), &not_after))
+                return ossl_error(e, ERR_REPLY, "A date in the certificate cannot be read");
         *ret_not_before = not_before;
         *ret_not_after = not_after;
         return ERR_OK;

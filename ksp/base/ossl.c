@@ -6,6 +6,7 @@
 #include <openssl/params.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum err ossl_error(struct error *e, enum err code, const char *fmt, ...)
 {
@@ -109,6 +110,16 @@ enum err x509_name_text(const X509_NAME *name, char **ret, struct error *e)
         utf8_scrub((char *)text.data, text.len + 1);
         *ret = (char *)text.data;
         return ERR_OK;
+}
+
+bool asn1_time_seconds(const ASN1_TIME *t, int64_t *ret)
+{
+        struct tm tm;
+
+        if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
+                return false;
+        *ret = (int64_t)timegm(&tm);
+        return true;
 }
 
 enum err bio_bytes(BIO *bio, struct bytes *ret, struct error *e)

@@ -22,6 +22,7 @@ OSSL_CLEANUP(EVP_PKEY_CTX, evp_pkey_ctx_free, EVP_PKEY_CTX_free)
 OSSL_CLEANUP(EVP_MD_CTX, evp_md_ctx_free, EVP_MD_CTX_free)
 OSSL_CLEANUP(EVP_MD, evp_md_free, EVP_MD_free)
 OSSL_CLEANUP(X509, x509_free, X509_free)
+OSSL_CLEANUP(X509_CRL, x509_crl_free, X509_CRL_free)
 OSSL_CLEANUP(X509_REQ, x509_req_free, X509_REQ_free)
 OSSL_CLEANUP(X509_NAME, x509_name_free, X509_NAME_free)
 OSSL_CLEANUP(X509_STORE, x509_store_free, X509_STORE_free)
@@ -61,6 +62,8 @@ MUST_CHECK enum err spki_der(EVP_PKEY *key, struct bytes *ret, struct error *e);
 MUST_CHECK enum err public_copy(OSSL_LIB_CTX *libctx, EVP_PKEY *key, EVP_PKEY **ret, struct error *e);
 /* The name as people read it: RFC 4514's escapes, but first RDN first, as profiles write it. *ret: free(). */
 MUST_CHECK enum err x509_name_text(const X509_NAME *name, char **ret, struct error *e);
+/* In seconds since the epoch. false: @t is NULL or no time. */
+bool asn1_time_seconds(const ASN1_TIME *t, int64_t *ret);
 /* The content of a memory BIO as an own copy. */
 MUST_CHECK enum err bio_bytes(BIO *bio, struct bytes *ret, struct error *e);
 /* SHA-1 of a certificate's public key as CKA_ID has it: over the bit string's octets (RFC 5280 §4.2.1.2,

@@ -7,12 +7,20 @@ static const struct diagnose_row rows[_DIAGNOSE_MAX] = {
 };
 
 static const char *const step_names[_STEP_MAX] = {
-        [STEP_PROFILE] = "profile", [STEP_KEYS] = "keys",
-        [STEP_DNS] = "dns",         [STEP_TCP] = "tcp",
-        [STEP_TLS] = "tls",         [STEP_CLOCK] = "clock",
-        [STEP_URL] = "url",         [STEP_CAPS] = "caps",
-        [STEP_CA] = "ca",           [STEP_CHALLENGE] = "challenge",
-        [STEP_REQUEST] = "request", [STEP_CERTIFICATE] = "certificate",
+        [STEP_PROFILE] = "profile",
+        [STEP_KEYS] = "keys",
+        [STEP_DNS] = "dns",
+        [STEP_TCP] = "tcp",
+        [STEP_TLS] = "tls",
+        [STEP_CLOCK] = "clock",
+        [STEP_URL] = "url",
+        [STEP_CAPS] = "caps",
+        [STEP_CA] = "ca",
+        [STEP_CHALLENGE] = "challenge",
+        [STEP_REQUEST] = "request",
+        [STEP_CERTIFICATE] = "certificate",
+        [STEP_REVOCATION] = "revocation",
+        [STEP_CONSUMERS] = "consumers",
         [STEP_RENEWAL] = "renewal",
 };
 

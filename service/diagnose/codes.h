@@ -20,6 +20,8 @@ enum diagnose_step {
         STEP_CHALLENGE,
         STEP_REQUEST, /* the last transaction */
         STEP_CERTIFICATE,
+        STEP_REVOCATION,
+        STEP_CONSUMERS, /* the programs that use the key */
         STEP_RENEWAL,
         _STEP_MAX
 };
@@ -290,6 +292,39 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
           "is not "                                                                                          \
           "set, or the template or the CA ends before), another subject, more usages, old algorithms.",      \
           "Set what the CA should honour, or leave it.")                                                     \
+        X(REVOCATION_OK, "revocation-ok", STEP_REVOCATION, RESULT_OK, "", "")                                \
+        X(REVOCATION_REVOKED, "revocation-revoked", STEP_REVOCATION, RESULT_FAULT,                           \
+          "The CA revoked the certificate: whoever checks refuses it.",                                      \
+          "Ask the CA's administrator for the reason, then enroll again.")                                   \
+        X(REVOCATION_CA_REVOKED, "revocation-ca-revoked", STEP_REVOCATION, RESULT_FAULT,                     \
+          "A CA on the way to the root was revoked, and with it every certificate it issued.",               \
+          "Have the CA replaced, then enroll again.")                                                        \
+        X(REVOCATION_STALE, "revocation-stale", STEP_REVOCATION, RESULT_FAULT,                               \
+          "The CA publishes no new CRL, or not to this place: whoever checks refuses every certificate of "  \
+          "this CA.",                                                                                        \
+          "Publish a CRL at the CA (certutil -crl), and see that it reaches the web server.")                \
+        X(REVOCATION_EARLY, "revocation-early", STEP_REVOCATION, RESULT_NOTE,                                \
+          "The CRL begins in the future by this machine's clock.", "Set the clock.")                         \
+        X(REVOCATION_FOREIGN, "revocation-foreign", STEP_REVOCATION, RESULT_FAULT,                           \
+          "What lies at the address is no CRL of the CA that issued the certificate: another file, or one "  \
+          "of the CA's other keys.",                                                                         \
+          "Compare the file with what the CA publishes; after a renewal of the CA each key has a CRL of "    \
+          "its own.")                                                                                        \
+        X(REVOCATION_UNREACHABLE, "revocation-unreachable", STEP_REVOCATION, RESULT_NOTE,                    \
+          "The CRL could not be fetched. Whoever checks may fail in the same way (CAPI2: CRL fetch "         \
+          "failures).",                                                                                      \
+          "Open the address from where certificates are checked; let the CA publish where all can reach "    \
+          "it.")                                                                                             \
+        X(REVOCATION_UNNAMED, "revocation-unnamed", STEP_REVOCATION, RESULT_NOTE,                            \
+          "The certificate does not say where its CRL can be fetched, so nothing here tells whether it is "  \
+          "revoked.",                                                                                        \
+          "Let the CA put an http address among its CRL distribution points, or leave it.")                  \
+        X(CONSUMERS_NONE, "consumers-none", STEP_CONSUMERS, RESULT_OK, "", "")                               \
+        X(CONSUMERS_OK, "consumers-ok", STEP_CONSUMERS, RESULT_OK, "", "")                                   \
+        X(CONSUMERS_OLD, "consumers-old", STEP_CONSUMERS, RESULT_NOTE,                                       \
+          "A program that was running when the certificate changed goes on with the old one until it "       \
+          "connects anew.",                                                                                  \
+          "Reload or restart the program.")                                                                  \
         X(RENEWAL_NONE, "renewal-none", STEP_RENEWAL, RESULT_OK, "", "")                                     \
         X(RENEWAL_OK, "renewal-ok", STEP_RENEWAL, RESULT_OK, "", "")                                         \
         X(RENEWAL_DUE, "renewal-due", STEP_RENEWAL, RESULT_NOTE,                                             \

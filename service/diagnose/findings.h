@@ -6,8 +6,10 @@
 
 #include "base/ossl.h"
 #include "codes.h"
+#include "keys/users.h"
 #include "ksp.h"
 #include "policy/plan.h"
+#include "revocation/crl.h"
 #include "scep-wire/caps.h"
 #include "store/store.h"
 #include "worker/protocol.h"
@@ -44,9 +46,24 @@ void findings_keys(struct findings *f, const struct plan *plan, const struct ksp
 void findings_challenge(struct findings *f, const struct plan *plan, struct view challenge, uint64_t since,
                         uint64_t now);
 void findings_renewal(struct findings *f, const struct record *record, uint64_t now);
-/* The stored certificate, its key and its chain, read from the disk; blocks. */
+/* The stored certificate, its key and its chain, read from the disk; blocks. *ret_path: the certificate, its
+ * issuers and the anchor in this order, or NULL; sk_X509_pop_free(). */
 void findings_certificate(struct findings *f, struct store *store, struct ksp *ksp, const char *id,
-                          const struct record *record, uint64_t now);
+                          const struct record *record, uint64_t now, STACK_OF(X509) * *ret_path);
+
+/* revocation.c. Of @cert, which is the certificate itself or (@is_ca) one that issued it. */
+struct crl_subject {
+        X509 *cert;
+        bool is_ca;
+};
+/* Nothing was fetched: the certificate names no place, or none that HTTP reaches. */
+void findings_crl_unnamed(struct findings *f, const struct crl_subject *of, bool other_places);
+void findings_crl_unreachable(struct findings *f, const struct crl_subject *of, const struct error *why);
+void findings_crl(struct findings *f, const struct crl_subject *of, const char *url,
+                  const struct crl_answer *answer);
+/* consumers.c */
+void findings_consumers(struct findings *f, const struct key_users *users);
+
 /* "2026-11-21 19:03 UTC" */
 enum { FINDING_DATE = 32 };
 void finding_date(uint64_t at, char ret[FINDING_DATE]);

@@ -104,7 +104,8 @@ void findings_renewal(struct findings *f, const struct record *record, uint64_t 
                      "The renewal %s %s", now >= record->renew_at ? "was due at" : "is due at", date);
 }
 
-static bool leads_to(X509 *cert, STACK_OF(X509) * chain, X509 *anchor)
+/* The way from the certificate to the anchor; NULL: there is none. */
+static STACK_OF(X509) * path_to(X509 *cert, STACK_OF(X509) * chain, X509 *anchor)
 {
         CLEANUP(x509_store_free_p) X509_STORE *store = X509_STORE_new();
         CLEANUP(x509_store_ctx_free_p) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -118,7 +119,7 @@ static bool leads_to(X509 *cert, STACK_OF(X509) * chain, X509 *anchor)
                 ok = X509_verify_cert(ctx) == 1;
         }
         ERR_clear_error();
-        return ok;
+        return ok ? X509_STORE_CTX_get1_chain(ctx) : NULL;
 }
 
 static void read_chain(struct store *store, const char *id, STACK_OF(X509) * chain)
@@ -162,7 +163,7 @@ static bool look_at_key(struct findings *f, struct store *store, struct ksp *ksp
 }
 
 void findings_certificate(struct findings *f, struct store *store, struct ksp *ksp, const char *id,
-                          const struct record *record, uint64_t now)
+                          const struct record *record, uint64_t now, STACK_OF(X509) * *ret_path)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *chain = sk_X509_new_null();
         CLEANUP(x509_free_p) X509 *cert = NULL;
@@ -183,7 +184,9 @@ void findings_certificate(struct findings *f, struct store *store, struct ksp *k
         read_chain(store, id, chain);
         if (store_pem_read(store, STORE_CERTIFICATES, id, "anchor.pem", &anchor, &e))
                 findings_say(f, DIAGNOSE_CERTIFICATE_CHAIN, NULL, "%s", e.message);
-        else if (!leads_to(cert, chain, anchor))
+        else
+                *ret_path = path_to(cert, chain, anchor);
+        if (anchor && !*ret_path)
                 findings_say(f, DIAGNOSE_CERTIFICATE_CHAIN, NULL,
                              "The stored chain does not lead to the anchor");
         finding_date(record->not_after <= now ? record->not_after : record->not_before, date);
@@ -199,6 +202,6 @@ void findings_certificate(struct findings *f, struct store *store, struct ksp *k
         }
         finding_date(record->not_after, date);
         if (f->faults == before)
-                findings_say(f, DIAGNOSE_CERTIFICATE_OK, NULL,
-                             "'%s' is valid until %s; revocation is not looked at", record->subject, date);
+                findings_say(f, DIAGNOSE_CERTIFICATE_OK, NULL, "'%s' is valid until %s", record->subject,
+                             date);
 }

@@ -17,7 +17,9 @@ struct connection {
         pthread_mutex_t writing;
         int fd;
         struct key_peer peer;
+        pid_t pid;                            /* for people to read: no right follows from it */
         struct ksp_key *handles[HANDLES_MAX]; /* handle n is slot n - 1; a reference each */
+        uint64_t orders[HANDLES_MAX];         /* the model's, of the certificates they were opened by */
 
         /* the server's, in the loop alone */
         struct key_server *server;

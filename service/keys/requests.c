@@ -230,6 +230,7 @@ static enum err open_key(struct connection *connection, const struct frame_heade
         if (r)
                 return r;
         connection->handles[slot] = ksp_key_ref(key);
+        connection->orders[slot] = certificate->order;
         connection_send(connection, FRAME_ANSWER, h->id, bytes_view(&body));
         return ERR_OK;
 }

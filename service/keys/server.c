@@ -90,7 +90,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *c
 }
 
 /* Who is at the other end, as the kernel says. */
-static bool learn_peer(const struct daemon *d, int fd, struct key_peer *ret)
+static bool learn_peer(const struct daemon *d, int fd, struct key_peer *ret, pid_t *ret_pid)
 {
         struct ucred credentials;
         socklen_t len = sizeof credentials;
@@ -99,6 +99,7 @@ static bool learn_peer(const struct daemon *d, int fd, struct key_peer *ret)
                 return false;
         *ret = (struct key_peer){.uid = credentials.uid, .gid = credentials.gid};
         ret->root = daemon_is_root(d, credentials.uid);
+        *ret_pid = credentials.pid;
         len = sizeof ret->groups;
         /* More groups than fit: only the primary one counts, which errs on the safe side. */
         if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret->groups, &len) == 0)
@@ -121,6 +122,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         struct connection *connection;
         CLEANUP(close_p) int client = -1;
         struct key_peer peer;
+        pid_t pid = 0;
 
         (void)source;
         (void)events;
@@ -129,7 +131,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
                 return 0;
         }
         client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (client < 0 || !learn_peer(server->d, client, &peer))
+        if (client < 0 || !learn_peer(server->d, client, &peer, &pid))
                 return 0;
         if (!peer.root && connections_of(server, peer.uid) >= CONNECTIONS_PER_UID) {
                 log_line(LOG_WARNING,
@@ -144,6 +146,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         (void)pthread_mutex_init(&connection->writing, NULL);
         connection->fd = steal_fd(&client);
         connection->peer = peer;
+        connection->pid = pid;
         connection->server = server;
         if (sd_event_add_io(server->d->event, &connection->io, connection->fd, EPOLLIN, on_readable,
                             connection) < 0) {
@@ -198,4 +201,29 @@ void key_server_free(struct key_server *server)
         (void)close(server->fd);
         (void)unlink(server->d->config.keys_socket);
         free(server);
+}
+
+static void add_user(pid_t pid, pid_t pids[KEY_USERS_MAX], size_t *n)
+{
+        for (size_t i = 0; i < *n; i++)
+                if (pids[i] == pid)
+                        return;
+        if (*n < KEY_USERS_MAX)
+                pids[(*n)++] = pid;
+}
+
+void key_server_users(const struct key_server *server, const struct certificate *certificate,
+                      struct key_users *ret)
+{
+        *ret = (struct key_users){0};
+        for (const struct connection *c = server->connections; c; c = c->next) {
+                for (size_t i = 0; i < HANDLES_MAX; i++) {
+                        if (!c->handles[i] || c->orders[i] != certificate->order)
+                                continue;
+                        if (memcmp(ksp_key_id(c->handles[i]), certificate->key_id, KEY_ID_LEN) == 0)
+                                add_user(c->pid, ret->current.pids, &ret->current.n);
+                        else
+                                add_user(c->pid, ret->old.pids, &ret->old.n);
+                }
+        }
 }

@@ -6,10 +6,14 @@
 #pragma once
 
 #include "daemon/daemon.h"
+#include "users.h"
 
 struct key_server;
 
 /* Binds and listens at config.keys_socket, mode 0666: rights are checked per key. */
 MUST_CHECK enum err key_server_new(struct daemon *d, struct key_server **ret, struct error *e);
+/* Who has a key of it open just now. */
+void key_server_users(const struct key_server *server, const struct certificate *certificate,
+                      struct key_users *ret);
 /* Closes what is open and waits for what is at work. Takes NULL. */
 void key_server_free(struct key_server *server);

@@ -510,6 +510,8 @@ static uint64_t deadline_of(const struct job *job, const struct key_grant *grant
                 return job->of.exchange.link.total_ms * 1000 + DEADLINE_SLACK_USEC + keys;
         case JOB_PROBE: /* three operations, the redirects of each included */
                 return job->of.probe.link.total_ms * 1000 * 3 + DEADLINE_SLACK_USEC + keys;
+        case JOB_FETCH:
+                return job->of.fetch.link.total_ms * 1000 * job->of.fetch.urls.n + DEADLINE_SLACK_USEC + keys;
         case JOB_PARSE:
         case _JOB_KIND_MAX:
                 break;

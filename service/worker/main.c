@@ -99,14 +99,26 @@ static enum err public_of(struct view der, X509 **ret_cert, EVP_PKEY **ret, stru
         return *ret ? ERR_OK : ossl_error(e, ERR_PROTOCOL, "The job's own certificate has no key");
 }
 
+static const struct job_link *link_of(const struct job *job)
+{
+        switch (job->kind) {
+        case JOB_EXCHANGE:
+                return &job->of.exchange.link;
+        case JOB_PROBE:
+                return &job->of.probe.link;
+        case JOB_FETCH:
+                return &job->of.fetch.link;
+        default:
+                return &job->of.discover.link;
+        }
+}
+
 /* The keys the job needs: that of its client certificate, and, for an exchange, the recipient's. */
 static enum err network_job(int fd, const struct job *job, struct bytes *ret, struct result_http *http,
                             struct error *e)
 {
         const bool exchanges = job->kind == JOB_EXCHANGE;
-        const struct job_link *link = exchanges                ? &job->of.exchange.link
-                                      : job->kind == JOB_PROBE ? &job->of.probe.link
-                                                               : &job->of.discover.link;
+        const struct job_link *link = link_of(job);
         CLEANUP(granted_keys_done) struct granted_keys keys = {0};
         CLEANUP(x509_free_p) X509 *recipient = NULL;
         CLEANUP(x509_free_p) X509 *client = NULL;
@@ -123,11 +135,17 @@ static enum err network_job(int fd, const struct job *job, struct bytes *ret, st
         if (r)
                 return r;
         with.key = keys.client;
-        if (job->kind == JOB_PROBE)
+        switch (job->kind) {
+        case JOB_EXCHANGE:
+                return network_exchange(&job->of.exchange, keys.recipient, with.key ? &with : NULL, ret, http,
+                                        e);
+        case JOB_PROBE:
                 return network_probe(&job->of.probe, with.key ? &with : NULL, ret, http, e);
-        return exchanges ? network_exchange(&job->of.exchange, keys.recipient, with.key ? &with : NULL, ret,
-                                            http, e)
-                         : network_discover(&job->of.discover, with.key ? &with : NULL, ret, http, e);
+        case JOB_FETCH:
+                return network_fetch(&job->of.fetch, with.key ? &with : NULL, ret, http, e);
+        default:
+                return network_discover(&job->of.discover, with.key ? &with : NULL, ret, http, e);
+        }
 }
 
 static enum err job_do(int fd, enum sandbox_kind kind, const struct job *job, struct bytes *ret,
@@ -144,6 +162,7 @@ static enum err job_do(int fd, enum sandbox_kind kind, const struct job *job, st
         case JOB_DISCOVER:
         case JOB_EXCHANGE:
         case JOB_PROBE:
+        case JOB_FETCH:
                 return network_job(fd, job, ret, http, e);
         case _JOB_KIND_MAX:
                 break;

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -48,6 +49,9 @@ def foreign_environment():
     return {"LD_PRELOAD": os.path.realpath(library.stdout.strip()), "ASAN_OPTIONS": "detect_leaks=0"}
 
 
+COMPLAINT = re.compile(r"==\d+==ERROR: |: runtime error: ")
+
+
 class Lab:
     def __init__(self, *options):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="scepter-it."))
@@ -69,8 +73,15 @@ class Lab:
         return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
 
     def close(self):
-        subprocess.run([LAB, "down", self.dir / "lab"], check=False)
+        done = subprocess.run([LAB, "down", self.dir / "lab"], check=False)
+        complaints = self.complaints()
         shutil.rmtree(self.dir, ignore_errors=True)
+        assert done.returncode == 0 and not complaints, complaints
+
+    def complaints(self):
+        """What the sanitizers of the daemon and its workers said, leaks at its end included."""
+        log = self.log()
+        return log[match.start():][:8000] if (match := COMPLAINT.search(log)) else ""
 
     def users_environment(self):
         """Other users may not be able to read the build: they get a copy of the modules."""

@@ -15,10 +15,12 @@ import pytest
 
 import labs
 from gateway import Authority, Gateway, free_port
+from test_applications import Holder
 from test_tpm import tpm_process
 
 ALICE = "daemon"
-STEPS = ["profile", "keys", "dns", "tcp", "tls", "clock", "url", "caps", "ca", "challenge", "request", "certificate", "renewal"]
+STEPS = ["profile", "keys", "dns", "tcp", "tls", "clock", "url", "caps", "ca", "challenge", "request", "certificate",
+         "revocation", "consumers", "renewal"]
 
 
 def diagnose(lab, target, **options):
@@ -318,6 +320,61 @@ def test_stored(lab, name, change, codes):
     expect(diagnose(lab, f"c-{name}"), *codes)
 
 
+# Revocation, and the programs that use the key.
+
+REVOCATION = [
+    # name, switches at the enrollment, switches at the diagnosis, codes
+    ("good", "", "", ["revocation-ok"]),
+    ("ca-revoked", "", "crl ca-revoked", ["revocation-ca-revoked"]),
+    ("stale", "", "crl expired", ["revocation-stale"]),
+    ("early", "", "crl future", ["revocation-early"]),
+    ("foreign", "", "crl foreign", ["revocation-foreign"]),
+    ("missing", "", "crl missing", ["revocation-unreachable"]),
+    ("unnamed", "crl-point none", "", ["revocation-unnamed"]),
+    ("ldap", "crl-point ldap", "", ["revocation-unnamed"]),
+]
+
+
+@pytest.mark.parametrize("name,before,after,codes", REVOCATION, ids=[row[0] for row in REVOCATION])
+def test_revocation(lab, ndes, name, before, after, codes):
+    lab.add(f"v-{name}")
+    switch(lab, before)
+    assert lab.enroll(f"v-{name}").returncode == 0
+    ndes("reset")
+    switch(lab, after)
+    expect(diagnose(lab, f"v-{name}"), "certificate-ok", *codes)
+
+
+def test_revoked(lab):
+    lab.add("v-revoked")
+    assert lab.enroll("v-revoked").returncode == 0
+    lab.ndes("revoke", lab.json("show", "v-revoked")["serialNumber"])
+    expect(diagnose(lab, "v-revoked"), "revocation-revoked")
+
+
+def test_crl_nobody_answers_for():
+    """The server that has the CRLs is gone."""
+    with labs.lab("--no-tpm") as alone:
+        alone.add("v-gone", protection="software")
+        assert alone.enroll("v-gone").returncode == 0
+        os.kill(json.loads((alone.dir / "lab/pids/ndes.json").read_text())["pid"], signal.SIGKILL)
+        expect(diagnose(alone, "v-gone"), "tcp-failed", "revocation-unreachable", "renewal-ok")
+
+
+def test_program_with_the_old_key(lab):
+    lab.add("v-held")
+    assert lab.enroll("v-held").returncode == 0
+    expect(diagnose(lab, "v-held"), "consumers-none")
+    with Holder(lab, "ksp:v-held") as holder:
+        assert f"pid {holder.process.pid}" in diagnose(lab, "v-held")["consumers-ok"]["observed"]
+        assert lab.enroll("v-held").returncode == 0
+        found = diagnose(lab, "v-held")
+        expect(found, "consumers-old")
+        assert found["consumers-old"]["observed"].endswith(f"pid {holder.process.pid}")
+        assert holder.tell("sign") == "ok"
+    expect(diagnose(lab, "v-held"), "consumers-none")
+
+
 def test_profile_is_gone(lab):
     lab.add("c-orphan")
     assert lab.enroll("c-orphan").returncode == 0
@@ -459,7 +516,7 @@ def test_healthy_is_no_fault():
         found = diagnose(lab, "healthy")
         assert not every(found, "fault")
         assert {"profile-ok", "keys-tpm", "dns-ok", "tcp-ok", "clock-ok", "url-policy-module", "caps-ok", "ca-ok", "request-ok",
-                "certificate-ok", "renewal-ok"} <= every(found, "ok")
+                "certificate-ok", "revocation-ok", "consumers-none", "renewal-ok"} <= every(found, "ok")
         assert files == {path: path.stat().st_mtime_ns for path in lab.state.rglob("*") if path.is_file()}
         assert lab.ndes("issued") == issued
         # each way to name it, and none: the same

@@ -3,6 +3,7 @@ import datetime
 import email.utils
 import http.client
 import os
+import pathlib
 import ssl
 import time
 import urllib.error
@@ -273,11 +274,31 @@ def same_certificate(r):
     return device.renew(first).certificate().serial_number == first.certificate().serial_number
 
 
-def crl_status(r):
-    url = Device(r).enroll().certificate().extensions.get_extension_for_class(
-        x509.CRLDistributionPoints).value[0].full_name[0].value
-    status, _, data = fetch(url)
-    return status, status == 200 and x509.load_der_x509_crl(data).next_update > datetime.datetime.utcnow()
+def crl_point(r):
+    """Where a certificate says that its CRL lies; None: nowhere."""
+    try:
+        points = Device(r).enroll().certificate().extensions.get_extension_for_class(x509.CRLDistributionPoints)
+    except x509.ExtensionNotFound:
+        return None
+    return points.value[0].full_name[0].value
+
+
+def crl_scheme(r):
+    return (crl_point(r) or "").partition(":")[0]
+
+
+def crl_state(r, name="ca-issuing"):
+    """HTTP status, whether it has begun and not ended, whether the CA in force signed it, how many it names."""
+    status, _, data = fetch(crl_point(r).replace("ca-issuing", name))
+    if status != 200:
+        return [status]
+    crl, now = x509.load_der_x509_crl(data), datetime.datetime.utcnow()
+    ca = x509.load_pem_x509_certificate(pathlib.Path(r.layout.ndes, "ca", f"{name[3:]}.pem").read_bytes())
+    return [status, crl.last_update < now < crl.next_update, crl.is_signature_valid(ca.public_key()), len(list(crl))]
+
+
+def root_crl_state(r):
+    return crl_state(r, "ca-root")
 
 
 def renewals(r):
@@ -461,9 +482,16 @@ ROWS = [
     ("backdate", "1d", enrolled(days), 366),
     ("stale", "off", same_certificate, False),
     ("stale", "on", same_certificate, True),
-    ("crl", "published", crl_status, (200, True)),
-    ("crl", "expired", crl_status, (200, False)),
-    ("crl", "missing", crl_status, (404, False)),
+    ("crl", "published", crl_state, [200, True, True, 0]),
+    ("crl", "expired", crl_state, [200, False, True, 0]),
+    ("crl", "future", crl_state, [200, False, True, 0]),
+    ("crl", "foreign", crl_state, [200, True, False, 0]),
+    ("crl", "missing", crl_state, [404]),
+    ("crl", "ca-revoked", crl_state, [200, True, True, 0]),
+    ("crl", "ca-revoked", root_crl_state, [200, True, True, 1]),
+    ("crl-point", "http", crl_scheme, "http"),
+    ("crl-point", "ldap", crl_scheme, "ldap"),
+    ("crl-point", "none", crl_scheme, ""),
     ("renewal", "accept", renewals, ["0", "0"]),
     ("renewal", "refuse", renewals, ["2", "2"]),
     ("renewal", "type-19", renewals, ["2", "0"]),

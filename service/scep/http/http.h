@@ -44,6 +44,8 @@ struct http_request {
         const char *operation; /* "GetCACaps"; NULL: none, as a browser asks */
         const char *message;   /* GET: goes into the URL; NULL: none */
         struct view body;      /* POST: what is sent; empty: GET */
+        bool is_file;          /* the URL as it stands: no operation and nothing of SCEP */
+        size_t max;            /* of the answer, in octets; 0: HTTP_BODY_MAX */
 };
 
 struct http_reply {

@@ -153,14 +153,12 @@ static void read_time(const struct reply_spec *spec, CMS_SignerInfo *si, struct 
 {
         CLEANUP(asn1_object_free_p) ASN1_OBJECT *object = OBJ_nid2obj(NID_pkcs9_signingTime);
         const ASN1_TIME *value = CMS_signed_get0_data_by_OBJ(si, object, -3, V_ASN1_UTCTIME);
-        struct tm when;
-        time_t at;
+        int64_t at;
 
         if (!value)
                 value = CMS_signed_get0_data_by_OBJ(si, object, -3, V_ASN1_GENERALIZEDTIME);
-        if (!value || ASN1_TIME_to_tm(value, &when) != 1)
+        if (!asn1_time_seconds(value, &at))
                 return; /* allowed to be absent */
-        at = timegm(&when);
         if (at > spec->now + CLOCK_SLACK || at < spec->now - CLOCK_SLACK)
                 reply->notes |= SCEP_NOTE_SIGNING_TIME;
 }

@@ -23,6 +23,9 @@ MUST_CHECK enum err network_discover(const struct job_discover *job, const struc
  * job cannot be done. */
 MUST_CHECK enum err network_probe(const struct job_probe *job, const struct network_client *client,
                                   struct bytes *ret, struct result_http *ret_http, struct error *e);
+/* A file at the first URL that has it. */
+MUST_CHECK enum err network_fetch(const struct job_fetch *job, const struct network_client *client,
+                                  struct bytes *ret, struct result_http *ret_http, struct error *e);
 /* @key: the recipient's private key, asked for one decrypt at most. */
 MUST_CHECK enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key,
                                      const struct network_client *client, struct bytes *ret,

@@ -60,6 +60,11 @@ static const struct field probe_fields[] = {
         LINK_FIELDS(job_probe),
 };
 
+static const struct field fetch_fields[] = {
+        FIELD(2, SHAPE_TEXTS, true, job_fetch, urls, JOB_URL_MAX),
+        LINK_FIELDS(job_fetch),
+};
+
 static const struct field parsed_fields[] = {
         FIELD(2, SHAPE_BLOB, true, result_parsed, commands, JOB_COMMANDS_MAX),
 };
@@ -108,6 +113,12 @@ static const struct field probed_fields[] = {
         ANSWER_FIELDS(140, certs),
 };
 
+static const struct field fetched_fields[] = {
+        FIELD(2, SHAPE_TEXT, true, result_fetched, url, JOB_URL_MAX),
+        FIELD(3, SHAPE_BLOB, true, result_fetched, body, JOB_FILE_MAX),
+        HTTP_FIELDS(result_fetched),
+};
+
 static const struct field failed_fields[] = {
         FIELD(2, SHAPE_TEXT, true, result_failed, name, 64),
         FIELD(3, SHAPE_TEXT, true, result_failed, message, JOB_TEXT_MAX),
@@ -127,6 +138,7 @@ static const struct table jobs[_JOB_KIND_MAX] = {
         [JOB_DISCOVER] = {"discover", discover_fields, N_ELEMENTS(discover_fields), false},
         [JOB_EXCHANGE] = {"exchange", exchange_fields, N_ELEMENTS(exchange_fields), false},
         [JOB_PROBE] = {"probe", probe_fields, N_ELEMENTS(probe_fields), false},
+        [JOB_FETCH] = {"fetch", fetch_fields, N_ELEMENTS(fetch_fields), false},
 };
 
 static const struct table results[_RESULT_KIND_MAX] = {
@@ -135,6 +147,7 @@ static const struct table results[_RESULT_KIND_MAX] = {
         [RESULT_EXCHANGED] = {"exchanged", exchanged_fields, N_ELEMENTS(exchanged_fields), false},
         [RESULT_FAILED] = {"failed", failed_fields, N_ELEMENTS(failed_fields), false},
         [RESULT_PROBED] = {"probed", probed_fields, N_ELEMENTS(probed_fields), false},
+        [RESULT_FETCHED] = {"fetched", fetched_fields, N_ELEMENTS(fetched_fields), false},
 };
 
 const char *job_kind_name(enum job_kind kind)
@@ -225,10 +238,9 @@ static enum err check_exchanged(const struct result_exchanged *x, struct error *
 enum err result_decode(struct view record, enum job_kind job, struct result *ret, struct error *e)
 {
         static const enum result_kind answers[_JOB_KIND_MAX] = {
-                [JOB_PARSE] = RESULT_PARSED,
-                [JOB_DISCOVER] = RESULT_DISCOVERED,
-                [JOB_EXCHANGE] = RESULT_EXCHANGED,
-                [JOB_PROBE] = RESULT_PROBED,
+                [JOB_PARSE] = RESULT_PARSED,       [JOB_DISCOVER] = RESULT_DISCOVERED,
+                [JOB_EXCHANGE] = RESULT_EXCHANGED, [JOB_PROBE] = RESULT_PROBED,
+                [JOB_FETCH] = RESULT_FETCHED,
         };
         struct result result = {0};
         uint64_t kind = 0;

@@ -24,6 +24,7 @@ enum {
         JOB_BODY_MAX = 1024 * 1024,              /* a document, a request, a body of the server's */
         JOB_RECORD_MAX = 4 * 1024 * 1024 - 4096, /* fits FRAME_WORKER_MAX */
         JOB_COMMANDS_MAX = JOB_RECORD_MAX - 1024,
+        JOB_FILE_MAX = 3 * 1024 * 1024, /* a CRL */
         JOB_TIMEOUT_MAX_MS = 300 * 1000,
 };
 
@@ -36,7 +37,7 @@ struct job_blobs {
         size_t n;
 };
 
-enum job_kind { JOB_PARSE = 1, JOB_DISCOVER, JOB_EXCHANGE, JOB_PROBE, _JOB_KIND_MAX };
+enum job_kind { JOB_PARSE = 1, JOB_DISCOVER, JOB_EXCHANGE, JOB_PROBE, JOB_FETCH, _JOB_KIND_MAX };
 const char *job_kind_name(enum job_kind kind); /* "parse" */
 
 /* Read a document; kind parse. */
@@ -74,6 +75,12 @@ struct job_probe {
         struct job_link link;
 };
 
+/* A file that a certificate names, a CRL; kind network. */
+struct job_fetch {
+        struct job_texts urls; /* tried in order until one answers */
+        struct job_link link;
+};
+
 enum { EXCHANGE_ALLOW_DES = 1, EXCHANGE_ALLOW_ALL = 1 };
 
 /* Send a pkiMessage, open the reply; kind network. */
@@ -97,6 +104,7 @@ struct job {
                 struct job_discover discover;
                 struct job_exchange exchange;
                 struct job_probe probe;
+                struct job_fetch fetch;
         } of;
 };
 
@@ -111,6 +119,7 @@ enum result_kind {
         RESULT_EXCHANGED,
         RESULT_FAILED,
         RESULT_PROBED,
+        RESULT_FETCHED,
         _RESULT_KIND_MAX
 };
 
@@ -160,6 +169,12 @@ struct result_probed {
         struct probe_answer page, caps, certs;
 };
 
+struct result_fetched {
+        const char *url; /* the one that answered */
+        struct view body;
+        struct result_http http;
+};
+
 struct result_failed {
         const char *name; /* "HttpError" */
         const char *message, *remedy;
@@ -174,6 +189,7 @@ struct result {
                 struct result_exchanged exchanged;
                 struct result_failed failed;
                 struct result_probed probed;
+                struct result_fetched fetched;
         } of;
 };
 

@@ -25,9 +25,9 @@ def notify(text):
 class Authorities:
     """The CA in force; the other one is made when first asked for."""
 
-    def __init__(self, folder):
-        self._folder, self._lock = folder, threading.Lock()
-        self._main, self._other = pki.Pki(os.path.join(folder, "ca"), "Lab"), None
+    def __init__(self, folder, crl_url):
+        self._folder, self._crl_url, self._lock = folder, crl_url, threading.Lock()
+        self._main, self._other = pki.Pki(os.path.join(folder, "ca"), "Lab", crl_url), None
 
     def __call__(self, board):
         return self._get_other() if board["other-ca"] else self._main
@@ -35,7 +35,7 @@ class Authorities:
     def _get_other(self):
         with self._lock:
             if not self._other:
-                self._other = pki.Pki(os.path.join(self._folder, "other-ca"), "Other")
+                self._other = pki.Pki(os.path.join(self._folder, "other-ca"), "Other", self._crl_url)
             return self._other
 
     def _all(self):
@@ -84,18 +84,18 @@ def main(folder, port=0, tls_port=0):
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     os.makedirs(folder, exist_ok=True)
     log = events.EventLog(os.path.join(folder, "events.jsonl"))
-    board, challenge_list, authorities = switches.Switches(), challenges.Challenges(), Authorities(folder)
+    board, challenge_list = switches.Switches(), challenges.Challenges()
+    server = _listen(web.Server, port)  # certificates say where their CRLs lie
+    kept, strangers = store.Store(os.path.join(folder, "issued"), f"http://127.0.0.1:{server.server_address[1]}"), issuing.Strangers()
+    authorities = Authorities(folder, kept.crl_url)
     shutil.copy(os.path.join(folder, "ca", "root.pem"), os.path.join(folder, "root.pem"))
-    kept, strangers = store.Store(os.path.join(folder, "issued")), issuing.Strangers()
     work = enrollment.Enrollment(authorities, board, challenge_list, log, kept,
                                  issuing.Issuing(board, log, kept, strangers), strangers, os.path.join(folder, "record"))
-    services = Services(board, log, authorities, kept, strangers, work)
-    server = _listen(lambda number: web.Server(number, services), port)
+    services = server.services = Services(board, log, authorities, kept, strangers, work)
     faces = tls.Faces(folder)
     tls_server = _listen(lambda number: tls.Server(number, services, faces), tls_port)
     control_server = control.Server(folder, "control", control.Control(
         board, challenge_list, work, revocation.Revocation(authorities, board, kept, log), log))
-    kept.base_url = f"http://127.0.0.1:{server.server_address[1]}"
     url = kept.base_url + web.PATH
     _write(folder, "url", url)
     _write(folder, "tls-url", f"https://{tls.HOST}:{tls_server.server_address[1]}{web.PATH}")

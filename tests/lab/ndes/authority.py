@@ -46,5 +46,5 @@ def crl(services, file_name):
     state, (pki, label) = services.switches["crl"], services.authorities.by_crl(file_name)
     if not pki or state == "missing":
         return pages.page(404, "Not Found")
-    body = services.store.crl(f"{pki.name}-{label}", pki.authority(label), state == "expired")
+    body = services.store.crl(f"{pki.name}-{label}", pki.crl_signer(label, state), state, pki.below(label))
     return Answer(200, CRL, body, "CRL")

@@ -123,7 +123,8 @@ class Enrollment:
             return Outcome(messages.SUCCESS, cms.degenerate([certificate.dump()]))
         if self._switches["crl"] == "missing":
             raise Failure("there is no CRL")
-        crl = self._store.crl(f"{pki.name}-{label}", pki.authority(label), self._switches["crl"] == "expired")
+        state = self._switches["crl"]
+        crl = self._store.crl(f"{pki.name}-{label}", pki.crl_signer(label, state), state, pki.below(label))
         return Outcome(messages.SUCCESS, cms.degenerate((), [crl]))
 
     def _enroll(self, pki, request):

@@ -57,7 +57,7 @@ class Issuing:
         start -= datetime.timedelta(seconds=self._switches["backdate"])
         spki = ca.spki_of(self._strangers("holder").key) if self._switches["wrong-key"] else csr.spki
         subject = _rewritten(csr.subject, "replaced" if self._switches["wrong-subject"] else self._switches["rewrite-subject"])
-        extensions = [*self._extensions(csr), ca.crl_points(self._store.crl_url(f"{pki.name}-{label}"))]
+        extensions = [*self._extensions(csr), *self._crl_point(f"{pki.name}-{label}")]
         certificate = ca.issue(issuer.key, issuer.name, subject, spki, extensions, start, end)
         self._store.add(certificate)
         self._log.write(4006, transaction=name, subject=csr.subject_text(), serial=f"{certificate.serial_number:x}",
@@ -65,6 +65,13 @@ class Issuing:
                         notAfter=end.isoformat(), template=policy.template(csr.key_usage()),
                         templateAsked=csr.template(), renewal=transaction.renewal)
         return certificate.dump(), issuer.der
+
+    def _crl_point(self, name):
+        at = self._switches["crl-point"]
+        if at == "none":
+            return []
+        return [ca.crl_points(self._store.crl_url(name) if at == "http" else
+                              f"ldap:///CN={name},CN=CDP,CN=Configuration?certificateRevocationList")]
 
     def _life(self, csr):
         if self._switches["lifetime"] != "request":

@@ -21,8 +21,9 @@ AUTHORITIES = tuple(age + tier for age in ("", "next-", "old-") for tier in ("is
 class Pki:
     """Any thread may call. Keys and certificates are made when first needed, read from @folder afterwards."""
 
-    def __init__(self, folder, title):
-        self._folder, self._title = folder, title
+    def __init__(self, folder, title, crl_url=None):
+        """@crl_url: from the name of a CRL to where it lies; None: CAs do not say."""
+        self._folder, self._title, self._crl_url = folder, title, crl_url
         self.name = os.path.basename(folder)
         self._lock = threading.RLock()
         self._keys, self._authorities = {}, {}
@@ -86,9 +87,11 @@ class Pki:
             start = now - datetime.timedelta(days=1)
         key = self._key(label)
         issuer_key = key if root else self.root.key
-        return key, ca.issue(issuer_key, subject if root else self.root.name, subject, ca.spki_of(key),
-                             [ca.extension(ca.BASIC_CONSTRAINTS, ber.seq(b"\x01\x01\xff"), True),
-                              ca.key_usage(SIGN | CERT_SIGN | CRL_SIGN)],
+        extensions = [ca.extension(ca.BASIC_CONSTRAINTS, ber.seq(b"\x01\x01\xff"), True),
+                      ca.key_usage(SIGN | CERT_SIGN | CRL_SIGN)]
+        if self._crl_url and not root:
+            extensions.append(ca.crl_points(self._crl_url(f"{self.name}-root")))
+        return key, ca.issue(issuer_key, subject if root else self.root.name, subject, ca.spki_of(key), extensions,
                              start, now + (20 if root else 10) * YEAR)
 
     def _ra_recipe(self, label):
@@ -100,6 +103,14 @@ class Pki:
         key, issuer = self._key(self._key_label(label)), self.authority(issuer)
         return key, ca.issue(issuer.key, issuer.name, self._names("NDES1-MSCEP-RA"), ca.spki_of(key),
                              [ca.key_usage(RA_USAGES[role]), ca.extended_key_usage(REQUEST_AGENT)], start, end, signature)
+
+    def below(self, label):
+        """Certificates of the CAs that the root has certified, for its CRL."""
+        return [self.authority("issuing").certificate] if label == "root" else []
+
+    def crl_signer(self, label, state):
+        """Whose CRL lies at that of @label; "foreign": of the same name and another key, as after a renewal."""
+        return self.authority("old-" + label if state == "foreign" and label in ("root", "issuing") else label)
 
     # what is in force
 

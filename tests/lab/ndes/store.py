@@ -16,10 +16,9 @@ PATH = "/certenroll/"
 class Store:
     """Any thread may call. @base_url: where the CRLs are fetched, without the path."""
 
-    def __init__(self, folder):
-        self._folder, self._lock = folder, threading.Lock()
+    def __init__(self, folder, base_url):
+        self.base_url, self._folder, self._lock = base_url, folder, threading.Lock()
         self._revoked_path = os.path.join(folder, "revoked.json")
-        self.base_url = None
         os.makedirs(folder, exist_ok=True)
         self._revoked = {}      # name of the CRL: {serial: when}
         if os.path.exists(self._revoked_path):
@@ -61,10 +60,12 @@ class Store:
     def crl_url(self, name):
         return f"{self.base_url}{PATH}{name}.crl"
 
-    def crl(self, name, authority, expired=False):
-        """DER of the CRL, made afresh."""
+    def crl(self, name, authority, state="published", below=()):
+        """DER of the CRL, made afresh. @state: as the switch has it. @below: certificates "ca-revoked" adds."""
         revoked, now = self.revoked(name), datetime.datetime.now(datetime.timezone.utc)
-        start = now - (2 * CRL_LIFE if expired else datetime.timedelta(minutes=10))
+        if state == "ca-revoked":
+            revoked.update({certificate.serial_number: now for certificate in below})
+        start = now + {"expired": -2 * CRL_LIFE, "future": CRL_LIFE}.get(state, -datetime.timedelta(minutes=10))
         entries = [ber.seq(ber.integer(serial), ca.time_der(when)) for serial, when in sorted(revoked.items())]
         extensions = ber.seq(ca.extension(ca.AUTHORITY_KEY_ID, ber.seq(ber.tlv(0x80, ca.key_id(authority.key)))),
                              ca.extension(CRL_NUMBER, core.Integer(int(now.timestamp())).dump()))

@@ -204,8 +204,11 @@ TABLE = (
            one_of("honor", "ignore")),
     Switch("backdate", "0", "TIME", "notBefore lies this long ago (Windows: 10m)", seconds),
     flag("stale", "a renewal gets the old certificate again"),
-    Switch("crl", "published", "published|missing|expired", "the CRL, by HTTP and by GetCRL",
-           one_of("published", "missing", "expired")),
+    Switch("crl", "published", "published|missing|expired|future|foreign|ca-revoked",
+           "the CRLs, by HTTP and by GetCRL: none, too old, not begun, of the CA's old key, the root's with the issuing CA",
+           one_of("published", "missing", "expired", "future", "foreign", "ca-revoked")),
+    Switch("crl-point", "http", "http|ldap|none", "where certificates say that their CRL lies",
+           one_of("http", "ldap", "none")),
     # who may
     Switch("renewal", "accept", "accept|refuse|type-19|http-500|challenge",
            "renewals: none, only as type 19, HTTP 500 for type 17, or with a challenge too",

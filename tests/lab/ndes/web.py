@@ -185,7 +185,9 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads, block_on_close, request_queue_size = True, False, 256
 
-    def __init__(self, port, services):
+    """Listens at once, serves when it has @services."""
+
+    def __init__(self, port, services=None):
         self.services, self.stopping = services, threading.Event()
         super().__init__(("127.0.0.1", port), Handler)
 

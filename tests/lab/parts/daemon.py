@@ -74,9 +74,7 @@ def start(layout, records, settings):
         command = ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", *command]
         if settings["own_accounts"]:
             command = with_accounts(layout, command, settings.get("own_sys", False))
-    env = {"DBUS_SYSTEM_BUS_ADDRESS": layout.address(),
-           # The daemon may not be traced, which the leak check needs.
-           "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=0")}
+    env = {"DBUS_SYSTEM_BUS_ADDRESS": layout.address(), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}
     process.start_and_wait(layout, records, "scepterd", command, env)
 
 

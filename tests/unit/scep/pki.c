@@ -86,6 +86,8 @@ X509 *pki_cert(const struct pki_spec *spec)
                 add_ext(cert, NID_basic_constraints, "critical,CA:TRUE");
         if (spec->san)
                 add_ext(cert, NID_subject_alt_name, spec->san);
+        if (spec->crl)
+                add_ext(cert, NID_crl_distribution_points, spec->crl);
         if (spec->usage)
                 add_usage(cert, spec->usage);
         assert_true(X509_sign(cert, pki_key(spec->issuer ? spec->issuer_key : spec->key), EVP_sha256()));

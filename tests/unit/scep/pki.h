@@ -25,6 +25,7 @@ struct pki_spec {
         int from, to;    /* days from PKI_NOW; 0, 0: -10 to 365 */
         long serial;     /* 0: 1 */
         const char *san; /* "IP:127.0.0.1"; NULL: none */
+        const char *crl; /* "URI:http://pki/ca.crl"; NULL: none */
 };
 /* X509_free(). */
 X509 *pki_cert(const struct pki_spec *spec);

@@ -180,6 +180,93 @@ static void network(void **state)
         }
 }
 
+static void revocation(void **state)
+{
+        static const struct error lost = {.code = ERR_NETWORK, .message = "http://pki/: no route"};
+        static const struct {
+                struct crl_answer answer;
+                bool is_ca;
+                const char *code, *says;
+        } cases[] = {
+                {{.verdict = CRL_GOOD, .this_update = 1800000000, .next_update = 1800600000},
+                 false,
+                 "revocation-ok",
+                 "'CN=device' is not in the CRL of 2027-01-15 08:00 UTC, the next comes by 2027-01-22 06:40 "
+                 "UTC"},
+                {{.verdict = CRL_GOOD, .this_update = 1800000000},
+                 true,
+                 "revocation-ok",
+                 "The CA 'CN=device' is not in the CRL of 2027-01-15 08:00 UTC"},
+                {{.verdict = CRL_REVOKED, .revoked_at = 1800000000, .reason = "superseded"},
+                 false,
+                 "revocation-revoked",
+                 "'CN=device' was revoked at 2027-01-15 08:00 UTC, reason superseded"},
+                {{.verdict = CRL_REVOKED, .revoked_at = 1800000000},
+                 true,
+                 "revocation-ca-revoked",
+                 "The CA 'CN=device' was revoked at 2027-01-15 08:00 UTC"},
+                {{.verdict = CRL_STALE, .next_update = 1800000000},
+                 false,
+                 "revocation-stale",
+                 "'CN=device': a new CRL was due by 2027-01-15 08:00 UTC at http://pki/ca.crl"},
+                {{.verdict = CRL_EARLY, .this_update = 1800000000},
+                 false,
+                 "revocation-early",
+                 "'CN=device': the CRL begins at 2027-01-15 08:00 UTC"},
+                {{.verdict = CRL_FOREIGN, .why = "it is no CRL in DER"},
+                 false,
+                 "revocation-foreign",
+                 "'CN=device': http://pki/ca.crl: it is no CRL in DER"},
+        };
+        CLEANUP(x509_free_p) X509 *cert = pki_cert(&(struct pki_spec){.subject = "device"});
+        const struct crl_subject own = {cert, false}, ca = {cert, true};
+        struct told told = {0};
+        struct findings f = {collect, &told, 0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                told = (struct told){0};
+                findings_crl(&f, cases[i].is_ca ? &ca : &own, "http://pki/ca.crl", &cases[i].answer);
+                assert_string_equal(told.codes, cases[i].code);
+                assert_string_equal(told.observed, cases[i].says);
+        }
+        told = (struct told){0};
+        findings_crl_unnamed(&f, &own, false);
+        assert_string_equal(told.observed, "'CN=device' names no CRL");
+        findings_crl_unnamed(&f, &ca, true);
+        assert_string_equal(told.observed, "The CA 'CN=device' names no CRL by http, only by other ways");
+        findings_crl_unreachable(&f, &own, &lost);
+        assert_string_equal(told.observed, "'CN=device': http://pki/: no route");
+        assert_string_equal(told.codes, "revocation-unnamed revocation-unnamed revocation-unreachable");
+}
+
+static void consumers(void **state)
+{
+        static const struct {
+                struct key_users users;
+                const char *codes, *says; /* of the last */
+        } cases[] = {
+                {{{{0}, 0}, {{0}, 0}}, "consumers-none", "No program has the key open just now"},
+                {{{{7}, 1}, {{0}, 0}}, "consumers-ok", "The key is in use: pid 7"},
+                {{{{0}, 0}, {{7, 4194304}, 2}},
+                 "consumers-old",
+                 "The key of an earlier certificate is in use: pid 7, 4194304"},
+                {{{{1, 2, 3, 4, 5, 6, 7, 8}, 8}, {{9}, 1}},
+                 "consumers-old consumers-ok",
+                 "The key is in use: pid 1, 2, 3, 4, 5, 6, 7, 8 and perhaps more"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct told told = {0};
+                struct findings f = {collect, &told, 0};
+
+                findings_consumers(&f, &cases[i].users);
+                assert_string_equal(told.codes, cases[i].codes);
+                assert_string_equal(told.observed, cases[i].says);
+        }
+}
+
 static void request(void **state)
 {
         static const struct {
@@ -412,9 +499,10 @@ static void strangers_words(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(codes), cmocka_unit_test(network),         cmocka_unit_test(request),
-                cmocka_unit_test(keys),  cmocka_unit_test(challenge),       cmocka_unit_test(renewal),
-                cmocka_unit_test(ca),    cmocka_unit_test(strangers_words),
+                cmocka_unit_test(codes),           cmocka_unit_test(network), cmocka_unit_test(revocation),
+                cmocka_unit_test(consumers),       cmocka_unit_test(request), cmocka_unit_test(keys),
+                cmocka_unit_test(challenge),       cmocka_unit_test(renewal), cmocka_unit_test(ca),
+                cmocka_unit_test(strangers_words),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

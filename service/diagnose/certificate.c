@@ -1,0 +1,147 @@
+/* What this machine has of it: the challenge, the last request, the certificate, whether it is revoked. */
+#include "internal.h"
+
+#include <string.h>
+
+#include "policy/command.h"
+
+static void look_at_challenge(struct diagnosis *x, uint64_t now)
+{
+        CLEANUP(secret_done) struct secret challenge = {0};
+        CLEANUP(close_p) int fd = -1;
+        uint64_t since = 0;
+
+        if (*x->profile && store_file_read(x->d->store, STORE_PROFILES, x->profile, "challenge", &challenge,
+                                           NULL) == ERR_OK) {
+                since = store_file_time(x->d->store, STORE_PROFILES, x->profile, "challenge");
+        } else if (x->have_record && x->record.requested &&
+                   store_generation(x->d->store, x->certificate, x->record.requested, false, &fd, NULL) ==
+                           ERR_OK &&
+                   file_read_secret(fd, "challenge", COMMAND_CHALLENGE_MAX, &challenge, NULL) == ERR_OK) {
+                since = x->record.activity_since;
+        }
+        if (challenge.len || !x->have_record || !x->record.current) /* renewals need none */
+                findings_challenge(&x->findings, &x->plan, secret_view(&challenge), since, now);
+}
+
+static void run_stored(struct diagnosis *x)
+{
+        const uint64_t now = clock_now(&x->d->clock);
+
+        if (!x->have_plan)
+                return;
+        look_at_challenge(x, now);
+        /* nothing was requested: an empty one says so */
+        if (!x->have_record && record_new(&x->record, NULL))
+                return;
+        findings_request(&x->findings, &x->record);
+        findings_certificate(&x->findings, x->d->store, x->d->ksp, x->certificate, &x->record, now, &x->path);
+}
+
+/* Last: nothing is read or asked any more. */
+static void finish(struct diagnosis *x)
+{
+        const struct certificate *certificate = model_find(x->d->model, x->certificate);
+        struct key_users users;
+
+        if (certificate && certificate->current) {
+                key_server_users(x->d->keys, certificate, &users);
+                findings_consumers(&x->findings, &users);
+        }
+        if (x->have_plan)
+                findings_renewal(&x->findings, &x->record, clock_now(&x->d->clock));
+        diagnosis_end(x, NULL);
+}
+
+/* Whether it is revoked, and each that issued it below the anchor: nobody above the anchor could say so. */
+
+static void next_crl(struct diagnosis *x);
+
+static struct crl_subject subject_at(const struct diagnosis *x)
+{
+        return (struct crl_subject){sk_X509_value(x->path, x->at_cert), x->at_cert > 0};
+}
+
+static void run_crl(struct diagnosis *x)
+{
+        const struct crl_subject of = subject_at(x);
+        struct crl_answer answer;
+        struct error e = {0};
+
+        if (crl_check(bytes_view(&x->crl), of.cert, sk_X509_value(x->path, x->at_cert + 1),
+                      (int64_t)clock_now(&x->d->clock), &answer, &e))
+                findings_crl_unreachable(&x->findings, &of, &e);
+        else
+                findings_crl(&x->findings, &of, x->crl_url, &answer);
+}
+
+static void after_crl(struct diagnosis *x)
+{
+        bytes_done(&x->crl);
+        free(STEAL(x->crl_url));
+        x->at_cert++;
+        next_crl(x);
+}
+
+static void on_fetched(void *ctx, const struct result *result, const struct error *failure)
+{
+        struct diagnosis *x = ctx;
+        const struct crl_subject of = subject_at(x);
+        struct error e = {0};
+
+        x->job = NULL;
+        if (!failure) {
+                const struct result_fetched *fetched = &result->of.fetched;
+
+                x->crl_url = strdup(fetched->url);
+                if (x->crl_url && bytes_copy(&x->crl, fetched->body.data, fetched->body.len, &e) == ERR_OK) {
+                        diagnosis_in_thread(x, run_crl, after_crl);
+                        return;
+                }
+                (void)error_no_memory(&e);
+                failure = &e;
+        }
+        findings_crl_unreachable(&x->findings, &of, failure);
+        diagnosis_flush(x);
+        after_crl(x);
+}
+
+/* true: a worker fetches it. */
+static bool fetch_crl(struct diagnosis *x)
+{
+        const struct worker_grant grant = {.uid = x->owner == NO_OWNER ? 0 : x->owner};
+        const struct crl_subject of = subject_at(x);
+        CLEANUP(crl_urls_done) struct crl_urls urls = {0};
+        struct job job = {.kind = JOB_FETCH};
+        struct error e = {0};
+        enum err r = crl_urls(of.cert, &urls, &e);
+
+        if (!r && urls.n == 0) {
+                if (!of.is_ca || urls.other)
+                        findings_crl_unnamed(&x->findings, &of, urls.other);
+                return false;
+        }
+        if (!r) {
+                memcpy(job.of.fetch.urls.at, urls.at, sizeof urls.at);
+                job.of.fetch.urls.n = urls.n;
+                server_link_fill(&x->link, &x->plan, &job.of.fetch.link);
+                job.of.fetch.link.client.n = 0; /* that is for the profile's own server */
+                r = workers_start(x->d->workers, &job, &grant, x->owner, on_fetched, x, &x->job, &e);
+        }
+        if (r)
+                findings_crl_unreachable(&x->findings, &of, &e);
+        return !r;
+}
+
+static void next_crl(struct diagnosis *x)
+{
+        for (; x->at_cert + 1 < sk_X509_num(x->path); x->at_cert++)
+                if (fetch_crl(x))
+                        return;
+        finish(x);
+}
+
+void diagnosis_certificate(struct diagnosis *x)
+{
+        diagnosis_in_thread(x, run_stored, next_crl);
+}

@@ -1,0 +1,178 @@
+#include "crl.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "policy/values.h"
+
+OSSL_CLEANUP(CRL_DIST_POINTS, crl_dist_points_free, CRL_DIST_POINTS_free)
+OSSL_CLEANUP(ASN1_ENUMERATED, asn1_enumerated_free, ASN1_ENUMERATED_free)
+
+static inline void x509_crls_free_p(STACK_OF(X509_CRL) * *p)
+{
+        sk_X509_CRL_pop_free(*p, X509_CRL_free);
+}
+
+void crl_urls_done(struct crl_urls *urls)
+{
+        for (size_t i = 0; i < urls->n; i++)
+                free(urls->at[i]);
+        *urls = (struct crl_urls){0};
+}
+
+static enum err take_name(const GENERAL_NAME *name, struct crl_urls *ret, struct error *e)
+{
+        const ASN1_IA5STRING *uri = name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
+        CLEANUP(free_p)
+        char *text = uri ? strndup((const char *)ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri))
+                         : NULL;
+
+        if (uri && !text)
+                return error_no_memory(e);
+        if (!text || url_wrong(text))
+                ret->other = true;
+        else if (ret->n < CRL_URLS_MAX)
+                ret->at[ret->n++] = STEAL(text);
+        return ERR_OK;
+}
+
+enum err crl_urls(X509 *cert, struct crl_urls *ret, struct error *e)
+{
+        CLEANUP(crl_dist_points_free_p)
+        CRL_DIST_POINTS *points = X509_get_ext_d2i(cert, NID_crl_distribution_points, NULL, NULL);
+        struct crl_urls urls = {0};
+        enum err r = ERR_OK;
+
+        for (int i = 0; !r && i < sk_DIST_POINT_num(points); i++) {
+                const DIST_POINT *point = sk_DIST_POINT_value(points, i);
+
+                /* of some reasons alone, of another signer, or relative to a directory */
+                if (!point->distpoint || point->distpoint->type != 0 || point->reasons || point->CRLissuer) {
+                        urls.other = true;
+                        continue;
+                }
+                for (int j = 0; !r && j < sk_GENERAL_NAME_num(point->distpoint->name.fullname); j++)
+                        r = take_name(sk_GENERAL_NAME_value(point->distpoint->name.fullname, j), &urls, e);
+        }
+        ERR_clear_error();
+        if (r)
+                crl_urls_done(&urls);
+        else
+                *ret = urls;
+        return r;
+}
+
+/* What X509_verify_cert() met on its way. */
+struct met {
+        bool revoked, stale, early;
+        int other; /* X509_V_ERR_… */
+};
+
+static int on_error(int ok, X509_STORE_CTX *ctx)
+{
+        struct met *met = X509_STORE_CTX_get_app_data(ctx);
+
+        if (ok)
+                return 1;
+        switch (X509_STORE_CTX_get_error(ctx)) {
+        case X509_V_ERR_CERT_REVOKED:
+                met->revoked = true;
+                break;
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+                met->stale = true;
+                break;
+        case X509_V_ERR_CRL_NOT_YET_VALID:
+                met->early = true;
+                break;
+        case X509_V_ERR_CERT_HAS_EXPIRED: /* the certificate's own dates are looked at elsewhere */
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+                break;
+        default:
+                met->other = X509_STORE_CTX_get_error(ctx);
+                return 0;
+        }
+        return 1;
+}
+
+static enum err judge(X509_CRL *crl, X509 *cert, X509 *issuer, int64_t now, struct met *met, struct error *e)
+{
+        CLEANUP(x509_store_free_p) X509_STORE *store = X509_STORE_new();
+        CLEANUP(x509_store_ctx_free_p) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+        CLEANUP(x509_crls_free_p) STACK_OF(X509_CRL) *crls = sk_X509_CRL_new_null();
+
+        if (!store || !ctx || !crls || X509_STORE_add_cert(store, issuer) != 1 ||
+            X509_STORE_CTX_init(ctx, store, cert, NULL) != 1 || X509_CRL_up_ref(crl) != 1)
+                return ossl_error(e, ERR_FAILED, "A CRL could not be looked at");
+        if (!sk_X509_CRL_push(crls, crl)) {
+                X509_CRL_free(crl);
+                return error_no_memory(e);
+        }
+        X509_STORE_CTX_set0_crls(ctx, crls);
+        X509_STORE_CTX_set_app_data(ctx, met);
+        X509_STORE_CTX_set_verify_cb(ctx, on_error);
+        X509_STORE_CTX_set_time(ctx, 0, (time_t)now);
+        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_PARTIAL_CHAIN);
+        if (X509_verify_cert(ctx) != 1 && !met->other)
+                met->other = X509_V_ERR_UNSPECIFIED;
+        ERR_clear_error();
+        return ERR_OK;
+}
+
+/* RFC 5280 §5.3.1 */
+static const char *const reasons[] = {
+        [1] = "keyCompromise",      [2] = "cACompromise",         [3] = "affiliationChanged",
+        [4] = "superseded",         [5] = "cessationOfOperation", [6] = "certificateHold",
+        [9] = "privilegeWithdrawn", [10] = "aACompromise",
+};
+
+static void read_entry(X509_CRL *crl, X509 *cert, struct crl_answer *ret)
+{
+        X509_REVOKED *entry = NULL;
+        CLEANUP(asn1_enumerated_free_p) ASN1_ENUMERATED *reason = NULL;
+        long number;
+
+        if (X509_CRL_get0_by_cert(crl, &entry, cert) < 1)
+                return;
+        (void)asn1_time_seconds(X509_REVOKED_get0_revocationDate(entry), &ret->revoked_at);
+        reason = X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, NULL, NULL);
+        number = reason ? ASN1_ENUMERATED_get(reason) : -1;
+        if (number >= 0 && number < (long)N_ELEMENTS(reasons) && reasons[number])
+                (void)snprintf(ret->reason, sizeof ret->reason, "%s", reasons[number]);
+}
+
+enum err crl_check(struct view der, X509 *cert, X509 *issuer, int64_t now, struct crl_answer *ret,
+                   struct error *e)
+{
+        const uint8_t *at = der.data;
+        CLEANUP(x509_crl_free_p)
+        X509_CRL *crl = der.len <= LONG_MAX ? d2i_X509_CRL(NULL, &at, (long)der.len) : NULL;
+        struct crl_answer answer = {0};
+        struct met met = {0};
+        enum err r;
+
+        if (!crl || at != der.data + der.len) {
+                ERR_clear_error();
+                *ret = (struct crl_answer){.verdict = CRL_FOREIGN, .why = "it is no CRL in DER"};
+                return ERR_OK;
+        }
+        r = judge(crl, cert, issuer, now, &met, e);
+        if (r)
+                return r;
+        (void)asn1_time_seconds(X509_CRL_get0_lastUpdate(crl), &answer.this_update);
+        (void)asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &answer.next_update);
+        if (met.other) {
+                answer.verdict = CRL_FOREIGN;
+                answer.why = X509_verify_cert_error_string(met.other);
+        } else if (met.revoked) {
+                answer.verdict = CRL_REVOKED;
+                read_entry(crl, cert, &answer);
+        } else {
+                answer.verdict = met.stale ? CRL_STALE : met.early ? CRL_EARLY : CRL_GOOD;
+        }
+        *ret = answer;
+        return ERR_OK;
+}
