@@ -8,7 +8,7 @@ scepter_program(scepterd
     work/pool.c work/workers.c work/process.c
     keys/access.c keys/tls-sign.c keys/requests.c keys/server.c
     model/model.c
-    events/line.c events/followers.c events/events.c
+    events/line.c events/followers.c events/events.c events/past.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
     enroll/lifecycle.c enroll/adopt.c enroll/tell.c enroll/enrollment.c enroll/server.c enroll/link.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/install.c enroll/anchors.c
     objects/tree.c objects/authority.c objects/manager.c objects/events.c objects/profile.c objects/certificate.c objects/intake.c objects/client-certificate.c

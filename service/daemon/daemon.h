@@ -21,6 +21,7 @@ struct enrollment;
 struct instances;
 struct diagnosing;
 struct resolving;
+struct reading;
 struct event_log;
 
 /* The clock, as a seam: tests let the waits of days pass in seconds. */
@@ -55,6 +56,7 @@ struct daemon {
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */
         char *device_id;                     /* for jitter: machine-id, hashed with the application's id */
+        struct reading *readings;            /* objects/: calls that wait for the files of events */
         struct diagnosing *diagnosing;       /* objects/: whose callers are being told */
         bool has_host_secret;
         uid_t own_uid;

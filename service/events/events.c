@@ -16,6 +16,7 @@
  * loop has still to see the end of: that bounds them. */
 struct passage {
         struct passage *next;
+        uint64_t serial;
         store_id certificate;
         uid_t owner;
         char *line;
@@ -25,7 +26,8 @@ struct event_log {
         struct store *store;
         const struct wall_clock *clock;
         struct followers *followers; /* loop alone */
-        pthread_mutex_t lock;        /* of what follows, and of writing to files */
+        pthread_mutex_t lock;        /* of what follows, and of the files */
+        uint64_t serial;             /* of the last line that was recorded */
         struct passage *first, **end;
         bool followed;
         int wake; /* eventfd: there is a passage */
@@ -45,7 +47,8 @@ static void deliver(struct event_log *log)
                 struct passage *passage = log->first;
 
                 log->first = passage->next;
-                followers_tell(log->followers, passage->certificate, passage->owner, str_view(passage->line));
+                followers_tell(log->followers, passage->certificate, passage->owner, passage->serial,
+                               str_view(passage->line));
                 free_passage(passage);
         }
         log->end = &log->first;
@@ -61,28 +64,44 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events, void *ctx)
         (void)events;
         if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN && errno != EINTR)
                 return -errno;
-        event_log_hold(log);
-        event_log_release(log);
+        (void)pthread_mutex_lock(&log->lock);
+        deliver(log);
+        (void)pthread_mutex_unlock(&log->lock);
         return 0;
 }
 
-void event_log_hold(struct event_log *log)
+enum err event_log_follow(struct event_log *log, const struct follower_viewer *viewer, int *ret_fd,
+                          struct follower **ret, struct error *e)
 {
+        enum err r;
+
         (void)pthread_mutex_lock(&log->lock);
         deliver(log);
-}
-
-void event_log_release(struct event_log *log)
-{
-        (void)pthread_mutex_unlock(&log->lock);
-}
-
-enum err event_log_follow(struct event_log *log, const struct follower_viewer *viewer, int *ret_fd,
-                          struct error *e)
-{
-        enum err r = followers_add(log->followers, viewer, ret_fd, e);
-
+        r = followers_add(log->followers, viewer, ret_fd, ret, e);
         log->followed = followers_count(log->followers) > 0;
+        (void)pthread_mutex_unlock(&log->lock);
+        return r;
+}
+
+void event_log_join(struct event_log *log, struct follower *follower, const struct follower_mark *marks,
+                    size_t n)
+{
+        /* What is on its way would otherwise be told without a look at the marks. */
+        (void)pthread_mutex_lock(&log->lock);
+        deliver(log);
+        (void)pthread_mutex_unlock(&log->lock);
+        followers_join(follower, marks, n);
+}
+
+enum err event_log_read(struct event_log *log, const char *certificate, struct bytes *ret,
+                        uint64_t *ret_serial, struct error *e)
+{
+        enum err r;
+
+        (void)pthread_mutex_lock(&log->lock);
+        *ret_serial = log->serial;
+        r = store_events_read(log->store, certificate, ret, e);
+        (void)pthread_mutex_unlock(&log->lock);
         return r;
 }
 
@@ -165,6 +184,7 @@ static void to_followers(struct event_log *log, const struct event *event, const
         }
         (void)snprintf(passage->certificate, sizeof passage->certificate, "%s", event->certificate);
         passage->owner = event->owner;
+        passage->serial = log->serial;
         *log->end = passage;
         log->end = &passage->next;
         (void)!write(log->wake, &one, sizeof one); /* full: it is awake already */
@@ -177,6 +197,7 @@ static enum err to_disk(struct event_log *log, const struct event *event, const 
         enum err r = kept ? store_events_trim(log->store, event->certificate, e) : ERR_OK;
 
         (void)pthread_mutex_lock(&log->lock);
+        log->serial++;
         if (!r && kept)
                 r = store_event_add(log->store, event->certificate, line, e);
         if (log->followed)

@@ -22,11 +22,16 @@ void event_log_free(struct event_log *log); /* takes NULL; no thread may record 
 void event_record(struct event_log *log, const struct event *event);
 
 /*
- * A cut in time, for the loop: between the two nothing is written to any events.jsonl, and a follower that is
- * added gets exactly the lines that are not in the files yet. Short: threads that record wait meanwhile.
+ * The lines that a certificate's file holds, and the serial up to which lines are among them: what is told
+ * with a higher one is not. ERR_NOT_FOUND: none was recorded, with the serial too. Any thread; while it
+ * reads, whoever records waits.
  */
-void event_log_hold(struct event_log *log);
-void event_log_release(struct event_log *log);
-/* As followers_add(); held. */
+MUST_CHECK enum err event_log_read(struct event_log *log, const char *certificate, struct bytes *ret,
+                                   uint64_t *ret_serial, struct error *e);
+
+/* As followers_add() and followers_join(), for the loop: between the two the caller reads the files, and the
+ * reader then misses no line and gets none twice. */
 MUST_CHECK enum err event_log_follow(struct event_log *log, const struct follower_viewer *viewer, int *ret_fd,
-                                     struct error *e);
+                                     struct follower **ret, struct error *e);
+void event_log_join(struct event_log *log, struct follower *follower, const struct follower_mark *marks,
+                    size_t n);

@@ -10,6 +10,14 @@
 #include "store/record.h"
 #include "store/store.h"
 
+/* A line that came before its reader has joined. */
+struct early {
+        struct early *next;
+        store_id certificate;
+        uint64_t serial;
+        struct bytes line;
+};
+
 struct follower {
         struct followers *followers;
         struct follower *next;
@@ -20,6 +28,9 @@ struct follower {
         struct bytes rest; /* of a line of which a part is in the pipe */
         size_t rest_sent;
         uint64_t missing; /* lines that found no room since */
+        bool joined;
+        struct early *early, **early_end; /* until then */
+        unsigned n_early;
         sd_event_source *io;
 };
 
@@ -40,6 +51,17 @@ enum err followers_new(struct sd_event *event, struct followers **ret, struct er
         return ERR_OK;
 }
 
+static void drop_early(struct follower *follower)
+{
+        while (follower->early) {
+                struct early *early = follower->early;
+
+                follower->early = early->next;
+                bytes_done(&early->line);
+                free(early);
+        }
+}
+
 static void forget(struct follower *follower)
 {
         for (struct follower **p = &follower->followers->first; *p; p = &(*p)->next) {
@@ -52,6 +74,7 @@ static void forget(struct follower *follower)
         (void)sd_event_source_disable_unref(follower->io);
         close_p(&follower->fd);
         bytes_done(&follower->rest);
+        drop_early(follower);
         free(follower);
 }
 
@@ -148,21 +171,23 @@ static int on_pipe(sd_event_source *source, int fd, uint32_t events, void *ctx)
         return 0;
 }
 
-static void tell(struct follower *follower, struct view line)
+/* false: the follower is gone. */
+static bool tell(struct follower *follower, struct view line)
 {
         bool none = false;
 
         if (waits(follower)) {
                 follower->missing++;
-                return;
+                return true;
         }
         if (!put_line(follower, line, &none)) {
                 forget(follower);
-                return;
+                return false;
         }
         follower->missing += none;
         if (waits(follower))
                 (void)sd_event_source_set_io_events(follower->io, EPOLLOUT);
+        return true;
 }
 
 static bool may_see(const struct follower *follower, uid_t owner)
@@ -170,13 +195,59 @@ static bool may_see(const struct follower *follower, uid_t owner)
         return owner == NO_OWNER || follower->root || follower->uid == owner;
 }
 
-void followers_tell(struct followers *followers, const char *certificate, uid_t owner, struct view line)
+static void keep_early(struct follower *follower, const char *certificate, uint64_t serial, struct view line)
+{
+        struct early *early = follower->n_early < FOLLOWERS_EARLY_MAX ? calloc(1, sizeof *early) : NULL;
+
+        if (!early || bytes_copy(&early->line, line.data, line.len, NULL)) {
+                free(early);
+                follower->missing++;
+                return;
+        }
+        (void)snprintf(early->certificate, sizeof early->certificate, "%s", certificate);
+        early->serial = serial;
+        *follower->early_end = early;
+        follower->early_end = &early->next;
+        follower->n_early++;
+}
+
+void followers_tell(struct followers *followers, const char *certificate, uid_t owner, uint64_t serial,
+                    struct view line)
 {
         for (struct follower *f = followers->first, *next; f; f = next) {
                 next = f->next;
-                if (may_see(f, owner) && (!*f->certificate || strcmp(f->certificate, certificate) == 0))
-                        tell(f, line);
+                if (!may_see(f, owner) || (*f->certificate && strcmp(f->certificate, certificate) != 0))
+                        continue;
+                if (f->joined)
+                        (void)tell(f, line);
+                else
+                        keep_early(f, certificate, serial, line);
         }
+}
+
+static int by_certificate(const void *key, const void *mark)
+{
+        return strcmp(key, ((const struct follower_mark *)mark)->certificate);
+}
+
+void followers_join(struct follower *follower, const struct follower_mark *marks, size_t n)
+{
+        const uint64_t missing = follower->missing;
+
+        /* What did not fit came last: it is told of behind the others. */
+        follower->missing = 0;
+        follower->joined = true;
+        for (const struct early *early = follower->early; early; early = early->next) {
+                const struct follower_mark *mark =
+                        n ? bsearch(early->certificate, marks, n, sizeof *marks, by_certificate) : NULL;
+
+                if ((!mark || early->serial > mark->serial) && !tell(follower, bytes_view(&early->line)))
+                        return;
+        }
+        drop_early(follower);
+        follower->missing += missing;
+        if (waits(follower))
+                (void)sd_event_source_set_io_events(follower->io, EPOLLOUT);
 }
 
 static enum err within_limits(const struct followers *followers, const struct follower_viewer *viewer,
@@ -196,7 +267,7 @@ static enum err within_limits(const struct followers *followers, const struct fo
 }
 
 enum err followers_add(struct followers *followers, const struct follower_viewer *viewer, int *ret_fd,
-                       struct error *e)
+                       struct follower **ret, struct error *e)
 {
         struct follower *follower;
         int ends[2], r;
@@ -218,6 +289,7 @@ enum err followers_add(struct followers *followers, const struct follower_viewer
                                       .fd = ends[1]};
         (void)snprintf(follower->certificate, sizeof follower->certificate, "%s",
                        viewer->certificate ? viewer->certificate : "");
+        follower->early_end = &follower->early;
         followers->first = follower;
         followers->n++;
         /* Our end alone does not wait: the reader's is his own affair. */
@@ -230,5 +302,6 @@ enum err followers_add(struct followers *followers, const struct follower_viewer
                 return errno_error(e, -r, "The event loop took no source");
         }
         *ret_fd = ends[0];
+        *ret = follower;
         return ERR_OK;
 }

@@ -1,190 +1,211 @@
 /*
  * Manager.GetEvents and FollowEvents: lines of events of the certificates the caller may see, from the files
- * in which they stand; and a pipe for those that come.
+ * in which they stand; and a pipe for those that come. A thread reads the files, for one caller after the
+ * other.
  */
 #include <string.h>
 
 #include "events/events.h"
+#include "events/past.h"
 #include "internal.h"
 
-enum { EVENTS_DEFAULT = 1000, EVENTS_MAX = 10000, EVENTS_TEXT_MAX = 8 * 1024 * 1024 };
-
-/* Lines of events with the time they begin with: {"time":1234,… */
-struct event_line {
-        uint64_t time;
-        struct view text;
-        size_t order;
+enum {
+        EVENTS_DEFAULT = 1000,
+        EVENTS_MAX = 10000,
+        READINGS_MAX = 64,
+        READINGS_PER_USER = 8, /* waiting ones included */
 };
 
-struct event_lines {
-        struct event_line *items;
-        size_t n, size;
-        struct bytes *files;
-        size_t n_files;
+/* A call that waits for the files to be read. */
+struct reading {
+        struct later later;
+        struct reading *next; /* in the order they came; the first is being read for */
+        store_id *certificates;
+        struct past_wanted wanted;
+        bool one;                  /* of one certificate, even if there were more */
+        struct follower *follower; /* NULL: GetEvents */
+        int coming;                /* the reader's end of his pipe */
+        int past;                  /* a memfd */
+        struct follower_mark *marks;
+        enum err result;
+        struct error error;
 };
 
-static void event_lines_done(struct event_lines *lines)
+static void reading_free(struct reading *reading)
 {
-        for (size_t i = 0; i < lines->n_files; i++)
-                bytes_done(&lines->files[i]);
-        free(lines->files);
-        free(lines->items);
+        bus_call_unref(reading->later.call);
+        close_p(&reading->coming);
+        close_p(&reading->past);
+        free(reading->certificates);
+        free(reading->marks);
+        free(reading);
 }
 
-static enum err add_lines(struct event_lines *lines, const struct bytes *file, uint64_t since,
-                          struct error *e)
+void readings_stop(struct daemon *d)
 {
-        static const char prefix[] = "{\"time\":";
-        const char *p = (const char *)file->data, *end = p + file->len;
+        while (d->readings) {
+                struct reading *reading = d->readings;
 
-        while (p < end) {
-                const char *newline = memchr(p, '\n', (size_t)(end - p));
-                uint64_t time = 0;
-
-                if (!newline) /* half a line: the daemon was killed while it wrote */
-                        break;
-                if (strncmp(p, prefix, sizeof prefix - 1) == 0)
-                        time = strtoull(p + sizeof prefix - 1, NULL, 10);
-                if (time >= since) {
-                        if (lines->n == lines->size) {
-                                size_t size = lines->size ? 2 * lines->size : 256;
-                                struct event_line *items = realloc(lines->items, size * sizeof *items);
-
-                                if (!items)
-                                        return error_no_memory(e);
-                                lines->items = items;
-                                lines->size = size;
-                        }
-                        lines->items[lines->n] = (struct event_line){
-                                time, {(const uint8_t *)p, (size_t)(newline - p) + 1}, lines->n};
-                        lines->n++;
-                }
-                p = newline + 1;
+                d->readings = reading->next;
+                reading_free(reading);
         }
-        return ERR_OK;
 }
 
-static int by_time(const void *a, const void *b)
+/* A thread of the pool. */
+static void run_read(void *ctx)
 {
-        const struct event_line *x = a, *y = b;
+        struct reading *reading = ctx;
+        CLEANUP(bytes_done) struct bytes lines = {0};
+        enum err r = past_read(reading->later.d->events, &reading->wanted, &lines, &reading->marks,
+                               &reading->error);
 
-        if (x->time != y->time)
-                return x->time < y->time ? -1 : 1;
-        return x->order < y->order ? -1 : x->order > y->order;
+        if (!r)
+                r = memfd_make("scepter-events", bytes_view(&lines), &reading->past, &reading->error);
+        reading->result = r;
 }
 
-static enum err read_events(struct daemon *d, struct event_lines *lines, const struct certificate *c,
-                            uint64_t since, struct error *e)
+static enum err answer(struct reading *reading, struct error *e)
 {
-        struct bytes *files = realloc(lines->files, (lines->n_files + 1) * sizeof *files), file = {0};
-        enum err r;
+        struct bus_writer *w = bus_call_begin(reading->later.call);
 
-        if (!files)
-                return error_no_memory(e);
-        lines->files = files;
-        r = store_events_read(d->store, c->id, &file, e);
-        if (r)
-                return r == ERR_NOT_FOUND ? ERR_OK : r;
-        lines->files[lines->n_files++] = file;
-        return add_lines(lines, &file, since, e);
+        bus_write_fd(w, reading->past);
+        if (reading->follower) {
+                event_log_join(reading->later.d->events, reading->follower, reading->marks,
+                               reading->wanted.n);
+                bus_write_fd(w, reading->coming);
+        }
+        return bus_call_reply(reading->later.call, w, e); /* what was not sent closes its end of the pipe */
 }
 
-struct events_wanted {
-        const char *path; /* of one certificate; NULL: of all */
-        uint64_t since;
-        uint32_t limit;
-};
+static void begin(struct daemon *d);
 
-static enum err read_wanted(struct bus_call *call, struct events_wanted *ret, struct error *e)
+static void read_done(void *ctx)
 {
-        struct events_wanted wanted = {.limit = EVENTS_DEFAULT};
+        struct reading *reading = ctx;
+        struct daemon *d = reading->later.d;
+
+        d->readings = reading->next;
+        if (!reading->result)
+                reading->result = answer(reading, &reading->error);
+        if (reading->result)
+                bus_call_fail(reading->later.call, &reading->error);
+        reading_free(reading);
+        begin(d);
+}
+
+/* For the first that waits; none who cannot be served keeps the others waiting. */
+static void begin(struct daemon *d)
+{
+        while (d->readings) {
+                struct reading *reading = d->readings;
+
+                if (pool_submit(d->pool, run_read, read_done, reading, &reading->error) == ERR_OK)
+                        return;
+                d->readings = reading->next;
+                bus_call_fail(reading->later.call, &reading->error);
+                reading_free(reading);
+        }
+}
+
+/* What the caller wants of what he may see. */
+static enum err read_wanted(struct reading *reading, struct bus_call *call, struct error *e)
+{
+        const char *path = NULL;
+        uint32_t limit = EVENTS_DEFAULT;
         const struct bus_option options[] = {
-                BUS_OPTION_AS_PATH(BUS_OPTION_CERTIFICATE, wanted.path),
-                BUS_OPTION_AS_U64(BUS_OPTION_SINCE, wanted.since),
-                BUS_OPTION_AS_U32(BUS_OPTION_LIMIT, wanted.limit),
+                BUS_OPTION_AS_PATH(BUS_OPTION_CERTIFICATE, path),
+                BUS_OPTION_AS_U64(BUS_OPTION_SINCE, reading->wanted.since),
+                BUS_OPTION_AS_U32(BUS_OPTION_LIMIT, limit),
         };
+        const struct daemon *d = reading->later.d;
+        struct certificate *c;
+        size_t room = 0;
         enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
 
-        if (!r && wanted.limit > EVENTS_MAX)
+        if (!r && limit > EVENTS_MAX)
                 r = error_set(e, ERR_INVALID, "At most %d events can be asked for, not %u", EVENTS_MAX,
-                              wanted.limit);
-        if (!r)
-                *ret = wanted;
-        return r;
-}
-
-/* *ret_fd: a memfd, the caller's. */
-static enum err past_events(struct daemon *d, const struct bus_call *call, const struct events_wanted *wanted,
-                            int *ret_fd, struct error *e)
-{
-        CLEANUP(event_lines_done) struct event_lines lines = {0};
-        CLEANUP(free_p) char *all = NULL;
-        struct text text = TEXT(EVENTS_TEXT_MAX);
-        struct certificate *c;
-        uint64_t order = 0;
-        bool found = false;
-        enum err r = ERR_OK;
-
-        while (!r && (c = model_next(d->model, order))) {
-                char path[OBJECT_PATH_MAX];
-
-                order = c->order;
-                certificate_path(c->id, path);
-                if (!certificate_visible(call, c) || (wanted->path && strcmp(wanted->path, path) != 0))
-                        continue;
-                found = true;
-                r = read_events(d, &lines, c, wanted->since, e);
-        }
-        if (!r && wanted->path && !found)
-                r = error_set(e, ERR_NOT_FOUND, "There is no such certificate");
+                              limit);
         if (r)
                 return r;
-        if (lines.n)
-                qsort(lines.items, lines.n, sizeof *lines.items, by_time);
-        for (size_t i = lines.n > wanted->limit ? lines.n - wanted->limit : 0; i < lines.n; i++)
-                text_add_n(&text, (const char *)lines.items[i].text.data, lines.items[i].text.len);
-        r = text_finish(&text, &all, e);
-        return r ? r : memfd_make("scepter-events", str_view(all), ret_fd, e);
+        reading->wanted.limit = limit;
+        reading->one = path != NULL;
+        for (uint64_t order = 0; (c = model_next(d->model, order)); order = c->order) {
+                char own[OBJECT_PATH_MAX];
+
+                certificate_path(c->id, own);
+                if (!certificate_visible(call, c) || (path && strcmp(path, own) != 0))
+                        continue;
+                if (reading->wanted.n == room) {
+                        const size_t more = room ? 2 * room : 64;
+                        store_id *ids = realloc(reading->certificates, more * sizeof *ids);
+
+                        if (!ids)
+                                return error_no_memory(e);
+                        reading->certificates = ids;
+                        room = more;
+                }
+                memcpy(reading->certificates[reading->wanted.n++], c->id, sizeof c->id);
+        }
+        reading->wanted.certificates = reading->certificates;
+        return path && reading->wanted.n == 0 ? error_set(e, ERR_NOT_FOUND, "There is no such certificate")
+                                              : ERR_OK;
+}
+
+static enum err follow(struct reading *reading, const struct bus_call *call, struct error *e)
+{
+        const struct follower_viewer viewer = {.uid = bus_call_uid(call),
+                                               .root = bus_call_is_root(call),
+                                               .certificate = reading->one ? reading->certificates[0] : NULL};
+
+        return event_log_follow(reading->later.d->events, &viewer, &reading->coming, &reading->follower, e);
+}
+
+static enum err within_limit(const struct daemon *d, const struct bus_call *call, struct error *e)
+{
+        unsigned all = 0, own = 0;
+
+        for (const struct reading *other = d->readings; other; other = other->next) {
+                all++;
+                own += bus_call_uid(other->later.call) == bus_call_uid(call);
+        }
+        if (all < READINGS_MAX && (bus_call_is_root(call) || own < READINGS_PER_USER))
+                return ERR_OK;
+        (void)error_set(e, ERR_LIMIT, "Too many others wait for events");
+        return error_remedy(e, ERR_LIMIT, "Wait for them to be answered, then try again.");
+}
+
+static enum err start(struct daemon *d, struct bus_call *call, bool follows, struct error *e)
+{
+        struct reading *reading, **end = &d->readings;
+        enum err r = within_limit(d, call, e);
+
+        if (r)
+                return r;
+        reading = calloc(1, sizeof *reading);
+        if (!reading)
+                return error_no_memory(e);
+        *reading = (struct reading){.later = {d, bus_call_ref(call)}, .coming = -1, .past = -1};
+        r = read_wanted(reading, call, e);
+        if (!r && follows)
+                r = follow(reading, call, e);
+        if (r) {
+                reading_free(reading);
+                return r;
+        }
+        while (*end)
+                end = &(*end)->next;
+        *end = reading;
+        if (d->readings == reading)
+                begin(d);
+        return ERR_OK;
 }
 
 enum err manager_get_events(void *object, struct bus_call *call, struct error *e)
 {
-        struct daemon *d = ((struct manager *)object)->d;
-        CLEANUP(close_p) int past = -1;
-        struct events_wanted wanted;
-        struct bus_writer *w;
-        enum err r = read_wanted(call, &wanted, e);
-
-        if (!r)
-                r = past_events(d, call, &wanted, &past, e);
-        if (r)
-                return r;
-        w = bus_call_begin(call);
-        bus_write_fd(w, past);
-        return bus_call_reply(call, w, e);
+        return start(((struct manager *)object)->d, call, false, e);
 }
 
 enum err manager_follow_events(void *object, struct bus_call *call, struct error *e)
 {
-        struct daemon *d = ((struct manager *)object)->d;
-        CLEANUP(close_p) int past = -1, coming = -1;
-        struct follower_viewer viewer = {.uid = bus_call_uid(call), .root = bus_call_is_root(call)};
-        struct events_wanted wanted;
-        struct bus_writer *w;
-        enum err r = read_wanted(call, &wanted, e);
-
-        if (r)
-                return r;
-        viewer.certificate = wanted.path ? strrchr(wanted.path, '/') + 1 : NULL;
-        event_log_hold(d->events);
-        r = past_events(d, call, &wanted, &past, e);
-        if (!r)
-                r = event_log_follow(d->events, &viewer, &coming, e);
-        event_log_release(d->events);
-        if (r)
-                return r;
-        w = bus_call_begin(call);
-        bus_write_fd(w, past);
-        bus_write_fd(w, coming);
-        return bus_call_reply(call, w, e); /* what was not sent closes its end of the pipe */
+        return start(((struct manager *)object)->d, call, true, e);
 }

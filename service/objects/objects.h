@@ -9,6 +9,8 @@
 /* Connects to the system bus and takes the name. */
 MUST_CHECK enum err objects_start(struct daemon *d, void (*lost)(void *ctx), void *ctx, struct error *e);
 void objects_stop(struct daemon *d);
+/* Calls that still waited for a thread; after the pool is gone. */
+void readings_stop(struct daemon *d);
 
 /* To be called when the new state is on the disk. */
 void objects_certificate_added(struct daemon *d, struct certificate *certificate);

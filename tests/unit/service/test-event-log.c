@@ -14,10 +14,10 @@
 
 #include "daemon/daemon.h"
 #include "daemon/log.h"
-#include "events/events.h"
+#include "events/past.h"
 #include "store/store.h"
 
-enum { THREADS = 4, EACH = 600, READERS = 12 };
+enum { THREADS = 4, EACH = 240, READERS = 12 }; /* all lines at once: below FOLLOWERS_EARLY_MAX */
 
 /* The daemon's own stands in its main.c. */
 uint64_t clock_now(const struct wall_clock *clock)
@@ -135,23 +135,21 @@ static void take_text(struct reader *reader, char *text)
 static void begin(struct reader *reader)
 {
         const struct follower_viewer viewer = {0, true, NULL};
-        struct bytes files[THREADS] = {{0}};
+        const struct past_wanted wanted = {ids, THREADS, 0, THREADS * EACH};
+        struct follower_mark *marks = NULL;
+        struct bytes past = {0};
+        struct follower *follower;
         struct error e = {0};
 
         *reader = (struct reader){.fd = -1};
-        event_log_hold(event_log);
-        for (int i = 0; i < THREADS; i++)
-                if (store_events_read(store, ids[i], &files[i], &e) == ERR_OK)
-                        assert_true(files[i].len == 0 || files[i].data[files[i].len - 1] == '\n');
-        expect_ok(event_log_follow(event_log, &viewer, &reader->fd, &e));
+        expect_ok(event_log_follow(event_log, &viewer, &reader->fd, &follower, &e));
         /* All of it has room, however late the reader comes. */
         assert_true(fcntl(reader->fd, F_SETPIPE_SZ, 512 * 1024) > 0);
-        event_log_release(event_log);
-        for (int i = 0; i < THREADS; i++) {
-                if (files[i].data)
-                        take_text(reader, (char *)files[i].data);
-                bytes_done(&files[i]);
-        }
+        expect_ok(past_read(event_log, &wanted, &past, &marks, &e));
+        event_log_join(event_log, follower, marks, THREADS);
+        take_text(reader, (char *)past.data);
+        bytes_done(&past);
+        free(marks);
 }
 
 static void drain(struct reader *reader)
@@ -208,10 +206,72 @@ static void history_and_stream(void **state)
         assert_int_equal(entries, THREADS * EACH);
 }
 
+/* The newest of several files, whatever order the files are read in. */
+static void newest_lines(void **state)
+{
+        enum { LINES = 400 };
+        static const struct {
+                uint32_t limit;
+                uint64_t since;
+                unsigned from, to; /* the times that are expected */
+        } cases[] = {
+                {10000, 0, 1, THREADS * LINES},
+                {1, 0, THREADS * LINES, THREADS * LINES},
+                {0, 0, 1, 0},
+                {100, 0, THREADS * LINES - 99, THREADS * LINES},
+                {700, 0, THREADS * LINES - 699, THREADS * LINES},
+                {10000, THREADS * LINES - 4, THREADS * LINES - 4, THREADS * LINES},
+                {2, THREADS * LINES - 4, THREADS * LINES - 1, THREADS * LINES},
+                {10000, THREADS * LINES + 1, 1, 0},
+        };
+        store_id own[THREADS];
+        struct error e = {0};
+
+        (void)state;
+        for (int i = 0; i < THREADS; i++) {
+                CLEANUP(close_p) int fd = -1;
+                char home[128];
+
+                expect_ok(store_new_id(own[i], &e));
+                snprintf(home, sizeof home, "%s/certificates/%s", dir, own[i]);
+                expect_ok(dir_ensure(AT_FDCWD, home, 0711, &fd, &e));
+                for (int j = 0; j < LINES && i < THREADS - 1; j++) {
+                        char line[32];
+
+                        /* by turns, the first file with the turn of the last, which has none */
+                        snprintf(line, sizeof line, "{\"time\":%d}", THREADS * j + i + 1);
+                        expect_ok(store_event_add(store, own[i], line, &e));
+                        if (i > 0)
+                                continue;
+                        snprintf(line, sizeof line, "{\"time\":%d}", THREADS * j + THREADS);
+                        expect_ok(store_event_add(store, own[i], line, &e));
+                }
+        }
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                const struct past_wanted wanted = {own, THREADS, cases[i].since, cases[i].limit};
+                CLEANUP(bytes_done) struct bytes past = {0};
+                struct follower_mark *marks = NULL;
+                const char *p;
+
+                expect_ok(past_read(event_log, &wanted, &past, &marks, &e));
+                p = (const char *)past.data;
+                for (unsigned time = cases[i].from; time <= cases[i].to; time++) {
+                        unsigned long found = strtoul(p + strlen("{\"time\":"), NULL, 10);
+
+                        if (found != time)
+                                fail_msg("case %zu: %lu where %u was expected", i, found, time);
+                        p = strchr(p, '\n') + 1;
+                }
+                assert_int_equal(*p, 0);
+                free(marks);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(history_and_stream),
+                cmocka_unit_test(newest_lines),
         };
 
         return cmocka_run_group_tests_name("event log", tests, start, stop);

@@ -18,6 +18,7 @@
 
 static sd_event *loop;
 static struct followers *followers;
+static uint64_t serial;
 
 static int start(void **state)
 {
@@ -37,10 +38,12 @@ static int stop(void **state)
 static int follow(uid_t uid, bool root, const char *certificate)
 {
         const struct follower_viewer viewer = {uid, root, certificate};
+        struct follower *follower;
         struct error e = {0};
         int fd = -1;
 
-        expect_ok(followers_add(followers, &viewer, &fd, &e));
+        expect_ok(followers_add(followers, &viewer, &fd, &follower, &e));
+        followers_join(follower, NULL, 0);
         assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
         /* The reader may wait; the daemon's end may not. */
         assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
@@ -71,7 +74,7 @@ static const char *content(int fd, char *text, size_t size)
 
 static void tell(const char *certificate, uid_t owner, const char *line)
 {
-        followers_tell(followers, certificate, owner, str_view(line));
+        followers_tell(followers, certificate, owner, ++serial, str_view(line));
 }
 
 static void who_sees_what(void **state)
@@ -111,6 +114,7 @@ static void who_sees_what(void **state)
 static void limits(void **state)
 {
         int fds[FOLLOWERS_MAX + 1], fd = -1;
+        struct follower *follower;
         unsigned n = 0;
         struct error e = {0};
 
@@ -120,13 +124,14 @@ static void limits(void **state)
 
                 for (int i = 0; i < FOLLOWERS_USER_MAX; i++)
                         fds[n++] = follow(uid, false, NULL);
-                expect_err(followers_add(followers, &again, &fd, &e), ERR_LIMIT);
+                expect_err(followers_add(followers, &again, &fd, &follower, &e), ERR_LIMIT);
         }
-        expect_err(followers_add(followers, &(struct follower_viewer){5000, false, NULL}, &fd, &e),
+        expect_err(followers_add(followers, &(struct follower_viewer){5000, false, NULL}, &fd, &follower, &e),
                    ERR_LIMIT);
         while (n < FOLLOWERS_MAX)
                 fds[n++] = follow(0, true, NULL);
-        expect_err(followers_add(followers, &(struct follower_viewer){0, true, NULL}, &fd, &e), ERR_LIMIT);
+        expect_err(followers_add(followers, &(struct follower_viewer){0, true, NULL}, &fd, &follower, &e),
+                   ERR_LIMIT);
         assert_int_equal(fd, -1);
         /* Who leaves makes room, also without a word that comes. */
         close(fds[--n]);
@@ -227,17 +232,82 @@ static void beside_one_who_sleeps(void **state)
         turn();
 }
 
+/* Lines that come while the reader reads the files: those that are not in them, in their order. */
+static void before_they_join(void **state)
+{
+        static const struct follower_mark marks[] = {{ONE, 12}, {TWO, 14}};
+        static const struct {
+                const char *row;
+                const struct follower_mark *marks;
+                size_t n;
+                const char *sees;
+        } cases[] = {
+                {"no files", NULL, 0, "11\n12\n13\n14\n15\nafter\n"},
+                {"one of two", marks, 1, "13\n14\n15\nafter\n"},
+                {"both", marks, 2, "13\n15\nafter\n"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct follower *follower;
+                struct error e = {0};
+                char text[256];
+                int fd = -1;
+
+                expect_ok(followers_add(followers, &(struct follower_viewer){0, true, NULL}, &fd, &follower,
+                                        &e));
+                followers_tell(followers, ONE, NO_OWNER, 11, str_view("11\n"));
+                followers_tell(followers, ONE, NO_OWNER, 12, str_view("12\n"));
+                followers_tell(followers, ONE, NO_OWNER, 13, str_view("13\n"));
+                followers_tell(followers, TWO, NO_OWNER, 14, str_view("14\n"));
+                followers_tell(followers, TWO, NO_OWNER, 15, str_view("15\n"));
+                assert_string_equal(content(fd, text, sizeof text), "");
+                followers_join(follower, cases[i].marks, cases[i].n);
+                tell(ONE, NO_OWNER, "after\n");
+                if (strcmp(content(fd, text, sizeof text), cases[i].sees) != 0)
+                        fail_msg("%s: %s", cases[i].row, text);
+                close(fd);
+                turn();
+        }
+}
+
+/* More than are kept, or than the pipe takes: he is told how many are missing. */
+static void too_many_before_they_join(void **state)
+{
+        static char text[256 * 1024];
+        struct follower *follower;
+        struct error e = {0};
+        int fd = -1;
+
+        (void)state;
+        expect_ok(followers_add(followers, &(struct follower_viewer){0, true, NULL}, &fd, &follower, &e));
+        for (uint64_t i = 1; i <= FOLLOWERS_EARLY_MAX + 7; i++)
+                followers_tell(followers, ONE, NO_OWNER, i, str_view("line\n"));
+        followers_join(follower, NULL, 0);
+        content(fd, text, sizeof text);
+        assert_int_equal(strlen(text), FOLLOWERS_EARLY_MAX * strlen("line\n"));
+        turn();
+        assert_string_equal(content(fd, text, sizeof text), "{\"missing\":7}\n");
+        tell(ONE, NO_OWNER, "after\n");
+        assert_string_equal(content(fd, text, sizeof text), "after\n");
+        close(fd);
+        turn();
+        assert_int_equal(followers_count(followers), 0);
+}
+
 /* The end of the service is the end of the pipe. */
 static void end(void **state)
 {
         struct followers *own = NULL;
+        struct follower *follower;
         char text[8];
         int fd = -1;
         struct error e = {0};
 
         (void)state;
         expect_ok(followers_new(loop, &own, &e));
-        expect_ok(followers_add(own, &(struct follower_viewer){0, true, NULL}, &fd, &e));
+        expect_ok(followers_add(own, &(struct follower_viewer){0, true, NULL}, &fd, &follower, &e));
+        followers_tell(own, ONE, NO_OWNER, 1, str_view("kept\n"));
         followers_free(own);
         assert_int_equal(read(fd, text, sizeof text), 0);
         close(fd);
@@ -247,8 +317,12 @@ static void end(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(who_sees_what), cmocka_unit_test(limits),
-                cmocka_unit_test(slow_readers),  cmocka_unit_test(beside_one_who_sleeps),
+                cmocka_unit_test(who_sees_what),
+                cmocka_unit_test(limits),
+                cmocka_unit_test(slow_readers),
+                cmocka_unit_test(beside_one_who_sleeps),
+                cmocka_unit_test(before_they_join),
+                cmocka_unit_test(too_many_before_they_join),
                 cmocka_unit_test(end),
         };
 
