@@ -30,6 +30,11 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
 /* code name, step, result, cause, remedy; "" for both where there is nothing to do. */
 #define DIAGNOSE_TABLE(X)                                                                                    \
         X(PROFILE_OK, "profile-ok", STEP_PROFILE, RESULT_OK, "", "")                                         \
+        X(PROFILE_NONE, "profile-none", STEP_PROFILE, RESULT_NOTE,                                           \
+          "No SCEP profile was delivered to this machine or user: it is not assigned to their group or "     \
+          "platform, or the device has not checked in.",                                                     \
+          "Check assignment, group and last check-in at the MDM, or add a profile: scepter profile add "     \
+          "FILE.")                                                                                           \
         X(PROFILE_UNREADABLE, "profile-unreadable", STEP_PROFILE, RESULT_FAULT,                              \
           "The stored profile is damaged or of a version this one does not read.",                           \
           "Remove the profile and deliver or add it again.")                                                 \

@@ -11,6 +11,7 @@ struct diagnose_target {
         const char *profile;     /* id, or NULL */
         const char *certificate; /* id, or NULL */
         const char *url;         /* alone; NULL otherwise */
+        unsigned n_profiles;     /* of none of the three: how many the caller sees */
         uid_t owner;             /* for whom a profile is resolved; NO_OWNER: the device */
 };
 

@@ -27,6 +27,7 @@ struct diagnosis {
 
         store_id profile, certificate; /* "" for none */
         char *url;
+        unsigned n_profiles;
         uid_t owner;
 
         struct record record;

@@ -40,8 +40,8 @@ static bool reach(struct findings *f, const struct result_probed *p)
         default:
                 break;
         }
-        findings_say(f, DIAGNOSE_DNS_OK, NULL, "%s%s",
-                     a->address ? "The name leads to " : "The name is known", a->address ? a->address : "");
+        findings_say(f, DIAGNOSE_DNS_OK, NULL, "%s: the name %s%s", p->url,
+                     a->address ? "leads to " : "is known", a->address ? a->address : "");
         if (a->problem == HTTP_CONNECTION) {
                 findings_say(f, DIAGNOSE_TCP_FAILED, NULL, "%s", said(a));
                 return false;

@@ -96,6 +96,12 @@ static void run_read(struct diagnosis *x)
         }
         if (x->url)
                 return;
+        if (!*x->profile && x->n_profiles)
+                findings_say(&x->findings, DIAGNOSE_PROFILE_OK, NULL, "Profiles here: %u", x->n_profiles);
+        else if (!*x->profile)
+                findings_say(&x->findings, DIAGNOSE_PROFILE_NONE, NULL, "There is no profile here");
+        if (!*x->profile)
+                return;
         r = store_profile_read(x->d->store, x->profile, &stored, &e);
         if (r == ERR_NOT_FOUND && x->have_record) {
                 findings_say(&x->findings, DIAGNOSE_PROFILE_REMOVED, NULL, "The profile of '%s' is gone",

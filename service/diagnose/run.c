@@ -127,6 +127,7 @@ enum err diagnosis_start(struct daemon *d, const struct diagnose_target *target,
                 x->d = d;
                 x->ops = *ops;
                 x->owner = target->owner;
+                x->n_profiles = target->n_profiles;
                 x->findings = (struct findings){keep, x, 0};
                 (void)snprintf(x->profile, sizeof x->profile, "%s", target->profile ? target->profile : "");
                 (void)snprintf(x->certificate, sizeof x->certificate, "%s",

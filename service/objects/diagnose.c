@@ -97,6 +97,11 @@ static enum err read_target(struct daemon *d, const struct bus_call *call, const
         const char *wrong;
 
         ret->owner = NO_OWNER;
+        if (!*text) {
+                for (const struct profile_entry *p = model_profiles(d->model); p; p = p->next)
+                        ret->n_profiles += root || p->owner == NO_OWNER || p->owner == bus_call_uid(call);
+                return ERR_OK;
+        }
         if (strncmp(text, certificates, sizeof certificates - 1) == 0) {
                 c = model_find(d->model, text + sizeof certificates - 1);
                 if (!c || !certificate_visible(call, c))

@@ -92,6 +92,7 @@ SERVER = [
     ("ra-sha1", "ra-signature sha1", "", ["ca-weak"]),
     ("ra-pss", "ra-signature pss", "", ["ca-weak"]),
     ("ra-expired", "ra-expired on", "", ["ca-expired"]),
+    ("ra-ending", "ra-ending on", "", ["ca-expires"]),
     ("other-ca", "other-ca on", "", ["ca-mismatch"]),
 ]
 
@@ -294,6 +295,10 @@ def future(home):
     change_record(home, not_before=int(time.time()) + 3600)
 
 
+def due(home):
+    change_record(home, renew_at=int(time.time()) - 1)
+
+
 def lose_anchor(home):
     (home / "anchor.pem").unlink()
 
@@ -306,6 +311,7 @@ STORED = [
     ("anchor-lost", lose_anchor, ["certificate-chain"]),
     ("expired", past, ["certificate-expired"]),
     ("begins-later", future, ["certificate-not-yet-valid"]),
+    ("due", due, ["renewal-due"]),
 ]
 
 
@@ -485,6 +491,37 @@ TPM = [
 ]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, so that the service is another user")
+def test_tpm_of_others():
+    """A device node that the service may not open."""
+    with labs.lab() as lab:
+        node = lab.dir / "tpmrm0"
+        node.touch(0o000)
+        conf = lab.dir / "lab/etc/scepter.conf"
+        conf.write_text(conf.read_text().replace(lab.env["LAB_TCTI"], f"device:{node}"))
+        lab.daemon("restart")
+        lab.add("others", protection="tpm-preferred")
+        expect(diagnose(lab, "others"), "keys-tpm-permission")
+
+
+def test_host_secret():
+    with labs.lab("--no-tpm") as lab:
+        (lab.dir / "lab/etc/host.key").unlink()
+        lab.daemon("restart")
+        lab.add("secret")
+        expect(diagnose(lab, "secret"), "keys-host-secret")
+
+
+def test_key_of_the_last_request():
+    """The TPM was gone when the request was to be made; it is there again."""
+    with labs.lab() as lab:
+        lab.add("request-key", protection="tpm")
+        killed(lab)
+        assert lab.enroll("request-key").returncode == 5
+        found = diagnose(lab, "request-key")
+        expect(found, "keys-tpm-failed", "request-key")
+
+
 @pytest.mark.parametrize("name,change,protection,algorithm,codes", TPM, ids=[row[0] for row in TPM])
 def test_tpm(name, change, protection, algorithm, codes):
     with labs.lab(*(() if change else ("--no-tpm",))) as lab:
@@ -533,6 +570,28 @@ def test_steps_come_in_the_order_of_the_communication(lab):
     assert steps == sorted(steps, key=STEPS.index)
 
 
+def test_several_servers(lab):
+    """Each is looked at, in the profile's order; one that is down is a fault though the other answers."""
+    second = lab.url.replace("127.0.0.1", "localhost")
+    lab.add("several", url=f"{lab.url}\nUrl={away(lab)['url']}\nUrl={second}")
+    done = lab.scepter("diagnose", "several", "--json")
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [finding["observed"].partition(": ")[0] for finding in findings if finding["step"] == "dns"]
+    assert done.returncode == 1 and names[0] == lab.url and names[2] == second, names
+    assert [finding["code"] for finding in findings if finding["step"] in ("tcp", "ca")] == \
+        ["tcp-ok", "ca-ok", "tcp-failed", "tcp-ok", "ca-ok"]
+
+
+def test_nothing_here():
+    with labs.lab("--no-tpm") as lab:
+        done = lab.scepter("diagnose", "--json")
+        assert done.returncode == 0, done.stderr
+        assert [json.loads(line)["code"] for line in done.stdout.splitlines()] == ["profile-none", "keys-fall-back",
+                                                                                  "keys-software"]
+        done = lab.scepter("diagnose")
+        assert "[profile-none]" in done.stdout and "→" in done.stdout, done.stdout
+
+
 def test_text_names_code_and_remedy(lab):
     lab.add("text", **away(lab))
     done = lab.scepter("diagnose", "text", "--no-color")
@@ -556,6 +615,14 @@ def test_users(lab):
                      "org.scepter1.Manager", "Diagnose", "sa{sv}", "/org/scepter1/Certificate/0", "0", user=alice)
     assert hidden.returncode != 0 and "Call failed" in hidden.stderr, hidden.stderr
     assert path
+    # of all profiles, those that are his to diagnose
+    text = lab.profile_text("p-alice", type="user", subject="CN={{UserName}}", san="")
+    assert lab.scepter("profile", "add", lab.write("alice.profile", text), "--user", user=alice).returncode == 0
+    done = lab.scepter("diagnose", "--json", user=alice)
+    found = {finding["code"]: finding for finding in map(json.loads, done.stdout.splitlines())}
+    expect(found, "dns-local")
+    done = lab.scepter("diagnose", user=alice)
+    assert "administrator" in done.stdout and "[dns-local]" in done.stdout, done.stdout
 
 
 def test_callers_that_go_away(lab):

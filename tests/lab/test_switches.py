@@ -424,6 +424,7 @@ ROWS = [
     ("ra-stale", "encrypt", set_of_roles, "Cees"),
     ("ra-stale", "pair", set_of_roles, "Ceess"),
     ("ra-expired", "off", ra_life, ("valid", False)),
+    ("ra-ending", "on", ra_life, ("valid", False)),
     ("ra-expired", "on", ra_life, ("expired", True)),
     ("ra-future", "on", ra_life, ("future", True)),
     ("ra-signature", "sha256", ra_signature, {"sha256WithRSAEncryption"}),

@@ -99,7 +99,8 @@ class Pki:
         _, role, issuer, when, signature = label.split("_")
         now, day = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
         start, end = {"now": (now - day, now + 2 * YEAR), "future": (now + day, now + 2 * YEAR),
-                      "expired": (now - 2 * YEAR, now - day / 24), "stale": (now - 3 * YEAR, now - YEAR)}[when]
+                      "expired": (now - 2 * YEAR, now - day / 24),
+                      "ending": (now - 2 * YEAR + 7 * day, now + 7 * day), "stale": (now - 3 * YEAR, now - YEAR)}[when]
         key, issuer = self._key(self._key_label(label)), self.authority(issuer)
         return key, ca.issue(issuer.key, issuer.name, self._names("NDES1-MSCEP-RA"), ca.spki_of(key),
                              [ca.key_usage(RA_USAGES[role]), ca.extended_key_usage(REQUEST_AGENT)], start, end, signature)
@@ -136,7 +137,7 @@ class Pki:
         if switches["ra-old-ca"]:
             issuer = "old-" + self._tier(switches)
         if not when:
-            when = "expired" if switches["ra-expired"] else "future" if switches["ra-future"] else "now"
+            when = next((state for state in ("expired", "future", "ending") if switches["ra-" + state]), "now")
         return self.authority(f"ra_{role}_{issuer}_{when}_{switches['ra-signature']}")
 
     def signer(self, switches):

@@ -159,6 +159,7 @@ TABLE = (
     Switch("ra-stale", "off", "off|encrypt|pair", "RA certificates of long ago, expired, before those in force: one, two",
            one_of("off", "encrypt", "pair")),
     flag("ra-expired", "the RA certificates ended an hour ago (event 10)"),
+    flag("ra-ending", "the RA certificates end in a week"),
     flag("ra-future", "the RA certificates begin tomorrow (event 10)"),
     Switch("ra-signature", "sha256", "sha256|sha1|pss", "what the RA certificates are signed with",
            one_of("sha256", "sha1", "pss")),
