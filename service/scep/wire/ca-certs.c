@@ -12,17 +12,12 @@ OSSL_CLEANUP(CMS_ContentInfo, cms_free, CMS_ContentInfo_free)
 
 const char *name_text(const X509_NAME *name, char *text, size_t size)
 {
-        CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
-        char *data = NULL;
-        long len = 0;
+        CLEANUP(free_p) char *whole = NULL;
 
-        if (bio &&
-            X509_NAME_print_ex(bio, name, 0,
-                               (XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) | ASN1_STRFLGS_UTF8_CONVERT) >= 0)
-                len = BIO_get_mem_data(bio, &data);
-        (void)snprintf(text, size, "%.*s", len > 0 ? (int)len : 0, data ? data : "");
-        utf8_scrub(text, size);
-        ERR_clear_error();
+        if (x509_name_text(name, &whole, NULL))
+                ERR_clear_error();
+        (void)snprintf(text, size, "%s", whole ? whole : "");
+        utf8_scrub(text, size); /* it may be cut */
         return text;
 }
 

@@ -208,7 +208,7 @@ static void refused(void **state)
         rep.signer_key = pki_key(3);
         rep.carry = true;
         expect_err(open_it(&rep, false, &reply, &e), ERR_REPLY);
-        assert_non_null(strstr(e.message, "CN = stranger"));
+        assert_non_null(strstr(e.message, "CN=stranger"));
         /* Nor our own self-signed certificate. */
         rep.signer = own;
         rep.signer_key = pki_key(4);
