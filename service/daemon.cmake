@@ -4,8 +4,8 @@ target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JAN
 scepter_expose(scepter-store store store)
 
 scepter_program(scepterd
-    daemon/main.c daemon/config.c daemon/ini.c daemon/log.c
-    work/pool.c work/workers.c work/process.c
+    daemon/main.c daemon/clock.c daemon/config.c daemon/ini.c daemon/log.c
+    work/pool.c work/schedule.c work/workers.c work/process.c
     keys/access.c keys/tls-sign.c keys/requests.c keys/server.c
     model/model.c
     events/line.c events/followers.c events/events.c events/past.c

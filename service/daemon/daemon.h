@@ -4,6 +4,7 @@
 #include <openssl/types.h>
 #include <time.h>
 
+#include "clock.h"
 #include "config.h"
 #include "ksp.h"
 #include "model/model.h"
@@ -23,15 +24,6 @@ struct diagnosing;
 struct resolving;
 struct reading;
 struct event_log;
-
-/* The clock, as a seam: tests let the waits of days pass in seconds. */
-struct wall_clock {
-        unsigned scale; /* a wait of n seconds takes n/scale; 1 in earnest */
-};
-/* Seconds since the epoch. */
-uint64_t clock_now(const struct wall_clock *clock);
-/* How long to wait, in microseconds, until so many seconds have passed for this clock. */
-uint64_t clock_wait_usec(const struct wall_clock *clock, uint64_t seconds);
 
 struct daemon {
         struct config config;

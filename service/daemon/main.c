@@ -36,21 +36,8 @@ struct arguments {
         char worker[PATH_MAX];
         bool exec_workers, weak_workers;
         unsigned clock_scale;
+        const char *clock_file; /* NULL: none */
 };
-
-uint64_t clock_now(const struct wall_clock *clock)
-{
-        struct timespec t;
-
-        (void)clock;
-        (void)clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t)t.tv_sec;
-}
-
-uint64_t clock_wait_usec(const struct wall_clock *clock, uint64_t seconds)
-{
-        return seconds * 1000000 / clock->scale;
-}
 
 bool daemon_is_root(const struct daemon *d, uid_t uid)
 {
@@ -60,13 +47,15 @@ bool daemon_is_root(const struct daemon *d, uid_t uid)
 static void usage(FILE *out)
 {
         (void)fputs(
-                "Usage: scepterd [--config FILE] [--exec-workers] [--weak-workers] [--clock-scale N]\n"
+                "Usage: scepterd [--config FILE] [--exec-workers] [--weak-workers] [--clock-scale N] "
+                "[--clock-file FILE]\n"
                 "\n"
                 "The service that enrolls and renews SCEP certificates with hardware keys.\n"
                 "  --config FILE     instead of /etc/scepter/scepter.conf\n"
                 "  --exec-workers    start workers directly instead of through systemd's sockets (tests)\n"
                 "  --weak-workers    accept workers without Landlock (kernels before 5.13)\n"
                 "  --clock-scale N   let waits of N seconds pass in one (tests)\n"
+                "  --clock-file FILE add the seconds in FILE, eight octets, to the clock (tests)\n"
                 "  --help, --version\n",
                 out);
 }
@@ -74,12 +63,13 @@ static void usage(FILE *out)
 /* 0: go on; else the exit status plus one. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
-        enum { OPT_CONFIG = 256, OPT_EXEC, OPT_WEAK, OPT_SCALE, OPT_HELP, OPT_VERSION };
+        enum { OPT_CONFIG = 256, OPT_EXEC, OPT_WEAK, OPT_SCALE, OPT_CLOCK, OPT_HELP, OPT_VERSION };
         static const struct option options[] = {
                 {"config", required_argument, NULL, OPT_CONFIG},
                 {"exec-workers", no_argument, NULL, OPT_EXEC},
                 {"weak-workers", no_argument, NULL, OPT_WEAK},
                 {"clock-scale", required_argument, NULL, OPT_SCALE},
+                {"clock-file", required_argument, NULL, OPT_CLOCK},
                 {"help", no_argument, NULL, OPT_HELP},
                 {"version", no_argument, NULL, OPT_VERSION},
                 {NULL, 0, NULL, 0},
@@ -106,6 +96,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                                 return 3;
                         }
                         ret->clock_scale = (unsigned)scale;
+                        break;
+                case OPT_CLOCK:
+                        ret->clock_file = optarg;
                         break;
                 case OPT_HELP:
                         usage(stdout);
@@ -386,7 +379,9 @@ int main(int argc, char **argv)
         if (!arguments.config && access(default_config, F_OK) == 0)
                 arguments.config = default_config;
         d.clock.scale = arguments.clock_scale;
-        if (arguments.exec_workers)
+        if (arguments.clock_file)
+                r = clock_open(&d.clock, arguments.clock_file, &e);
+        if (!r && arguments.exec_workers)
                 r = find_worker(&arguments, &e);
         if (!r)
                 r = run(&d, &arguments, &e);

@@ -1,11 +1,10 @@
 """What the server does with a PKIOperation: transactions, renewal, approval, questions for certificates and CRLs."""
-import datetime
 import hashlib
 import os
 import threading
 from typing import NamedTuple, Optional
 
-from . import ber, ca, cms, messages, policy, request as pkcs10
+from . import ber, ca, clock, cms, messages, policy, request as pkcs10
 from .pages import Answer
 
 MESSAGE_TYPE = "application/x-pki-message"
@@ -197,7 +196,7 @@ class Enrollment:
             raise Failure(f"PKCS#10: {error}") from None
 
     def _check_signer(self, pki, certificate, subject):
-        validity, now = certificate["tbs_certificate"]["validity"], datetime.datetime.now(datetime.timezone.utc)
+        validity, now = certificate["tbs_certificate"]["validity"], clock.now()
         if not validity["not_before"].native <= now <= validity["not_after"].native:
             raise Failure("the certificate that signed the renewal has expired", event=28, subject=subject)
         if certificate.serial_number in self._store.revoked(f"{pki.name}-{pki.issuer_of(certificate)}"):

@@ -1,8 +1,9 @@
 """The event log: JSON lines with the ids and diagnostic codes that administrators of NDES and of the Intune
 connector know, and counters that tests ask for."""
-import datetime
 import json
 import threading
+
+from . import clock
 
 # NDES's own, then the connector's (old log; the new one's id beside it)
 EVENTS = {
@@ -65,7 +66,7 @@ class EventLog:
 
     def write(self, event, diagnostic=None, **fields):
         name, connector = EVENTS[event]
-        line = {"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        line = {"time": clock.now().isoformat(timespec="milliseconds"),
                 "event": event, "name": name}
         if connector:
             line["connectorEvent"] = connector

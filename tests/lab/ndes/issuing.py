@@ -4,7 +4,7 @@ import threading
 
 from asn1crypto import core
 
-from . import ber, ca, policy
+from . import ber, ca, clock, policy
 
 CLIENT_AUTHENTICATION = "1.3.6.1.5.5.7.3.2"
 ORGANIZATIONAL_UNIT, COMMON_NAME = "2.5.4.11", "2.5.4.3"
@@ -20,7 +20,7 @@ class Strangers:
         with self._lock:
             if role not in self._known:
                 key, subject = ca.new_key(), ca.name(common_name="Stranger")
-                now = datetime.datetime.now(datetime.timezone.utc)
+                now = clock.now()
                 self._known[role] = ca.Authority(key, ca.issue(
                     key, subject, subject, ca.spki_of(key), [ca.key_usage(ca.SIGN | ca.ENCIPHER)], now, now + ca.YEAR))
             return self._known[role]
@@ -52,7 +52,7 @@ class Issuing:
             self._log.write(4006, transaction=name, subject=csr.subject_text(), stale=True,
                             serial=f"{transaction.signer.serial_number:x}")
             return transaction.signer.dump(), issuer.der
-        start = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        start = clock.now().replace(microsecond=0)
         end = min(start + self._life(csr), issuer.certificate["tbs_certificate"]["validity"]["not_after"].native)
         start -= datetime.timedelta(seconds=self._switches["backdate"])
         spki = ca.spki_of(self._strangers("holder").key) if self._switches["wrong-key"] else csr.spki

@@ -1,11 +1,10 @@
 """SCEP messages: the request a client sent, and the CertRep it gets."""
-import datetime
 import secrets
 from typing import NamedTuple
 
 from asn1crypto import core, x509
 
-from . import ber, cms, recipients
+from . import ber, clock, cms, recipients
 
 _ARC = "2.16.840.1.113733.1.9."
 MESSAGE_TYPE, PKI_STATUS, FAIL_INFO = _ARC + "2", _ARC + "3", _ARC + "4"
@@ -137,7 +136,7 @@ def reply(outer, status, signer, shape, switches, payload=b"", secret=None, fail
         if shape.ndes and hresult:
             attributes.append((ENROLL_SCEP_ERROR, ber.printable(_signed_decimal(hresult))))
     if not shape.ndes:
-        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        now = clock.now().replace(microsecond=0)
         attributes.append((SIGNING_TIME, core.UTCTime(now).dump()))
     content = b"\x00" if shape.ndes else None
     if status == SUCCESS:

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from . import ber, ca
+from . import ber, ca, clock
 from .ca import CERT_SIGN, CRL_SIGN, ENCIPHER, SIGN, YEAR
 
 REQUEST_AGENT = "1.3.6.1.4.1.311.20.2.1"
@@ -80,7 +80,7 @@ class Pki:
 
     def _ca_recipe(self, label):
         """Key and certificate of a CA. Old and next have the same name and another key, as after a renewal at AD CS."""
-        now, root = datetime.datetime.now(datetime.timezone.utc), label.endswith("root")
+        now, root = clock.now(), label.endswith("root")
         subject = self._names(self._title + (" Root CA" if root else " Issuing CA"))
         start = now - (5 if label.startswith("old-") else 3) * YEAR
         if label.startswith("next-"):
@@ -97,7 +97,7 @@ class Pki:
     def _ra_recipe(self, label):
         """Key and certificate of an RA; they all have the same subject, as NDES's do."""
         _, role, issuer, when, signature = label.split("_")
-        now, day = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
+        now, day = clock.now(), datetime.timedelta(days=1)
         start, end = {"now": (now - day, now + 2 * YEAR), "future": (now + day, now + 2 * YEAR),
                       "expired": (now - 2 * YEAR, now - day / 24),
                       "ending": (now - 2 * YEAR + 7 * day, now + 7 * day), "stale": (now - 3 * YEAR, now - YEAR)}[when]

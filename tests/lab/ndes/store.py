@@ -6,7 +6,7 @@ import threading
 
 from asn1crypto import core, x509
 
-from . import ber, ca
+from . import ber, ca, clock
 
 CRL_LIFE = datetime.timedelta(days=7)
 CRL_NUMBER = "2.5.29.20"
@@ -46,7 +46,7 @@ class Store:
             listed = self._revoked.setdefault(name, {})
             if f"{serial:x}" in listed:
                 return False
-            listed[f"{serial:x}"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+            listed[f"{serial:x}"] = clock.now().isoformat(timespec="seconds")
             with open(self._revoked_path + ".new", "w", encoding="utf-8") as file:
                 json.dump(self._revoked, file)
             os.rename(self._revoked_path + ".new", self._revoked_path)
@@ -62,7 +62,7 @@ class Store:
 
     def crl(self, name, authority, state="published", below=()):
         """DER of the CRL, made afresh. @state: as the switch has it. @below: certificates "ca-revoked" adds."""
-        revoked, now = self.revoked(name), datetime.datetime.now(datetime.timezone.utc)
+        revoked, now = self.revoked(name), clock.now()
         if state == "ca-revoked":
             revoked.update({certificate.serial_number: now for certificate in below})
         start = now + {"expired": -2 * CRL_LIFE, "future": CRL_LIFE}.get(state, -datetime.timedelta(minutes=10))

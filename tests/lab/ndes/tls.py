@@ -7,7 +7,7 @@ import threading
 from asn1crypto import pem
 from cryptography.hazmat.primitives import serialization
 
-from . import ber, ca, web
+from . import ber, ca, clock, web
 
 HOST = "localhost"
 SERVER_AUTHENTICATION = "1.3.6.1.5.5.7.3.1"
@@ -29,7 +29,7 @@ class _Authority:
 
     def __init__(self, common_name, key=None):
         self.key, self.name = key or ca.new_ec_key(), ca.name(common_name=common_name)
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = clock.now()
         basic = ca.extension(ca.BASIC_CONSTRAINTS, ber.seq(b"\x01\x01\xff"), True)
         self.certificate = ca.issue(self.key, self.name, self.name, ca.spki_of(self.key),
                                     [basic, ca.key_usage(ca.CERT_SIGN | ca.CRL_SIGN)], now - 2 * ca.YEAR,
@@ -41,7 +41,7 @@ class _Authority:
             names.append(ber.tlv(0x87, bytes([127, 0, 0, 1])))
         extensions = [ca.key_usage(ca.SIGN), ca.extended_key_usage(SERVER_AUTHENTICATION),
                       ca.extension(ca.ALT_NAME, ber.seq(*names))]
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = clock.now()
         return ca.issue(self.key, self.name, ca.name(common_name=host), ca.spki_of(key), extensions, now + start,
                         now + end)
 

@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, unquote_to_bytes
 
-from . import authority, pages, store
+from . import authority, clock, pages, store
 from .pages import Answer, page
 
 BODY_MAX, HUGE = 1 << 20, 50 << 20
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def date_time_string(self, timestamp=None):
-        now = time.time() if timestamp is None else timestamp
+        now = clock.timestamp() if timestamp is None else timestamp
         return super().date_time_string(now + self.server.services.switches["date-skew"])
 
     def do_GET(self):

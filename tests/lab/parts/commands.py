@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -151,6 +152,21 @@ def _start(layout, records, settings, user):
     lay.write(layout.env, _environment(layout, settings), 0o644)
     if settings["daemon"]:
         daemon.start(layout, records, settings)
+
+
+def clock(options):
+    layout = Layout(options.dir)
+    try:
+        offset = lay.read_clock(layout)
+    except FileNotFoundError:
+        raise LabError(f"there is no lab in {layout.dir}") from None
+    if options.seconds is None:
+        print(offset)
+        return 0
+    if not re.fullmatch("[+-]?[0-9]{1,12}", options.seconds):
+        raise UsageError(f"'{options.seconds}' is no number of seconds")
+    lay.write_clock(layout, int(options.seconds) + (offset if options.seconds[0] in "+-" else 0))
+    return 0
 
 
 def down(options):

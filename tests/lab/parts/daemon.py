@@ -68,7 +68,7 @@ def start(layout, records, settings):
     if settings["tpm"]:
         flush_tpm(layout)
     command = [program(layout, settings), "--config", os.path.join(layout.etc, "scepter.conf"), "--exec-workers",
-               *settings["arguments"]]
+               "--clock-file", layout.clock, *settings["arguments"]]
     if settings["root"]:
         uid = str(settings["uid"])
         command = ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", *command]

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from . import process
-from .layout import ACCOUNTS, LabError, folder, write
+from .layout import ACCOUNTS, LabError, folder, write, write_clock
 
 SYSTEM_CONF = "/usr/share/dbus-1/system.conf"
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -132,6 +132,8 @@ def start_bus(layout, records, build, user, own_accounts):
 def start_responder(layout, records):
     """Takes the ports of last time if they are free: profiles and certificates name them."""
     folder(layout.ndes, 0o711)
+    if not os.path.exists(layout.clock):
+        write_clock(layout, 0)
     command = ["/usr/bin/python3", "-B", "-m", "ndes", layout.ndes]
     for name in ("url", "tls-url"):
         try:
@@ -139,4 +141,4 @@ def start_responder(layout, records):
                 command.append(re.search(r":([0-9]+)/", file.read())[1])
         except FileNotFoundError:
             break
-    process.start_and_wait(layout, records, "ndes", command, {"PYTHONPATH": HERE})
+    process.start_and_wait(layout, records, "ndes", command, {"PYTHONPATH": HERE, "LAB_CLOCK": layout.clock})

@@ -48,7 +48,7 @@ static char dir[] = "/tmp/scepter-event-log.XXXXXX";
 static struct store *store;
 static sd_event *loop;
 static struct event_log *event_log;
-static struct wall_clock wall = {1};
+static struct wall_clock wall = {.scale = 1};
 static store_id ids[THREADS];
 static atomic_uint done;
 
