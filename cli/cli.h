@@ -51,6 +51,7 @@ enum err verb_profile_show(struct cli *cli, int argc, char **argv, struct error 
 enum err verb_profile_remove(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_syncml_apply(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e);
+enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_list(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_show(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_cancel(struct cli *cli, int argc, char **argv, struct error *e);

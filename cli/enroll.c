@@ -1,8 +1,8 @@
 /*
- * scepter enroll [--wait]. The way of waiting: (1) Subscribe, so that signals about a user's own objects
- * come; (2) Enroll, which answers at once; (3) match rules on the object; (4) read its properties, and again
- * after every signal, until its activity is one that does not go on by itself. Reading after matching leaves
- * no gap.
+ * scepter enroll and renew [--wait]. The way of waiting: (1) Subscribe, so that signals about a user's own
+ * objects come; (2) Enroll or Renew, which answers at once; (3) match rules on the object; (4) read its
+ * properties, and again after every signal, until its activity is one that does not go on by itself. Reading
+ * after matching leaves no gap.
  */
 #include "cli/cli.h"
 
@@ -198,6 +198,41 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e)
                 return error_context(e, r, "Profile '%s'", word);
         if (!wait && !cli->json) {
                 output_line(cli->out, "The enrollment of '%s' has started: %s.", word, object_id(path));
+                return ERR_OK;
+        }
+        r = wait ? wait_for_end(cli, path, &object, e) : object_certificate(cli, path, &object, e);
+        return r ? r : print_result(cli, object, e);
+}
+
+static enum err call_renew(struct cli *cli, const char *path, struct error *e)
+{
+        struct bus_writer *w = bus_client_begin(path, BUS_INTERFACE_CERTIFICATE, "Renew");
+
+        bus_open_array(w, "{sv}");
+        bus_close(w);
+        return cli_call(cli, w, NULL, e);
+}
+
+enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e)
+{
+        CLEANUP(json_decref_p) json_t *object = NULL;
+        CLEANUP(free_p) char *path = NULL;
+        const char *word;
+        bool wait = false;
+        const struct arg_option options[] = {{"--wait", &wait, NULL, NULL}};
+        size_t n;
+        enum err r = args_parse(argc, argv, options, N_ELEMENTS(options), 1, 1, &word, &n, e);
+
+        if (!r)
+                r = resolve_certificate(cli, word, &path, e);
+        if (!r && wait)
+                r = call_subscribe(cli, e);
+        if (!r)
+                r = call_renew(cli, path, e);
+        if (r)
+                return r;
+        if (!wait && !cli->json) {
+                output_line(cli->out, "The renewal of '%s' has started.", word);
                 return ERR_OK;
         }
         r = wait ? wait_for_end(cli, path, &object, e) : object_certificate(cli, path, &object, e);

@@ -40,11 +40,17 @@ static const struct {
         [EVENT_ENROL_FAILED] = {"ENROL_FAILED", "236134e5872d4306bc73cc24f5109299", 32, LOG_ERR,
                                 F(STAGE) | F(ERROR) | F(REMEDY),
                                 F(URL) | F(HTTP_STATUS) | F(PKI_STATUS) | F(FAIL_INFO) | F(HRESULT) |
-                                        F(HRESULT_NAME)},
+                                        F(HRESULT_NAME) | F(NEXT_AT)},
         [EVENT_ENROL_CANCELLED] = {"ENROL_CANCELLED", "3461fe8c464b433093e53752669a6a60", 0, LOG_NOTICE,
                                    F(STAGE), 0},
         [EVENT_CERT_REMOVED] = {"CERT_REMOVED", "72fcf9e743d0438cac8d18997ced5827", 0, LOG_NOTICE, 0,
                                 F(THUMBPRINT)},
+        [EVENT_RENEW_DUE] = {"RENEW_DUE", "6c1a964b59e342408ec87e8809d1a6bb", 0, LOG_NOTICE,
+                             F(THRESHOLD) | F(RENEW_AT) | F(NOT_AFTER), 0},
+        [EVENT_RENEW_REFUSED] = {"RENEW_REFUSED", "c02640120f504602a95082171d3a3415", 0, LOG_NOTICE,
+                                 F(URL) | F(METHOD) | F(ERROR), F(HTTP_STATUS) | F(FAIL_INFO)},
+        [EVENT_CHALLENGE_NEEDED] = {"CHALLENGE_NEEDED", "7ca914b5f943489b982a8851d104821a", 0, LOG_WARNING,
+                                    F(REMEDY), F(NOT_AFTER)},
 };
 
 /* Windows cannot begin with the server: its 307, where any later failure is 32 [facts §7.1]. */
@@ -72,6 +78,8 @@ static const struct {
         [EVENT_SUBJECT] = {"subject", "SCEPTER_SUBJECT", EVENT_TEXT},
         [EVENT_NOT_AFTER] = {"notAfter", "SCEPTER_NOT_AFTER", EVENT_NUMBER},
         [EVENT_RENEW_AT] = {"renewAt", "SCEPTER_RENEW_AT", EVENT_NUMBER},
+        [EVENT_THRESHOLD] = {"threshold", "SCEPTER_THRESHOLD", EVENT_NUMBER},
+        [EVENT_METHOD] = {"method", "SCEPTER_METHOD", EVENT_TEXT},
         [EVENT_STAGE] = {"stage", "SCEPTER_STAGE", EVENT_TEXT},
         [EVENT_PKI_STATUS] = {"pkiStatus", "SCEPTER_PKI_STATUS", EVENT_TEXT},
         [EVENT_FAIL_INFO] = {"failInfo", "SCEPTER_FAIL_INFO", EVENT_TEXT},

@@ -25,6 +25,9 @@ enum event_kind {
         EVENT_ENROL_FAILED,
         EVENT_ENROL_CANCELLED,
         EVENT_CERT_REMOVED,
+        EVENT_RENEW_DUE,
+        EVENT_RENEW_REFUSED,
+        EVENT_CHALLENGE_NEEDED,
         _EVENT_MAX
 };
 
@@ -48,6 +51,8 @@ enum event_field {
         EVENT_SUBJECT,
         EVENT_NOT_AFTER,
         EVENT_RENEW_AT,
+        EVENT_THRESHOLD,
+        EVENT_METHOD,
         EVENT_STAGE,
         EVENT_PKI_STATUS,
         EVENT_FAIL_INFO,

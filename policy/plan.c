@@ -272,3 +272,10 @@ const char *plan_differs(const struct plan *a, const struct plan *b)
                 return "anchor";
         return NULL;
 }
+
+bool plan_pairs_stop(const struct settings *pairs)
+{
+        const char *after = settings_get(pairs, "afterExpiry");
+
+        return after && strcmp(after, after_expiry_names[AFTER_EXPIRY_STOP]) == 0;
+}

@@ -60,6 +60,8 @@ void plan_done(struct plan *plan);
 MUST_CHECK enum err plan_to_pairs(const struct plan *plan, struct settings *ret, struct error *e);
 MUST_CHECK enum err plan_from_pairs(const struct settings *in, struct plan *ret, struct error *e);
 
+/* Whether a plan in pairs is not renewed once its certificate has expired. */
+bool plan_pairs_stop(const struct settings *pairs);
 /* NULL, or what differs so that a certificate must be enrolled anew: "subject", "alternative names", "key
  * usage", "extended key usage", "template", "key algorithm", "key protection", "anchor". The text is static.
  */

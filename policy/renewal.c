@@ -47,3 +47,28 @@ enum err renewal_date(int64_t not_before, int64_t not_after, unsigned threshold,
         *ret = (int64_t)((uint64_t)not_after - remaining + (remaining / 4 ? hash % (remaining / 4) : 0));
         return ERR_OK;
 }
+
+uint64_t retry_wait(uint64_t attempts, uint64_t base, uint64_t not_after, uint64_t now, uint64_t random)
+{
+        uint64_t max = RETRY_MAX, limit = base;
+
+        if (not_after > now) {
+                max = (not_after - now) / 8;
+                if (max > RENEWAL_RETRY_MAX)
+                        max = RENEWAL_RETRY_MAX;
+        }
+        for (uint64_t i = 1; i < attempts && limit < max; i++)
+                limit *= 2;
+        if (limit > max)
+                limit = max;
+        return limit > RETRY_MIN ? RETRY_MIN + random % (limit - RETRY_MIN + 1) : RETRY_MIN;
+}
+
+uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random)
+{
+        uint64_t limit = not_after > now ? (not_after - now) / 20 : 0;
+
+        if (limit > 3600)
+                limit = 3600;
+        return random % (limit + 1);
+}

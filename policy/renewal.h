@@ -15,3 +15,17 @@
 MUST_CHECK enum err renewal_date(int64_t not_before, int64_t not_after, unsigned threshold,
                                  const char *device_id, const char *certificate_id, int64_t *ret,
                                  struct error *e);
+
+enum { RETRY_MIN = 60, RETRY_MAX = 4 * 3600, RENEWAL_RETRY_MAX = 24 * 3600 };
+
+/*
+ * How long to wait after the @attempts-th failure in a row, in seconds: anything from RETRY_MIN to a limit
+ * that is @base at first and doubles each time. The limit is at most RETRY_MAX; for a certificate that ends
+ * at
+ * @not_after (0: there is none) it is at most RENEWAL_RETRY_MAX and an eighth of what is left, so that
+ * attempts come denser towards the end. @random: any number.
+ */
+uint64_t retry_wait(uint64_t attempts, uint64_t base, uint64_t not_after, uint64_t now, uint64_t random);
+/* After a date that was missed, because the machine slept or was off: anything up to an hour and a twentieth
+ * of what is left, so that those who wake together do not ask together. */
+uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random);

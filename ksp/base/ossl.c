@@ -4,6 +4,7 @@
 
 #include <openssl/err.h>
 #include <openssl/params.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -110,6 +111,15 @@ enum err x509_name_text(const X509_NAME *name, char **ret, struct error *e)
         utf8_scrub((char *)text.data, text.len + 1);
         *ret = (char *)text.data;
         return ERR_OK;
+}
+
+uint64_t random_number(void)
+{
+        uint64_t number = 0;
+
+        if (RAND_bytes((unsigned char *)&number, sizeof number) != 1)
+                ERR_clear_error();
+        return number;
 }
 
 bool asn1_time_seconds(const ASN1_TIME *t, int64_t *ret)

@@ -62,6 +62,8 @@ MUST_CHECK enum err spki_der(EVP_PKEY *key, struct bytes *ret, struct error *e);
 MUST_CHECK enum err public_copy(OSSL_LIB_CTX *libctx, EVP_PKEY *key, EVP_PKEY **ret, struct error *e);
 /* The name as people read it: RFC 4514's escapes, but first RDN first, as profiles write it. *ret: free(). */
 MUST_CHECK enum err x509_name_text(const X509_NAME *name, char **ret, struct error *e);
+/* For waits that spread: nothing secret depends on it. */
+uint64_t random_number(void);
 /* In seconds since the epoch. false: @t is NULL or no time. */
 bool asn1_time_seconds(const ASN1_TIME *t, int64_t *ret);
 /* The content of a memory BIO as an own copy. */

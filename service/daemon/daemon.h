@@ -23,11 +23,15 @@ struct instances;
 struct diagnosing;
 struct resolving;
 struct reading;
+struct schedule;
+struct clock_watch;
 struct event_log;
 
 struct daemon {
         struct config config;
         struct wall_clock clock;
+        struct clock_watch *clock_watch;
+        struct schedule *schedule; /* enroll/due.h */
         struct sd_event *event;
         struct store *store;
         struct event_log *events;
@@ -45,6 +49,7 @@ struct daemon {
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */
+        unsigned enrolling;                  /* enroll/: how many run */
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */
         char *device_id;                     /* for jitter: machine-id, hashed with the application's id */

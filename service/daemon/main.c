@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "daemon.h"
+#include "enroll/due.h"
 #include "enroll/enrollment.h"
 #include "events/events.h"
 #include "keys/server.h"
@@ -230,6 +231,11 @@ static void resume(struct daemon *d)
         instances_resume(d);
 }
 
+static void on_clock(void *ctx)
+{
+        due_recheck(ctx);
+}
+
 static void on_bus_lost(void *ctx)
 {
         struct daemon *d = ctx;
@@ -324,6 +330,8 @@ static void free_parts(struct daemon *d)
         struct certificate *certificate;
         uint64_t order = 0;
 
+        clock_watch_free(d->clock_watch);
+        due_stop(d);
         enrollments_stop_beginning(d);
         objects_stop(d);
         key_server_free(d->keys);
@@ -357,6 +365,11 @@ static enum err run(struct daemon *d, const struct arguments *arguments, struct 
         if (r)
                 return r;
         resume(d);
+        r = due_start(d, e);
+        if (!r)
+                r = clock_watch_new(d->event, arguments->clock_file, on_clock, d, &d->clock_watch, e);
+        if (r)
+                return r;
         log_line(LOG_NOTICE, "Ready, version %s", SCEPTER_VERSION);
         (void)sd_notify(0, "READY=1");
         status = sd_event_loop(d->event);

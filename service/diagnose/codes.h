@@ -333,8 +333,9 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
         X(RENEWAL_NONE, "renewal-none", STEP_RENEWAL, RESULT_OK, "", "")                                     \
         X(RENEWAL_OK, "renewal-ok", STEP_RENEWAL, RESULT_OK, "", "")                                         \
         X(RENEWAL_DUE, "renewal-due", STEP_RENEWAL, RESULT_NOTE,                                             \
-          "The certificate is to be renewed by now; this version does not do it by itself.",                 \
-          "Enroll again with a fresh challenge.")
+          "The date of the renewal has come: it runs, waits up to an hour so that machines do not come "     \
+          "together, failed, or waits for a challenge.",                                                     \
+          "See the step request; 'scepter renew' begins it now.")
 
 enum diagnose_code {
 #define X(code, name, step, result, cause, remedy) DIAGNOSE_##code,

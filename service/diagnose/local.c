@@ -93,15 +93,20 @@ void findings_challenge(struct findings *f, const struct plan *plan, struct view
 
 void findings_renewal(struct findings *f, const struct record *record, uint64_t now)
 {
-        char date[FINDING_DATE];
+        char date[FINDING_DATE], next[FINDING_DATE];
 
         if (!record->current || !record->renew_at) {
                 findings_say(f, DIAGNOSE_RENEWAL_NONE, NULL, "There is nothing to renew");
                 return;
         }
         finding_date(record->renew_at, date);
-        findings_say(f, now >= record->renew_at ? DIAGNOSE_RENEWAL_DUE : DIAGNOSE_RENEWAL_OK, NULL,
-                     "The renewal %s %s", now >= record->renew_at ? "was due at" : "is due at", date);
+        if (now < record->renew_at) {
+                findings_say(f, DIAGNOSE_RENEWAL_OK, NULL, "The renewal is due at %s", date);
+                return;
+        }
+        finding_date(record->retry_at, next);
+        findings_say(f, DIAGNOSE_RENEWAL_DUE, NULL, "The renewal was due at %s%s%s", date,
+                     record->retry_at ? "; the next attempt is at " : "", record->retry_at ? next : "");
 }
 
 /* The way from the certificate to the anchor; NULL: there is none. */

@@ -7,6 +7,7 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "daemon/log.h"
+#include "due.h"
 #include "internal.h"
 #include "policy/command.h"
 #include "objects/objects.h"
@@ -61,11 +62,16 @@ void enrollment_free(struct enrollment *en)
         sk_X509_pop_free(en->anchors, X509_free);
         ksp_key_unref(en->key);
         ksp_key_unref(en->transport);
+        ksp_key_unref(en->old_key);
+        X509_free(en->old_cert);
         X509_free(en->signer);
         bytes_done(&en->message);
-        if (en->certificate && en->certificate->enrollment == en)
+        if (en->certificate && en->certificate->enrollment == en) {
                 en->certificate->enrollment = NULL;
+                due_set(en->d, en->certificate);
+        }
         forget_beginning(en);
+        en->d->enrolling--;
         while (en->waiters) {
                 struct waiter *waiter = en->waiters;
 
@@ -195,7 +201,7 @@ static void next_key(struct enrollment *en)
         enrollment_step(en, step_key, next_discover);
 }
 
-static enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops, struct error *e)
+enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops, struct error *e)
 {
         struct waiter *waiter = malloc(sizeof *waiter);
 
@@ -206,8 +212,7 @@ static enum err wait_for_begin(struct enrollment *en, const struct enrollment_op
         return ERR_OK;
 }
 
-/* Either @certificate or @failure. A waiter may start the next enrollment. */
-static void tell_waiters(struct waiter *waiters, struct certificate *certificate, const struct error *failure)
+void tell_waiters(struct waiter *waiters, struct certificate *certificate, const struct error *failure)
 {
         while (waiters) {
                 struct waiter *waiter = waiters;
@@ -308,13 +313,14 @@ static void after_read(struct enrollment *en)
                 after_begin(en);
 }
 
-/* NULL: no memory. */
-static struct enrollment *enrollment_new(struct daemon *d)
+struct enrollment *enrollment_new(struct daemon *d)
 {
         struct enrollment *en = calloc(1, sizeof *en);
 
-        if (en)
-                *en = (struct enrollment){.d = d, .stage = "begin"};
+        if (!en)
+                return NULL;
+        *en = (struct enrollment){.d = d, .stage = "begin"};
+        d->enrolling++;
         return en;
 }
 
@@ -373,7 +379,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
 }
 
 /* What a restart finds: the plan in the record, the challenge in its file, the key where it was put. */
-static enum err step_resume(struct enrollment *en, struct error *e)
+enum err step_resume(struct enrollment *en, struct error *e)
 {
         CLEANUP(stored_profile_done) struct stored_profile stored = {0};
         CLEANUP(close_p) int fd = -1;
@@ -405,7 +411,7 @@ static enum err step_resume(struct enrollment *en, struct error *e)
         return r ? r : step_key(en, e);
 }
 
-static void after_resume(struct enrollment *en)
+void enrollment_resumed(struct enrollment *en)
 {
         if (enrollment_failed(en))
                 return;
@@ -439,7 +445,7 @@ enum err enrollment_resume(struct daemon *d, struct certificate *certificate, st
         en->certificate = certificate;
         certificate->enrollment = en;
         en->stage = "resume";
-        enrollment_step(en, step_resume, after_resume);
+        enrollment_step(en, step_resume, enrollment_resumed);
         return ERR_OK;
 }
 

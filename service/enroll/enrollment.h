@@ -50,6 +50,12 @@ MUST_CHECK enum err enrollment_start(struct daemon *d, struct enrollment_order *
 bool enrollment_begins(const struct daemon *d, const char *profile);
 /* Takes up what was under way when the daemon stopped. */
 MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e);
+/* Renews it, or tries again what failed; its course is told as that of any enrollment. @ops: NULL: nobody
+ * waits. ERR_BUSY. */
+MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate,
+                                     const struct enrollment_ops *ops, struct error *e);
+/* The clock was set: what it waits for is thought over. */
+void enrollment_clock_stepped(struct enrollment *enrollment);
 /* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while
  * installing. */
 MUST_CHECK enum err enrollment_cancel(struct certificate *certificate, struct error *e);

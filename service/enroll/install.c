@@ -8,6 +8,7 @@
 #include "policy/check.h"
 #include "policy/renewal.h"
 #include "scep-wire/ca-certs.h"
+#include "store/old.h"
 #include "tell.h"
 
 /* The clock has run at least since this code was written; before that it cannot be believed. */
@@ -172,10 +173,16 @@ static enum err adopt(struct enrollment *en, struct error *e)
         record->current = en->generation;
         record->requested = 0;
         record->attempts = record->pending_since = record->polls = record->next_poll = 0;
+        if (record->renewing)
+                take(&record->renewed_by, &record->method);
+        record->renewing = false;
+        record->retry_at = record->refused = 0;
         r = record_new(&fresh, e);
         if (r)
                 return r;
-        /* Six texts were handed over; each gets an empty one. */
+        /* What was handed over gets an empty text. */
+        if (record->renewed_by && !record->method)
+                take(&record->method, &fresh.method);
         take(&record->next_key_id, &fresh.next_key_id);
         take(&record->next_key_algorithm, &fresh.next_key_algorithm);
         take(&record->next_key_protection, &fresh.next_key_protection);
@@ -184,8 +191,57 @@ static enum err adopt(struct enrollment *en, struct error *e)
         take(&record->request_url, &fresh.request_url);
         take(&record->transaction, &fresh.transaction);
         take(&record->nonce, &fresh.nonce);
+        /* and an attempt that failed before is over */
+        take(&record->error_name, &fresh.error_name);
+        take(&record->error_message, &fresh.error_message);
+        take(&record->error_remedy, &fresh.error_remedy);
+        take(&record->last_stage, &fresh.last_stage);
         record_done_p(&fresh);
         return ERR_OK;
+}
+
+/* The generation that is replaced goes on for those that have loaded it. */
+static enum err supersede(struct enrollment *en, struct error *e)
+{
+        struct record *record = &en->record;
+        struct old_generation old = {.number = record->current,
+                                     .replaced = clock_now(&en->d->clock),
+                                     .not_after = record->not_after};
+        size_t len;
+
+        if (!record->current || record->current == en->generation ||
+            !hex_decode(record->key_id, old.key_id, sizeof old.key_id, &len) || len != sizeof old.key_id)
+                return ERR_OK;
+        return old_generation_add(&record->old, &old, e);
+}
+
+/* Those that are over and that no program uses; what cannot be removed now is tried at the next renewal. */
+static enum err clear_old(struct enrollment *en, struct error *e)
+{
+        struct record *record = &en->record;
+        struct strings kept = {0};
+        enum err r = ERR_OK;
+
+        for (size_t i = 0; !r && i < record->old.count; i++) {
+                const bool held = i < 64 && en->held & (UINT64_C(1) << i);
+                struct old_generation old;
+
+                if (!old_generation_read(record->old.items[i], &old))
+                        continue;
+                if (!held &&
+                    (old_generation_is_over(&old, clock_now(&en->d->clock)) ||
+                     record->old.count - i > OLD_MAX) &&
+                    store_generation_remove(en->d->store, en->id, old.number, NULL) == ERR_OK)
+                        continue;
+                r = strings_add(&kept, record->old.items[i], e);
+        }
+        if (r || kept.count == record->old.count) {
+                strings_done(&kept);
+                return r;
+        }
+        strings_done(&record->old);
+        record->old = kept;
+        return store_record_write(en->d->store, en->id, record, e);
 }
 
 static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain, struct error *e)
@@ -205,13 +261,17 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
         if (!r)
                 r = store_commit(en->d->store, en->id, en->generation, e);
         if (!r)
+                r = supersede(en, e);
+        if (!r)
                 r = describe_certificate(en, cert, e);
         if (!r)
                 r = adopt(en, e);
         if (!r)
                 r = record_move(en, LIFE_INSTALLED, e);
-        /* It is durable: now the secrets of the request may go. */
-        return r ? r : request_files_remove(en, e);
+        /* It is durable: now the secrets of the request may go, and what nobody needs any more. */
+        if (!r)
+                r = request_files_remove(en, e);
+        return r ? r : clear_old(en, e);
 }
 
 enum err step_finish_install(struct enrollment *en, struct error *e)
@@ -219,6 +279,11 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
         CLEANUP(x509_free_p) X509 *cert = NULL;
         enum err r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &cert, e);
 
+        /* another attempt at what failed behind the commit */
+        if (!r && strcmp(en->record.activity, activity_name(ACTIVITY_REQUESTING)) == 0)
+                r = record_move(en, LIFE_ISSUED, e);
+        if (!r)
+                r = supersede(en, e);
         if (r)
                 return r;
         r = describe_certificate(en, cert, e);
@@ -265,6 +330,7 @@ enum err step_install(struct enrollment *en, struct error *e)
         CLEANUP(x509_free_p) X509 *cert = NULL;
         CLEANUP(check_result_done) struct check_result result = {0};
         CLEANUP(bytes_done) struct bytes spki = {0};
+        CLEANUP(x509_free_p) X509 *previous = NULL;
         struct check_input input = {.plan = &en->plan, .anchor = en->choice.anchor};
         struct error why = {0};
         enum err r = sort_issued(en, &cert, &chain, e);
@@ -273,6 +339,13 @@ enum err step_install(struct enrollment *en, struct error *e)
                 r = spki_der(ksp_key_public(en->key), &spki, e);
         if (r)
                 return r;
+        if (en->record.renewing) {
+                r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &previous,
+                                   e);
+                if (r)
+                        return r;
+                input.previous = previous;
+        }
         tell_issued(en, cert);
         input.cert = cert;
         input.chain = chain;
@@ -300,6 +373,29 @@ enum err step_install(struct enrollment *en, struct error *e)
         return error_copy(e, &why);
 }
 
+/* When it is tried again by itself; 0: only when somebody asks. */
+static uint64_t retry_date(const struct enrollment *en, const struct error *why, bool final)
+{
+        /* What time alone does not mend. */
+        static const enum err lasting[] = {ERR_UNSUPPORTED, ERR_INVALID, ERR_KEY_NOT_SUPPORTED,
+                                           ERR_TPM_ABSENT, ERR_DENIED};
+        const struct record *record = &en->record;
+        const uint64_t now = clock_now(&en->d->clock);
+        const bool challenge = strcmp(record->method, scep_method_name(SCEP_CHALLENGE)) == 0;
+
+        for (size_t i = 0; i < N_ELEMENTS(lasting); i++)
+                if (why->code == lasting[i])
+                        return 0;
+        /* Whether the server has come to accept another way is worth a question now and then. */
+        if (why->code == ERR_CHALLENGE_NEEDED && (!record->renewing || en->plan.method == RENEWAL_CHALLENGE))
+                return 0;
+        /* A refused challenge is no challenge any more; a refused certificate may come right next time. */
+        if (final && (!record->renewing || challenge))
+                return 0;
+        return now + retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60,
+                                record->current ? record->not_after : 0, now, random_number());
+}
+
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)
 {
         struct record *record = &en->record;
@@ -312,10 +408,24 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
         if (!r)
                 r = record_set_text(&record->last_stage, en->stage, e);
         record->attempts++;
+        record->retry_at = retry_date(en, why, final);
         if (!r)
                 r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
         if (!r && final)
                 r = request_files_remove(en, e);
-        tell_failed(en, why);
+        if (!r && record->renewing &&
+            (final || why->code == ERR_CHALLENGE_NEEDED)) { /* another attempt begins anew: every way, a
+                                                               transaction of its own */
+                record->refused = 0;
+                r = record_set_text(&record->method, "", e);
+                if (!r)
+                        r = request_forget(en, e);
+                if (!r)
+                        r = store_record_write(en->d->store, en->id, record, e);
+        }
+        if (why->code == ERR_CHALLENGE_NEEDED)
+                tell_challenge_needed(en, why);
+        else
+                tell_failed(en, why);
         return r;
 }

@@ -50,6 +50,10 @@ struct enrollment {
 
         struct ksp_key *key, *transport; /* transport: signs and receives where the key itself cannot (EC) */
         uint64_t generation;
+        struct ksp_key *old_key; /* of the certificate that is renewed, where it signs; old_cert: that */
+        X509 *old_cert;
+        uint32_t caps_flags; /* of the last GetCACaps */
+        uint64_t doubted;    /* of record.refused: by a 5xx, which counts if GetCACaps then answers */
 
         struct bytes caps_body, certs_body; /* of discover */
         char *answered_url;
@@ -67,6 +71,7 @@ struct enrollment {
         struct bytes issued[JOB_CERTS_MAX]; /* DER certificates of a SUCCESS */
         size_t n_issued;
         unsigned reply_notes;
+        uint64_t held; /* bits: lines of record.old whose key a program has open */
 
         const char *stage; /* static: the step under way, for events */
         struct worker_job *job;
@@ -110,6 +115,8 @@ MUST_CHECK enum err record_move(struct enrollment *en, enum life_event event, st
 /* The private key that signs requests and opens replies. */
 static inline struct ksp_key *request_key(const struct enrollment *en)
 {
+        if (en->exchange.signed_by_old)
+                return en->old_key;
         return en->transport ? en->transport : en->key;
 }
 /* On whose behalf the TPM works. */
@@ -117,6 +124,21 @@ static inline uid_t tpm_uid(const struct enrollment *en)
 {
         return en->owner == NO_OWNER ? 0 : en->owner;
 }
+/* What an earlier enrollment left: how it ended, and with what answer of the server. steps.c */
+MUST_CHECK enum err record_clear_outcome(struct record *record, struct error *e);
+/* steps.c: a new request replaces what an earlier one left, except its key. The record is not written. */
+MUST_CHECK enum err request_forget(struct enrollment *en, struct error *e);
+/* A transaction id where the record has none. */
+MUST_CHECK enum err request_identify(struct enrollment *en, struct error *e);
+/* ERR_CHALLENGE_NEEDED: the plan wants one and none is there. */
+MUST_CHECK enum err take_challenge(struct enrollment *en, struct error *e);
+/* methods.c: the way of this request, into the record; whether none is left after it; the next one, after a
+ * refusal that en->why tells; key and certificate of the generation that is renewed, into en. */
+MUST_CHECK enum err method_choose(struct enrollment *en, uint32_t caps, enum scep_method *ret,
+                                  struct error *e);
+bool method_is_last(struct enrollment *en);
+enum err step_next_method(struct enrollment *en, struct error *e);
+MUST_CHECK enum err method_load_old(struct enrollment *en, struct error *e);
 /* challenge and request.der of the generation that was requested. */
 MUST_CHECK enum err request_files_remove(struct enrollment *en, struct error *e);
 
@@ -129,6 +151,14 @@ bool enrollment_failed(struct enrollment *en);
 void enrollment_publish(struct enrollment *en, const char *progress);
 void enrollment_forget_exchange(struct enrollment *en);
 void enrollment_free(struct enrollment *en);
+struct enrollment *enrollment_new(struct daemon *d); /* NULL: no memory */
+/* The plan, key and files of the record that @en holds a copy of. */
+enum err step_resume(struct enrollment *en, struct error *e);
+void enrollment_resumed(struct enrollment *en);
+/* Adds one who waits; and tells them all: @certificate or @failure. A waiter may start the next enrollment.
+ */
+MUST_CHECK enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops, struct error *e);
+void tell_waiters(struct waiter *waiters, struct certificate *certificate, const struct error *failure);
 /* server.c: GetCACaps and GetCACert, then what follows; and the wait until the next poll. */
 void enrollment_discover(struct enrollment *en);
 void enrollment_wait(struct enrollment *en);

@@ -14,6 +14,7 @@ static const struct {
         [ACTIVITY_IDLE] = {"idle",
                            false,
                            {[LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
+                            [LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
                             [LIFE_NEEDS_CHALLENGE] = TO(ACTIVITY_NEEDS_CHALLENGE),
                             [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
         [ACTIVITY_REQUESTING] = {"requesting",
@@ -34,6 +35,7 @@ static const struct {
         [ACTIVITY_NEEDS_CHALLENGE] = {"needs-challenge",
                                       false,
                                       {[LIFE_CHALLENGE] = TO(ACTIVITY_REQUESTING),
+                                       [LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
                                        [LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
                                        [LIFE_CANCEL] = TO(ACTIVITY_IDLE),
                                        [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
@@ -44,21 +46,18 @@ static const struct {
         [ACTIVITY_FAILED] = {"failed",
                              false,
                              {[LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
+                              [LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
                               [LIFE_CHALLENGE] = TO(ACTIVITY_REQUESTING),
                               [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
         [ACTIVITY_REMOVING] = {"removing", false, {[LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
 };
 
 static const char *const event_names[_LIFE_MAX] = {
-        [LIFE_ENROLL] = "enroll",
-        [LIFE_PENDING] = "pending",
-        [LIFE_ISSUED] = "issued",
-        [LIFE_INSTALLED] = "installed",
-        [LIFE_NEEDS_CHALLENGE] = "needs-challenge",
-        [LIFE_CHALLENGE] = "challenge",
-        [LIFE_FAIL] = "fail",
-        [LIFE_CANCEL] = "cancel",
-        [LIFE_REMOVE] = "remove",
+        [LIFE_ENROLL] = "enroll",       [LIFE_RENEW] = "renew",
+        [LIFE_PENDING] = "pending",     [LIFE_ISSUED] = "issued",
+        [LIFE_INSTALLED] = "installed", [LIFE_NEEDS_CHALLENGE] = "needs-challenge",
+        [LIFE_CHALLENGE] = "challenge", [LIFE_FAIL] = "fail",
+        [LIFE_CANCEL] = "cancel",       [LIFE_REMOVE] = "remove",
 };
 
 const char *activity_name(enum activity activity)

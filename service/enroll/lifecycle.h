@@ -22,6 +22,7 @@ enum activity {
 
 enum life_event {
         LIFE_ENROLL,          /* somebody asks for a certificate */
+        LIFE_RENEW,           /* the date of the renewal, or of another attempt, has come */
         LIFE_PENDING,         /* the CA answered PENDING */
         LIFE_ISSUED,          /* a certificate came and was checked */
         LIFE_INSTALLED,       /* "current" points to it */

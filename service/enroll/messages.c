@@ -101,7 +101,7 @@ static enum err take_stored(struct enrollment *en, int fd, bool *ret_found, stru
                 return ERR_OK;
         if (!r)
                 r = signer_of(&en->message, &en->signer, e);
-        en->type = SCEP_PKCS_REQ;
+        en->type = en->exchange.type;
         *ret_found = r == ERR_OK;
         return r;
 }
@@ -143,11 +143,13 @@ enum err step_build(struct enrollment *en, struct error *e)
         r = build_request(en, &request, e);
         if (!r)
                 r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &key, e);
-        if (!r)
+        if (!r && en->exchange.signed_by_old && X509_up_ref(en->old_cert) == 1)
+                en->signer = en->old_cert;
+        else if (!r)
                 r = signer_build(bytes_view(&en->plan.subject), key, scep_digest_ossl(en->exchange.digest),
                                  (time_t)clock_now(&en->d->clock), signer_life(en), &en->signer, e);
         if (!r)
-                r = build_message(en, secret_view(&request), key, SCEP_PKCS_REQ, e);
+                r = build_message(en, secret_view(&request), key, en->exchange.type, e);
         if (!r)
                 r = store_request(en, fd, e);
         if (!r)

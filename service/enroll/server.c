@@ -4,7 +4,9 @@
 
 #include "base/ossl.h"
 #include "internal.h"
+#include "keys/server.h"
 #include "same-server.h"
+#include "store/old.h"
 #include "tell.h"
 
 enum {
@@ -116,6 +118,14 @@ void enrollment_wait(struct enrollment *en)
         }
 }
 
+void enrollment_clock_stepped(struct enrollment *en)
+{
+        if (!en->timer)
+                return;
+        (void)sd_event_source_disable_unref(STEAL(en->timer));
+        enrollment_wait(en);
+}
+
 static enum err step_pending(struct enrollment *en, struct error *e)
 {
         struct record *record = &en->record;
@@ -158,6 +168,45 @@ static enum err keep_issued(struct enrollment *en, const struct result_exchanged
         return ERR_OK;
 }
 
+/* What of the old generations is in use, for the step that clears them away. */
+static void note_held(struct enrollment *en)
+{
+        en->held = 0;
+        for (size_t i = 0; i < en->record.old.count && i < 64; i++) {
+                struct old_generation old;
+
+                if (old_generation_read(en->record.old.items[i], &old) &&
+                    key_server_holds(en->d->keys, en->certificate, old.key_id))
+                        en->held |= UINT64_C(1) << i;
+        }
+}
+
+static void after_next_method(struct enrollment *en)
+{
+        if (enrollment_failed(en))
+                return;
+        enrollment_publish(en, "discover");
+        enrollment_discover(en); /* a server that is out of order does not answer: then nothing was refused */
+}
+
+/* @definitive: the server does not want a request of this kind; another one may be welcome. */
+static void fail_or_next(struct enrollment *en, const struct error *why, bool definitive)
+{
+        if (!definitive || method_is_last(en)) {
+                enrollment_fail(en, why);
+                return;
+        }
+        en->why = *why;
+        en->stage = "exchange";
+        enrollment_step(en, step_next_method, after_next_method);
+}
+
+/* By HTTP; not what passes: too late, too many, overloaded. */
+static bool refuses(const struct result_http *http)
+{
+        return http->status >= 400 && http->status != 408 && http->status != 429 && http->status != 503;
+}
+
 static void refused(struct enrollment *en, const struct result_exchanged *reply)
 {
         const enum scep_fail info = (enum scep_fail)reply->fail;
@@ -174,7 +223,7 @@ static void refused(struct enrollment *en, const struct result_exchanged *reply)
                         reply->text ? "; it says: " : "", reply->text ? reply->text : "");
         remedy = reply->has_hresult ? scep_hresult_remedy((uint32_t)reply->hresult) : NULL;
         (void)error_remedy(&e, ERR_SERVER_REFUSED, "%s", remedy ? remedy : scep_fail_remedy(info));
-        enrollment_fail(en, &e);
+        fail_or_next(en, &e, en->certificate->activity == ACTIVITY_REQUESTING);
 }
 
 static void on_exchanged(void *ctx, const struct result *result, const struct error *failure)
@@ -188,7 +237,8 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
                 return;
         }
         if (failure) {
-                enrollment_fail(en, failure);
+                fail_or_next(en, failure,
+                             result && failure->code == ERR_HTTP && refuses(&result->of.failed.http));
                 return;
         }
         switch ((enum scep_status)result->of.exchanged.status) {
@@ -197,6 +247,7 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
                         enrollment_fail(en, &e);
                         return;
                 }
+                note_held(en);
                 en->stage = "check";
                 enrollment_publish(en, "check");
                 enrollment_step(en, step_install, after_install);
@@ -283,6 +334,8 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
 
         en->job = NULL;
         if (failure) {
+                /* It is out of order: then its 5xx was no answer to the way that was tried. */
+                en->record.refused &= ~en->doubted;
                 /* Of several servers, the last one's failure is told. */
                 const size_t n = en->plan.urls.count;
 

@@ -16,6 +16,8 @@
 #include "scep-wire/ca-certs.h"
 #include "tell.h"
 
+enum { KEY_FILE_MAX = 64 * 1024 };
+
 enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
 {
         enum activity from, to;
@@ -74,7 +76,7 @@ enum err resume_anchors(struct enrollment *en, struct error *e)
         return r;
 }
 
-static enum err take_challenge(struct enrollment *en, const char *profile, struct error *e)
+enum err take_challenge(struct enrollment *en, struct error *e)
 {
         CLEANUP(close_p) int fd = -1;
         enum err r;
@@ -82,7 +84,7 @@ static enum err take_challenge(struct enrollment *en, const char *profile, struc
         if (en->challenge.len)
                 return ERR_OK;
         /* What a document left with its profile, then what an earlier attempt kept. */
-        r = store_file_read(en->d->store, STORE_PROFILES, profile, "challenge", &en->challenge, e);
+        r = store_file_read(en->d->store, STORE_PROFILES, en->record.profile, "challenge", &en->challenge, e);
         if (r != ERR_NOT_FOUND)
                 return r;
         if (store_generation(en->d->store, en->id, en->generation, false, &fd, NULL) == ERR_OK &&
@@ -172,8 +174,7 @@ static enum err fill_record(struct enrollment *en, const struct profile *profile
         return r;
 }
 
-/* A new request replaces what an earlier one left, except its key. */
-static enum err forget_request(struct enrollment *en, struct error *e)
+enum err request_forget(struct enrollment *en, struct error *e)
 {
         CLEANUP(close_p) int fd = -1;
         enum err r = record_set_text(&en->record.transaction, "", e);
@@ -184,6 +185,17 @@ static enum err forget_request(struct enrollment *en, struct error *e)
         if (r || store_generation(en->d->store, en->id, en->generation, false, &fd, NULL))
                 return r;
         return file_remove(fd, "request.der", e);
+}
+
+enum err request_identify(struct enrollment *en, struct error *e)
+{
+        char transaction[SCEP_TRANSACTION_LEN + 1];
+        enum err r;
+
+        if (en->record.transaction[0])
+                return ERR_OK;
+        r = transaction_new(transaction, e);
+        return r ? r : record_set_text(&en->record.transaction, transaction, e);
 }
 
 /* Before the record says "requesting": whoever goes on after a crash has to find it. */
@@ -198,8 +210,7 @@ static enum err keep_challenge(struct enrollment *en, struct error *e)
         return r ? r : file_write(fd, "challenge", 0600, secret_view(&en->challenge), e);
 }
 
-/* What an earlier enrollment left: how it ended, and with what answer of the server. */
-static enum err clear_outcome(struct record *record, struct error *e)
+enum err record_clear_outcome(struct record *record, struct error *e)
 {
         char **const texts[] = {&record->error_name,    &record->error_message, &record->error_remedy,
                                 &record->last_url,      &record->last_stage,    &record->last_pki_status,
@@ -209,6 +220,7 @@ static enum err clear_outcome(struct record *record, struct error *e)
         for (size_t i = 0; !r && i < N_ELEMENTS(texts); i++)
                 r = record_set_text(texts[i], "", e);
         record->last_time = record->last_http_status = record->last_hresult = 0;
+        record->retry_at = 0;
         return r;
 }
 
@@ -261,13 +273,17 @@ enum err step_begin(struct enrollment *en, struct error *e)
         anchors_add_system(en->anchors, &en->plan.thumbprint);
         r = server_link_load(en->d, id, en->stored.ca_bundle, en->stored.client_certificate, &en->link, e);
         if (!r)
-                r = take_challenge(en, id, e);
+                r = take_challenge(en, e);
         if (!r)
-                r = forget_request(en, e);
+                r = request_forget(en, e);
         if (!r)
                 r = keep_challenge(en, e);
         if (!r)
-                r = clear_outcome(&en->record, e);
+                r = record_clear_outcome(&en->record, e);
+        en->record.renewing = false;
+        en->record.refused = 0;
+        if (!r)
+                r = record_set_text(&en->record.method, "", e);
         if (!r)
                 r = record_move(en, LIFE_ENROLL, e);
         if (!r)
@@ -284,6 +300,21 @@ static enum err open_or_make(struct enrollment *en, int fd, const char *file, co
                 return r;
         r = ksp_create(en->d->ksp, spec, ret, ret_reason, e);
         return r ? r : ksp_key_save(*ret, fd, file, e);
+}
+
+/* ReuseAtRenewal=yes: the new generation gets the file of the old one. */
+static enum err copy_key(struct enrollment *en, int fd, struct error *e)
+{
+        CLEANUP(secret_done) struct secret pem = {0};
+        CLEANUP(close_p) int old = -1;
+        enum err r;
+
+        if (faccessat(fd, "key.pem", F_OK, 0) == 0)
+                return ERR_OK;
+        r = store_generation(en->d->store, en->id, en->record.current, false, &old, e);
+        if (!r)
+                r = file_read_secret(old, "key.pem", KEY_FILE_MAX, &pem, e);
+        return r ? r : file_write(fd, "key.pem", 0600, secret_view(&pem), e);
 }
 
 static enum err describe_key(struct enrollment *en, const char *reason, struct error *e)
@@ -326,11 +357,12 @@ enum err step_key(struct enrollment *en, struct error *e)
         CLEANUP(free_p) char *reason = NULL;
         CLEANUP(free_p) char *unused = NULL;
         CLEANUP(close_p) int fd = -1;
-        char transaction[SCEP_TRANSACTION_LEN + 1];
         enum err r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
 
-        if (!r) /* it has moved to this transaction */
+        if (!r && en->challenge.len) /* it has moved to this transaction */
                 r = store_file_remove(en->d->store, STORE_PROFILES, en->record.profile, "challenge", e);
+        if (!r && en->record.renewing && en->plan.reuse_key)
+                r = copy_key(en, fd, e);
         if (!r)
                 r = open_or_make(en, fd, "key.pem", &spec, &en->key, &reason, e);
         /* SCEP's reply is encrypted to the key that signs, and an EC key cannot decrypt: a software RSA key
@@ -339,11 +371,8 @@ enum err step_key(struct enrollment *en, struct error *e)
                 r = open_or_make(en, fd, "transport.pem", &transport, &en->transport, &unused, e);
         if (!r)
                 r = describe_key(en, reason, e);
-        if (!r && !en->record.transaction[0]) {
-                r = transaction_new(transaction, e);
-                if (!r)
-                        r = record_set_text(&en->record.transaction, transaction, e);
-        }
+        if (!r)
+                r = request_identify(en, e);
         /* A key that was there already is in the record; the transaction goes in with the request. */
         return r || !reason ? r : store_record_write(en->d->store, en->id, &en->record, e);
 }
@@ -357,14 +386,27 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         struct exchange_plan wanted = {.digest = digests[en->plan.hash],
                                        .allow_des = en->plan.allow_legacy & LEGACY_DES,
                                        .allow_sha1 = en->plan.allow_legacy & LEGACY_SHA1,
-                                       .method = SCEP_CHALLENGE};
+                                       .has_certificate = en->record.renewing};
         char text[128];
-        enum err r;
+        enum err r = method_choose(en, caps->flags, &wanted.method, e);
+
+        if (!r && wanted.method == SCEP_CHALLENGE && en->record.renewing) {
+                r = take_challenge(en, e);
+                if (!r)
+                        r = keep_challenge(en, e);
+                if (!r && en->challenge.len)
+                        r = store_file_remove(en->d->store, STORE_PROFILES, en->record.profile, "challenge",
+                                              e);
+        }
+        if (r)
+                return r;
 
         for (size_t i = 0; i < en->plan.require_caps.count; i++)
                 wanted.require |=
                         caps_word(en->plan.require_caps.items[i], strlen(en->plan.require_caps.items[i]));
         r = exchange_fix(&wanted, caps, &en->exchange, e);
+        if (!r && en->exchange.signed_by_old)
+                r = method_load_old(en, e);
         if (r)
                 return r;
         en->record.request_post = en->exchange.post;

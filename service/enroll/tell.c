@@ -214,12 +214,12 @@ void tell_failed(struct enrollment *en, const struct error *why)
         /* Before the server is asked, what the record has of it is of another time. */
         const bool asked = strcmp(en->stage, "key") != 0 && strcmp(en->stage, "resume") != 0;
         const uint32_t hresult = asked ? (uint32_t)record->last_hresult : 0;
-        struct event_value values[9] = {{EVENT_STAGE, en->stage, 0},
-                                        {EVENT_ERROR, err_name(why->code), 0},
-                                        {EVENT_REMEDY, why->remedy, 0},
-                                        {EVENT_URL, asked ? record->last_url : "", 0},
-                                        {EVENT_PKI_STATUS, asked ? record->last_pki_status : "", 0},
-                                        {EVENT_FAIL_INFO, asked ? record->last_fail_info : "", 0}};
+        struct event_value values[10] = {{EVENT_STAGE, en->stage, 0},
+                                         {EVENT_ERROR, err_name(why->code), 0},
+                                         {EVENT_REMEDY, why->remedy, 0},
+                                         {EVENT_URL, asked ? record->last_url : "", 0},
+                                         {EVENT_PKI_STATUS, asked ? record->last_pki_status : "", 0},
+                                         {EVENT_FAIL_INFO, asked ? record->last_fail_info : "", 0}};
         char number[16];
         size_t n = 6;
 
@@ -230,7 +230,42 @@ void tell_failed(struct enrollment *en, const struct error *why)
                 values[n++] = (struct event_value){EVENT_HRESULT, number, 0};
                 values[n++] = (struct event_value){EVENT_HRESULT_NAME, scep_hresult_name(hresult), 0};
         }
+        if (record->retry_at)
+                values[n++] = (struct event_value){EVENT_NEXT_AT, NULL, record->retry_at};
         tell(en, EVENT_ENROL_FAILED, why->message, values, n);
+}
+
+void tell_challenge_needed(struct enrollment *en, const struct error *why)
+{
+        const struct event_value values[] = {{EVENT_REMEDY, why->remedy, 0},
+                                             {EVENT_NOT_AFTER, NULL, en->record.not_after}};
+
+        tell(en, EVENT_CHALLENGE_NEEDED, why->message, values, en->record.current ? 2 : 1);
+}
+
+void tell_renewal_due(struct enrollment *en)
+{
+        const struct record *record = &en->record;
+        const struct event_value values[] = {{EVENT_THRESHOLD, NULL, en->plan.threshold},
+                                             {EVENT_RENEW_AT, NULL, record->renew_at},
+                                             {EVENT_NOT_AFTER, NULL, record->not_after}};
+
+        tell(en, EVENT_RENEW_DUE, "The renewal begins", values, N_ELEMENTS(values));
+}
+
+void tell_method_refused(struct enrollment *en, const struct error *why)
+{
+        const struct record *record = &en->record;
+        struct event_value values[5] = {{EVENT_URL, record->last_url, 0},
+                                        {EVENT_METHOD, record->method, 0},
+                                        {EVENT_ERROR, err_name(why->code), 0},
+                                        {EVENT_FAIL_INFO, record->last_fail_info, 0}};
+        size_t n = 4;
+
+        if (record->last_http_status)
+                values[n++] = (struct event_value){EVENT_HTTP_STATUS, NULL, record->last_http_status};
+        tell(en, EVENT_RENEW_REFUSED, "The server refused this way to renew; another one is tried", values,
+             n);
 }
 
 void tell_cancelled(struct enrollment *en)

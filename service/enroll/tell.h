@@ -17,5 +17,9 @@ void tell_pending(struct enrollment *en);
 void tell_issued(struct enrollment *en, X509 *cert);
 void tell_refused(struct enrollment *en, X509 *cert, const struct error *why);
 void tell_installed(struct enrollment *en);
+void tell_challenge_needed(struct enrollment *en, const struct error *why);
 void tell_failed(struct enrollment *en, const struct error *why);
+/* Before the next way is taken. */
+void tell_method_refused(struct enrollment *en, const struct error *why);
+void tell_renewal_due(struct enrollment *en);
 void tell_cancelled(struct enrollment *en);

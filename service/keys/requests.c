@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -157,7 +158,8 @@ static enum err operate(struct connection *connection, const struct frame_header
 
 /* The certificate this peer means, where he may use its key. */
 static enum err find(const struct connection *connection, const struct key_request *request,
-                     enum frame_type operation, struct certificate **ret, struct error *e)
+                     enum frame_type operation, struct certificate **ret, uint64_t *ret_generation,
+                     struct error *e)
 {
         const struct daemon *d = connection_daemon(connection);
         const struct key_peer *peer = &connection->peer;
@@ -170,8 +172,10 @@ static enum err find(const struct connection *connection, const struct key_reque
                 if (!found)
                         found = model_find_name(d->model, request->label, peer->root ? NO_OWNER : peer->uid,
                                                 peer->root);
+                if (found)
+                        *ret_generation = found->current;
         } else {
-                found = model_find_key(d->model, request->key_id);
+                found = model_find_key(d->model, request->key_id, ret_generation);
         }
         if (found)
                 owner.uid = found->owner;
@@ -183,14 +187,16 @@ static enum err find(const struct connection *connection, const struct key_reque
 }
 
 static void put_certificate(const struct daemon *d, const struct certificate *certificate,
-                            struct fields_writer *w)
+                            uint64_t generation, struct fields_writer *w)
 {
+        char name[64];
         CLEANUP(secret_done) struct secret pem = {0};
         CLEANUP(bio_free_p) BIO *bio = NULL;
         CLEANUP(x509_free_p) X509 *cert = NULL;
         CLEANUP(bytes_done) struct bytes der = {0};
 
-        if (store_file_read(d->store, STORE_CERTIFICATES, certificate->id, "current/cert.pem", &pem, NULL))
+        (void)snprintf(name, sizeof name, "generations/%llu/cert.pem", (unsigned long long)generation);
+        if (store_file_read(d->store, STORE_CERTIFICATES, certificate->id, name, &pem, NULL))
                 return;
         bio = BIO_new_mem_buf(pem.data, (int)pem.len);
         cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
@@ -206,18 +212,19 @@ static enum err open_key(struct connection *connection, const struct frame_heade
         struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, false);
         CLEANUP(bytes_done) struct bytes spki = {0};
         CLEANUP(bytes_done) struct bytes body = {0};
-        struct ksp_key *key;
+        CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
+        uint64_t generation = 0;
         size_t slot = 0;
         enum err r;
 
-        r = find(connection, request, h->type, &certificate, e);
+        r = find(connection, request, h->type, &certificate, &generation, e);
         if (r)
                 return r;
         while (slot < HANDLES_MAX && connection->handles[slot])
                 slot++;
         if (slot == HANDLES_MAX)
                 return error_set(e, ERR_LIMIT, "More than %d keys are open on one connection", HANDLES_MAX);
-        r = model_key(d->model, d->ksp, certificate, &key, e);
+        r = model_any_key(d->model, d->ksp, certificate, generation, &key, e);
         if (!r)
                 r = spki_der(ksp_key_public(key), &spki, e);
         if (r)
@@ -225,11 +232,11 @@ static enum err open_key(struct connection *connection, const struct frame_heade
         fields_put_u64(&w, FRAME_TAG_HANDLE, slot + 1);
         fields_put(&w, FRAME_TAG_SPKI, bytes_view(&spki));
         fields_put(&w, FRAME_TAG_KEY_ID, (struct view){ksp_key_id(key), KEY_ID_LEN});
-        put_certificate(d, certificate, &w);
+        put_certificate(d, certificate, generation, &w);
         r = fields_finish(&w, &body, e);
         if (r)
                 return r;
-        connection->handles[slot] = ksp_key_ref(key);
+        connection->handles[slot] = STEAL(key);
         connection->orders[slot] = certificate->order;
         connection_send(connection, FRAME_ANSWER, h->id, bytes_view(&body));
         return ERR_OK;

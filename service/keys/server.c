@@ -227,3 +227,14 @@ void key_server_users(const struct key_server *server, const struct certificate 
                 }
         }
 }
+
+bool key_server_holds(const struct key_server *server, const struct certificate *certificate,
+                      const uint8_t key_id[20])
+{
+        for (const struct connection *c = server->connections; c; c = c->next)
+                for (size_t i = 0; i < HANDLES_MAX; i++)
+                        if (c->handles[i] && c->orders[i] == certificate->order &&
+                            memcmp(ksp_key_id(c->handles[i]), key_id, KEY_ID_LEN) == 0)
+                                return true;
+        return false;
+}

@@ -15,5 +15,8 @@ MUST_CHECK enum err key_server_new(struct daemon *d, struct key_server **ret, st
 /* Who has a key of it open just now. */
 void key_server_users(const struct key_server *server, const struct certificate *certificate,
                       struct key_users *ret);
+/* Whether somebody has this key of it open. */
+bool key_server_holds(const struct key_server *server, const struct certificate *certificate,
+                      const uint8_t key_id[20]);
 /* Closes what is open and waits for what is at work. Takes NULL. */
 void key_server_free(struct key_server *server);

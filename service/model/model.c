@@ -5,6 +5,8 @@
 
 #include "base/parse.h"
 #include "ksp.h"
+#include "policy/plan.h"
+#include "store/old.h"
 
 enum { BUCKETS = 4096, DETAILS_MAX = 16 };
 
@@ -42,6 +44,7 @@ static void free_certificate(struct certificate *certificate)
 {
         drop_details(certificate);
         ksp_key_unref(certificate->key);
+        free(certificate->old);
         free(certificate->name);
         free(certificate->owner_name);
         free(certificate);
@@ -114,11 +117,22 @@ struct certificate *model_find_name(struct model *model, const char *name, uid_t
         return others == 1 ? other : NULL;
 }
 
-struct certificate *model_find_key(struct model *model, const uint8_t key_id[20])
+struct certificate *model_find_key(struct model *model, const uint8_t key_id[20], uint64_t *ret_generation)
 {
-        for (size_t i = 0; i < model->n; i++)
-                if (model->ordered[i]->has_key && memcmp(model->ordered[i]->key_id, key_id, 20) == 0)
-                        return model->ordered[i];
+        for (size_t i = 0; i < model->n; i++) {
+                struct certificate *c = model->ordered[i];
+
+                if (c->has_key && memcmp(c->key_id, key_id, 20) == 0) {
+                        *ret_generation = c->current;
+                        return c;
+                }
+                for (size_t j = 0; j < c->n_old; j++) {
+                        if (memcmp(c->old[j].key_id, key_id, 20) == 0) {
+                                *ret_generation = c->old[j].generation;
+                                return c;
+                        }
+                }
+        }
         return NULL;
 }
 
@@ -143,6 +157,27 @@ struct certificate *model_next(struct model *model, uint64_t order)
                         low = middle + 1;
         }
         return low < model->n ? model->ordered[low] : NULL;
+}
+
+static enum err keep_old(struct certificate *certificate, const struct strings *lines, struct error *e)
+{
+        struct old_key *keys = lines->count ? calloc(lines->count, sizeof *keys) : NULL;
+        size_t n = 0;
+
+        if (lines->count && !keys)
+                return error_no_memory(e);
+        for (size_t i = 0; i < lines->count; i++) {
+                struct old_generation old;
+
+                if (!old_generation_read(lines->items[i], &old))
+                        continue;
+                keys[n].generation = old.number;
+                memcpy(keys[n++].key_id, old.key_id, sizeof old.key_id);
+        }
+        free(certificate->old);
+        certificate->old = keys;
+        certificate->n_old = n;
+        return ERR_OK;
 }
 
 enum err model_update(struct certificate *certificate, const struct record *record, struct error *e)
@@ -174,11 +209,13 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         certificate->not_before = record->not_before;
         certificate->not_after = record->not_after;
         certificate->renew_at = record->renew_at;
+        certificate->retry_at = record->retry_at;
+        certificate->stops = plan_pairs_stop(&record->plan);
         certificate->has_key =
                 hex_decode(record->key_id, certificate->key_id, sizeof certificate->key_id, &len) &&
                 len == sizeof certificate->key_id;
         drop_details(certificate);
-        return ERR_OK;
+        return keep_old(certificate, &record->old, e);
 }
 
 enum err model_add(struct model *model, const char *id, const struct record *record, struct certificate **ret,
@@ -286,6 +323,25 @@ enum err model_key(struct model *model, struct ksp *ksp, struct certificate *cer
         }
         *ret = certificate->key;
         return ERR_OK;
+}
+
+enum err model_any_key(struct model *model, struct ksp *ksp, struct certificate *certificate,
+                       uint64_t generation, struct ksp_key **ret, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        struct ksp_key *key;
+        enum err r;
+
+        if (generation == certificate->current) {
+                r = model_key(model, ksp, certificate, &key, e);
+                if (!r)
+                        *ret = ksp_key_ref(key);
+                return r;
+        }
+        r = store_generation(model->store, certificate->id, generation, false, &fd, e);
+        if (!r)
+                r = ksp_load(ksp, fd, "key.pem", ret, e);
+        return r ? error_context(e, r, "Certificate '%s'", certificate->name) : ERR_OK;
 }
 
 void model_forget_details(struct model *model)

@@ -7,9 +7,16 @@
 
 #include "enroll/lifecycle.h"
 #include "store/store.h"
+#include "work/schedule.h"
 
 struct enrollment;
 struct ksp_key;
+
+/* Of a generation that was replaced. */
+struct old_key {
+        uint64_t generation;
+        uint8_t key_id[20];
+};
 
 struct certificate {
         store_id id, profile; /* profile: "" once it was removed */
@@ -19,12 +26,17 @@ struct certificate {
         uint64_t activity_since;
         const char *progress; /* static; "": none */
         uint64_t current, requested;
-        uint64_t not_before, not_after, renew_at;
+        uint64_t not_before, not_after, renew_at, retry_at;
         uint8_t key_id[20];
-        bool has_key;
+        bool has_key, stops; /* stops: it is not renewed once it has expired */
 
+        struct old_key *old; /* n_old of them */
+        size_t n_old;
         uint64_t order;                /* position in lists; grows, never 0 */
         struct enrollment *enrollment; /* while it runs */
+        uint64_t renewed_by_hand;      /* when, last; 0: never */
+        struct schedule_entry look;    /* enroll/due.h */
+        uint64_t put_off;              /* its renewal or attempt is not before; 0: when its date says */
         bool leaving;                  /* its files are being deleted just now */
         struct record *details;        /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */
@@ -50,7 +62,8 @@ void model_free(struct model *model); /* takes NULL */
 struct certificate *model_find(struct model *model, const char *id);
 /* The certificate of this name that @uid may use: his own first, then the device's. NULL: none, or two. */
 struct certificate *model_find_name(struct model *model, const char *name, uid_t uid, bool all);
-struct certificate *model_find_key(struct model *model, const uint8_t key_id[20]);
+/* *ret_generation: the one that the key is of, current or kept. */
+struct certificate *model_find_key(struct model *model, const uint8_t key_id[20], uint64_t *ret_generation);
 /* The one made from this profile for this owner; NULL: none yet. */
 struct certificate *model_find_origin(struct model *model, const char *profile, uid_t owner);
 /* The first whose order is above @order, in ascending order; NULL: the end. */
@@ -71,6 +84,9 @@ const struct record *model_details(struct model *model, struct certificate *cert
 struct ksp;
 MUST_CHECK enum err model_key(struct model *model, struct ksp *ksp, struct certificate *certificate,
                               struct ksp_key **ret, struct error *e);
+/* That of any generation that is kept; *ret: ksp_key_unref(). */
+MUST_CHECK enum err model_any_key(struct model *model, struct ksp *ksp, struct certificate *certificate,
+                                  uint64_t generation, struct ksp_key **ret, struct error *e);
 /* Frees records that were read for showing. */
 void model_forget_details(struct model *model);
 

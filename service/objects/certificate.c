@@ -348,7 +348,7 @@ static enum err test(void *object, struct bus_call *call, struct error *e)
         return r;
 }
 
-static void challenge_begun(void *ctx, struct certificate *certificate, const struct error *failure)
+static void begun_for_call(void *ctx, struct certificate *certificate, const struct error *failure)
 {
         (void)certificate;
         removed(ctx, failure);
@@ -360,7 +360,7 @@ static enum err set_challenge(void *object, struct bus_call *call, struct error 
         struct certificate *c = handle->certificate;
         struct bus_reader *reader = bus_call_reader(call);
         struct enrollment_order order = {.profile = c->profile, .owner = c->owner};
-        const struct enrollment_ops ops = {challenge_begun, call};
+        const struct enrollment_ops ops = {begun_for_call, call};
         CLEANUP(close_p) int fd = -1;
         enum activity next;
         enum err r = bus_read_fd(reader, "challenge", &fd, e);
@@ -381,7 +381,44 @@ static enum err set_challenge(void *object, struct bus_call *call, struct error 
         return r;
 }
 
+/* Another user's machine-wide server is not his to keep busy. */
+enum { BY_HAND = 600 };
+
+static enum err renew(void *object, struct bus_call *call, struct error *e)
+{
+        const struct handle *handle = object;
+        struct certificate *c = handle->certificate;
+        const struct enrollment_ops ops = {begun_for_call, call};
+        const uint64_t now = clock_now(&handle->d->clock);
+        enum err r = bus_options_read(bus_call_reader(call), NULL, 0, e);
+
+        if (r)
+                return r;
+        if (!c->current && c->activity != ACTIVITY_FAILED)
+                return error_set(e, ERR_NOT_FOUND, "'%s' has no certificate that could be renewed", c->name);
+        if (!model_find_profile(handle->d->model, c->profile)) {
+                (void)error_set(e, ERR_NOT_FOUND, "The profile of '%s' was removed, and with it the server",
+                                c->name);
+                return error_remedy(e, ERR_NOT_FOUND, "Add the profile again, or remove the certificate.");
+        }
+        if (c->enrollment) /* a repeated request joins what runs */
+                return bus_call_reply_empty(call, e);
+        if (!bus_call_is_root(call) && c->renewed_by_hand && now < c->renewed_by_hand + BY_HAND) {
+                (void)error_set(e, ERR_LIMIT, "'%s' was renewed by hand less than 10 minutes ago", c->name);
+                return error_remedy(e, ERR_LIMIT, "Wait, or see what became of it: scepter show %s.",
+                                    c->name);
+        }
+        (void)bus_call_ref(call);
+        r = enrollment_renew(handle->d, c, &ops, e);
+        if (r)
+                bus_call_unref(call);
+        else
+                c->renewed_by_hand = now;
+        return r;
+}
+
 static const struct bus_method methods[] = {
+        {"Renew", "a{sv}", "", BUS_ACTION_ENROLL_DEVICE, renew},
         {"Cancel", "a{sv}", "", BUS_ACTION_ENROLL_DEVICE, cancel},
         {"Remove", "a{sv}", "", BUS_ACTION_ENROLL_DEVICE, remove_certificate},
         {"TestKey", "a{sv}", "a{sv}", BUS_ACTION_ENROLL_DEVICE, test},

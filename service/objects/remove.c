@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "enroll/due.h"
 #include "enroll/enrollment.h"
 #include "events/events.h"
 #include "internal.h"
@@ -70,6 +71,7 @@ static void removed(void *ctx)
         } else if (certificate) {
                 tell_removed(removing->d, certificate, removing->thumbprint);
                 objects_certificate_removed(removing->d, certificate);
+                due_drop(removing->d, certificate);
                 model_remove(removing->d->model, certificate);
         }
         if (removing->done)

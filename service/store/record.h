@@ -30,6 +30,7 @@ struct record {
         char *key_id, *key_algorithm, *key_protection, *key_reason, *key_parent;
         struct strings key_attributes, deviations;
         char *respondent;
+        struct strings old; /* generations that were replaced and are kept: old.h */
 
         /* of the request under way */
         char *transaction, *nonce,
@@ -39,9 +40,14 @@ struct record {
         char *next_key_id, *next_key_algorithm, *next_key_protection, *next_key_reason, *next_key_parent;
         struct strings next_key_attributes;
         uint64_t pending_since, polls, next_poll;
+        bool renewing;    /* it renews the current generation */
+        char *method;     /* scep-wire/exchange.h's name of the way it takes; "": not chosen yet */
+        uint64_t refused; /* ways that were refused this time: bits 1 << enum scep_method */
 
         char *error_name, *error_message, *error_remedy; /* of the last failure; "" after a success */
         uint64_t attempts, status;                       /* status: the number of Windows' CSP */
+        uint64_t retry_at;                               /* when it is tried again by itself; 0: not */
+        char *renewed_by;                                /* the way the last renewal took */
 
         /* The last transaction of the enrollment that runs or ended; last_time 0: it came to none. What the
          * server did not say is "" or 0. */

@@ -29,11 +29,12 @@ Name={subject}
 KeyUsage=digitalSignature keyEncipherment
 ExtendedKeyUsage=1.3.6.1.5.5.7.3.2
 [Renewal]
+Method={method}
 RetryDelay={delay}
 RetryCount={count}
 """
 DEFAULTS = {"type": "device", "challenge": "ask", "server": "", "protection": "software", "algorithm": "rsa-2048",
-            "subject": "CN=pc1,O=Contoso", "san": "AlternativeName=dns:pc1.contoso.com", "delay": 1, "count": 3}
+            "subject": "CN=pc1,O=Contoso", "san": "AlternativeName=dns:pc1.contoso.com", "delay": 1, "count": 3, "method": "auto"}
 
 
 def sanitized():

@@ -47,7 +47,7 @@ class Client:
 
     def _add(self):
         name = f"storm-{self._seed}-{self._random.randrange(NAMES)}"
-        text = PROFILE.format(name=name, type="device", url=self._url, root=self._root, challenge="ask", server="",
+        text = PROFILE.format(name=name, type="device", url=self._url, root=self._root, challenge="ask", server="", method="auto",
                               protection=self._random.choice(("tpm", "software")),
                               algorithm=self._random.choice(("rsa-2048", "ec-p256")), subject="CN=" + name, san="",
                               delay=1, count=3)
@@ -100,13 +100,19 @@ class Client:
 
     def turn(self):
         verb = self._random.choice(("add", "enroll", "enroll", "enroll", "Cancel", "Remove", "TestKey", "leave", "document",
-                                    "document", "Resolve", "Diagnose"))
+                                    "document", "Resolve", "Diagnose", "Renew", "Renew", "events"))
         wait = self._random.random() < 0.6
         if verb == "add":
             self._add()
             return
         if verb == "document":
             self._document(wait)
+            return
+        if verb == "events":
+            answer = self._call("/org/scepter1", MANAGER, self._random.choice(("GetEvents", "FollowEvents")), "a{sv}", {},
+                                wait=wait, also="org.scepter1.Error.LimitExceeded")
+            for fd in answer or ():
+                os.close(fd.take())
             return
         profiles = verb in ("enroll", "leave", "Resolve") or (verb == "Diagnose" and self._random.random() < 0.5)
         kind = "/profile/" if profiles else "/certificate/"

@@ -52,6 +52,27 @@ bool scep_digest_from_name(const char *name, enum scep_digest *ret)
         return false;
 }
 
+static const char *const methods[_SCEP_METHOD_MAX] = {[SCEP_AUTO] = "auto",
+                                                      [SCEP_RENEWAL] = "renewal",
+                                                      [SCEP_SIGNED_PKCSREQ] = "signed-pkcsreq",
+                                                      [SCEP_CHALLENGE] = "challenge"};
+
+const char *scep_method_name(enum scep_method method)
+{
+        return methods[method];
+}
+
+bool scep_method_from_name(const char *name, enum scep_method *ret)
+{
+        for (size_t i = 0; i < _SCEP_METHOD_MAX; i++) {
+                if (strcmp(name, methods[i]) == 0) {
+                        *ret = (enum scep_method)i;
+                        return true;
+                }
+        }
+        return false;
+}
+
 static enum err fix_digest(const struct exchange_plan *plan, uint32_t flags, enum scep_digest *ret,
                            struct error *e)
 {

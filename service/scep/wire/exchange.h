@@ -16,6 +16,9 @@ const char *scep_digest_ossl(enum scep_digest digest);
 const char *scep_digest_name(enum scep_digest digest);
 const char *scep_cipher_ossl(enum scep_cipher cipher);
 const char *scep_cipher_name(enum scep_cipher cipher);
+/* "renewal", "signed-pkcsreq", "challenge", as profiles have them. */
+const char *scep_method_name(enum scep_method method);
+bool scep_method_from_name(const char *name, enum scep_method *ret); /* false: unknown */
 /* "sha-256", "SHA256" and so on. false: unknown. */
 bool scep_digest_from_name(const char *name, enum scep_digest *ret);
 

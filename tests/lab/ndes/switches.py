@@ -140,7 +140,7 @@ TABLE = (
     Switch("body", "off", "off|html|empty|huge|cut|slow SECONDS",
            "200 with an HTML page, nothing, 50 MB, half of the body, or the body drop by drop", body),
     flag("close", "close the connection without an answer"),
-    Switch("delay", "0", "TIME", "wait before every answer", seconds),
+    Switch("delay", "0", "TIME", "wait before an answer that fault-on names, the work done", seconds),
     flag("get-only", "refuse POST with 405 and do not list it"),
     Switch("uri-limit", "65534", "N", "414 for a longer request target", number(100, 10**6)),
     Switch("content-type", "normal", "normal|none|html", "Content-Type of every answer",

@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         answer = self._answer(path, query, operation, body)
         kind = OPERATIONS.get(operation)
         switches = self.server.services.switches
-        if switches["delay"]:
+        if switches["delay"] and switches["fault-on"] in ("all", kind):
             self.server.stopping.wait(switches["delay"])
         if answer is CLOSED:
             return self._close(operation, start, answer)

@@ -67,9 +67,66 @@ static void spread(void **state)
         assert_true(a != b);
 }
 
+/* Between a minute and a limit that doubles, and that an eighth of what is left holds down. */
+static void retries(void **state)
+{
+        static const struct {
+                const char *row;
+                uint64_t attempts, base, left, most; /* left: until notAfter, 0: no certificate */
+        } cases[] = {
+                {"the first", 1, 300, 0, 300},
+                {"the third", 3, 300, 0, 1200},
+                {"no certificate", 20, 300, 0, RETRY_MAX},
+                {"a long life", 20, 300, 100 * 86400, RENEWAL_RETRY_MAX},
+                {"a day left", 20, 300, 86400, 10800},
+                {"an hour left", 20, 300, 3600, 450},
+                {"minutes left", 20, 300, 300, RETRY_MIN},
+                {"a huge base", 1, UINT64_MAX / 4, 86400, 10800},
+                {"for ages", UINT64_MAX, 300, 86400, 10800},
+        };
+        const uint64_t now = 1800000000;
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                const uint64_t end = cases[i].left ? now + cases[i].left : 0;
+                uint64_t least = UINT64_MAX, most = 0;
+
+                for (uint64_t random = 0; random < 200; random++) {
+                        uint64_t wait = retry_wait(cases[i].attempts, cases[i].base, end, now,
+                                                   random * (UINT64_MAX / 199));
+
+                        least = wait < least ? wait : least;
+                        most = wait > most ? wait : most;
+                        wait = retry_wait(cases[i].attempts, cases[i].base, end, now, random);
+                        assert_in_range(wait, RETRY_MIN, cases[i].most);
+                }
+                if (least < RETRY_MIN || most > cases[i].most ||
+                    (most - least) * 10 < (cases[i].most - RETRY_MIN) * 8)
+                        fail_msg("%s: from %llu to %llu", cases[i].row, (unsigned long long)least,
+                                 (unsigned long long)most);
+        }
+        /* one that has expired is not given up */
+        assert_in_range(retry_wait(9, 300, now - 5, now, 7777777), RETRY_MIN, RETRY_MAX);
+}
+
+static void lateness(void **state)
+{
+        const uint64_t now = 1800000000;
+
+        (void)state;
+        for (uint64_t random = 0; random < 10000; random += 7) {
+                assert_in_range(late_wait(now + 365 * 86400, now, random), 0, 3600);
+                assert_in_range(late_wait(now + 1000, now, random), 0, 50);
+                assert_int_equal(late_wait(now, now, random), 0);
+                assert_int_equal(late_wait(now - 1, now, random), 0);
+        }
+        assert_int_equal(late_wait(now + 365 * 86400, now, 3600), 3600);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(dates), cmocka_unit_test(spread)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(dates), cmocka_unit_test(spread),
+                                           cmocka_unit_test(retries), cmocka_unit_test(lateness)};
 
         return cmocka_run_group_tests_name("renewal", tests, NULL, NULL);
 }

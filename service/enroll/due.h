@@ -1,0 +1,15 @@
+/*
+ * What is due for each certificate at rest: its renewal, another attempt, and the dates at which its health
+ * changes by itself. Loop's thread.
+ */
+#pragma once
+
+#include "daemon/daemon.h"
+
+MUST_CHECK enum err due_start(struct daemon *d, struct error *e);
+void due_stop(struct daemon *d);
+/* After its record, its profile or its enrollment changed; and before it goes. */
+void due_set(struct daemon *d, struct certificate *certificate);
+void due_drop(struct daemon *d, struct certificate *certificate);
+/* The clock was set, or the machine slept. */
+void due_recheck(struct daemon *d);

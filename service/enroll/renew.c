@@ -1,0 +1,108 @@
+/* A renewal, or another attempt at what failed: from the stored plan, without profile and facts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ossl.h"
+#include "daemon/log.h"
+#include "internal.h"
+#include "objects/objects.h"
+#include "tell.h"
+
+/* Seconds until the next look after one that could not begin. */
+enum { AFTER_ERROR = 300 };
+
+/* A first attempt: a generation of its own, and nothing of an earlier request. */
+static enum err begin(struct enrollment *en, struct error *e)
+{
+        struct record *record = &en->record;
+        enum err r = plan_from_pairs(&record->plan, &en->plan, e);
+
+        if (r)
+                return r;
+        en->have_plan = true;
+        if (en->plan.after_expiry == AFTER_EXPIRY_STOP && record->not_after <= clock_now(&en->d->clock)) {
+                (void)error_set(e, ERR_UNSUPPORTED, "The certificate has expired, and AfterExpiry=stop");
+                return error_remedy(e, ERR_UNSUPPORTED, "Enroll with a challenge: scepter enroll.");
+        }
+        record->renewing = true;
+        record->refused = 0;
+        record->attempts = 0;
+        record->requested = record->current + 1;
+        en->generation = record->requested;
+        r = record_set_text(&record->method, "", e);
+        if (!r)
+                r = request_forget(en, e);
+        if (!r)
+                r = record_clear_outcome(record, e);
+        if (!r)
+                r = record_move(en, LIFE_RENEW, e);
+        if (!r)
+                tell_renewal_due(en);
+        plan_done(&en->plan); /* step_resume() reads it again, with what belongs to it */
+        en->have_plan = false;
+        return r;
+}
+
+static enum err step_renew(struct enrollment *en, struct error *e)
+{
+        enum activity activity;
+
+        if (!activity_from_name(en->record.activity, &activity))
+                return error_set(e, ERR_CONFIG, "The activity '%s' is unknown", en->record.activity);
+        if ((activity != ACTIVITY_FAILED && activity != ACTIVITY_NEEDS_CHALLENGE) ||
+            en->record.requested == 0)
+                return begin(en, e);
+        en->record.retry_at = 0;
+        return record_move(en, LIFE_RENEW, e);
+}
+
+/* It is on the disk that it runs: now the bus, and whoever asked. */
+static void begun(struct enrollment *en)
+{
+        struct waiter *waiters = STEAL(en->waiters);
+        struct certificate *certificate = en->certificate;
+        const struct error e = en->error;
+
+        if (en->result) {
+                log_error(LOG_ERR, &e);
+                certificate->put_off = clock_now(&en->d->clock) + AFTER_ERROR;
+                enrollment_free(en);
+                tell_waiters(waiters, NULL, &e);
+                return;
+        }
+        enrollment_publish(en, "key");
+        enrollment_step(en, step_resume, enrollment_resumed);
+        workers_warm(en->d->workers, JOB_DISCOVER);
+        tell_waiters(waiters, certificate, NULL);
+}
+
+enum err enrollment_renew(struct daemon *d, struct certificate *certificate, const struct enrollment_ops *ops,
+                          struct error *e)
+{
+        enum activity next;
+        enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
+        struct enrollment *en;
+
+        if (r)
+                return r;
+        if (certificate->enrollment)
+                return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already",
+                                 certificate->name);
+        en = enrollment_new(d);
+        if (!en)
+                return error_no_memory(e);
+        memcpy(en->id, certificate->id, sizeof en->id);
+        en->owner = certificate->owner;
+        r = store_record_read(d->store, en->id, &en->record, e);
+        if (!r && ops)
+                r = wait_for_begin(en, ops, e);
+        if (r) {
+                enrollment_free(en);
+                return r;
+        }
+        en->certificate = certificate;
+        certificate->enrollment = en;
+        en->stage = "key";
+        enrollment_step(en, step_renew, begun);
+        return ERR_OK;
+}

@@ -1,0 +1,365 @@
+"""Renewal at its date: each way a server takes it, what it refuses, and everything that comes between."""
+import contextlib
+import json
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+import labs
+from test_applications import Holder
+
+DAY = 86400
+
+
+def heal(lab):
+    """No fault any more, and certificates of two days: many renewals before the server's own certificates end."""
+    lab.ndes("reset")
+    lab.ndes("set", "lifetime", "2d")
+
+
+@contextlib.contextmanager
+def renewing(*options):
+    with labs.lab(*options) as made:
+        heal(made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with renewing("--no-tpm") as made:
+        yield made
+
+
+@pytest.fixture
+def ndes(lab):
+    yield lab.ndes
+    heal(lab)
+
+
+def now(lab):
+    return int(time.time()) + int(lab.run(labs.LAB, "clock", lab.dir / "lab").stdout)
+
+
+def set_clock(lab, moment):
+    """The daemon's and the server's."""
+    assert lab.run(labs.LAB, "clock", lab.dir / "lab", str(moment - int(time.time()))).returncode == 0
+
+
+def ready(lab, name, **values):
+    """A certificate; its properties."""
+    lab.add(name, **values)
+    done = lab.enroll(name)
+    assert done.returncode == 0, done.stderr
+    return lab.json("show", name)
+
+
+def until(lab, name, wanted):
+    """Waits until wanted(properties): a step of the clock is taken in turns of the daemon."""
+    for _ in range(600):
+        shown = lab.json("show", name)
+        if wanted(shown):
+            return shown
+        time.sleep(0.05)
+    raise AssertionError((shown, lab.log()[-2000:]))
+
+
+def another(before):
+    return lambda shown: shown["activity"] == "idle" and shown["thumbprint"] not in ("", before["thumbprint"])
+
+
+def come(lab, name, before, moment=None):
+    """Its date comes, and it is renewed by itself; the new properties."""
+    set_clock(lab, (moment or before["renewAt"]) + 1)
+    return until(lab, name, another(before))
+
+
+def events(lab, name, *kinds):
+    return [event for event in lab.json("events", name)["events"] if event["event"] in kinds]
+
+
+def requests(lab, name):
+    """The message types of the requests of this certificate that the server has decoded."""
+    own = {event["transaction"] for event in events(lab, name, "REQUEST_GENERATED")}
+    return [event["messageType"] for event in map(json.loads, lab.ndes("log", "4003").splitlines()) if event["transaction"] in own]
+
+
+def test_at_its_date(lab):
+    first = ready(lab, "d-date")
+    set_clock(lab, first["renewAt"] - 60)
+    assert lab.json("show", "d-date")["thumbprint"] == first["thumbprint"]
+    second = come(lab, "d-date", first)
+    assert second["notAfter"] > first["notAfter"] and second["serialNumber"] != first["serialNumber"]
+    assert second["renewAt"] > first["renewAt"] and second["health"] == "valid"
+    home = lab.certificate("d-date")
+    assert (home / "current").readlink() == pathlib.Path("generations/2")
+    keys = {(home / f"generations/{n}/key.pem").read_text() for n in (1, 2)}
+    assert len(keys) == 2
+    due = events(lab, "d-date", "RENEW_DUE")
+    assert len(due) == 1 and due[0]["renewAt"] == first["renewAt"] and due[0]["threshold"] == 20
+    # and once more
+    third = come(lab, "d-date", second)
+    assert third["notAfter"] > second["notAfter"]
+
+
+WAYS = [
+    # name, switches, [Renewal] Method, the types of the requests, the way that worked
+    ("renewal", "", "auto", [17], "renewal"),
+    ("no-capability", "caps no-renewal", "auto", [19], "signed-pkcsreq"),
+    ("type-19", "renewal type-19", "auto", [17, 19], "signed-pkcsreq"),
+    ("http-500", "renewal http-500", "auto", [17, 19], "signed-pkcsreq"),
+    ("signed", "", "signed-pkcsreq", [19], "signed-pkcsreq"),
+    ("insists", "caps no-renewal", "renewal", [17], "renewal"),
+]
+
+
+@pytest.mark.parametrize("name,switches,method,types,way", WAYS, ids=[row[0] for row in WAYS])
+def test_ways(lab, ndes, name, switches, method, types, way):
+    first = ready(lab, f"w-{name}", method=method)
+    for one in filter(None, switches.split(", ")):
+        ndes("set", *one.split())
+    before = len(requests(lab, f"w-{name}"))
+    second = come(lab, f"w-{name}", first)
+    assert requests(lab, f"w-{name}")[before:] == types
+    record = json.loads((lab.certificate(f"w-{name}") / "record.json").read_text())
+    assert record["renewed_by"] == way and record["refused"] == 0 and not record["renewing"]
+    refused = events(lab, f"w-{name}", "RENEW_REFUSED")
+    assert len(refused) == len(types) - 1
+    # the way that worked comes first the next time
+    before = len(requests(lab, f"w-{name}"))
+    come(lab, f"w-{name}", second)
+    assert requests(lab, f"w-{name}")[before:] == types[-1:]
+
+
+def test_a_server_that_wants_a_challenge(lab, ndes):
+    """Every way is refused: the challenge is asked for while the old certificate has its time, and given."""
+    first = ready(lab, "c-asks")
+    ndes("set", "renewal", "refuse")
+    set_clock(lab, first["renewAt"] + 1)
+    shown = until(lab, "c-asks", lambda shown: shown["activity"] == "needs-challenge")
+    assert shown["thumbprint"] == first["thumbprint"] and shown["health"] == "expiring"
+    assert shown["lastError"]["name"] == "ChallengeNeeded" and "--challenge-file" in shown["lastError"]["remedy"]
+    assert len(events(lab, "c-asks", "RENEW_REFUSED")) == 2 and len(events(lab, "c-asks", "CHALLENGE_NEEDED")) == 1
+    assert lab.enroll("c-asks").returncode == 0
+    assert another(first)(lab.json("show", "c-asks"))
+
+
+def test_a_server_that_comes_to_renew(lab, ndes):
+    """It is asked again now and then, while the challenge has not come."""
+    first = ready(lab, "c-again")
+    ndes("set", "renewal", "refuse")
+    set_clock(lab, first["renewAt"] + 1)
+    until(lab, "c-again", lambda shown: shown["activity"] == "needs-challenge")
+    moment = json.loads((lab.certificate("c-again") / "record.json").read_text())["retry_at"]
+    assert now(lab) < moment < first["notAfter"]
+    heal(lab)
+    come(lab, "c-again", first, moment)
+
+
+def test_method_challenge(lab, ndes):
+    """As Windows does it: nothing is asked of the server without a fresh challenge."""
+    first = ready(lab, "c-method", method="challenge")
+    before = len(requests(lab, "c-method"))
+    set_clock(lab, first["renewAt"] + 1)
+    until(lab, "c-method", lambda shown: shown["activity"] == "needs-challenge")
+    assert json.loads((lab.certificate("c-method") / "record.json").read_text())["retry_at"] == 0
+    assert len(requests(lab, "c-method")) == before
+    assert lab.enroll("c-method").returncode == 0
+    assert another(first)(lab.json("show", "c-method"))
+
+
+def test_old_certificate_once_more(lab, ndes):
+    """T1: SUCCESS with the old serial number is no renewal."""
+    first = ready(lab, "t-1")
+    ndes("set", "stale", "on")
+    set_clock(lab, first["renewAt"] + 1)
+    shown = until(lab, "t-1", lambda shown: shown["activity"] == "failed")
+    assert shown["lastError"]["name"] == "CertificateRefused" and shown["thumbprint"] == first["thumbprint"]
+    heal(lab)
+    failed = events(lab, "t-1", "ENROL_FAILED")[-1]
+    come(lab, "t-1", first, failed["nextAt"])
+
+
+def test_same_key(lab):
+    first = ready(lab, "k-reuse", algorithm="rsa-2048\nReuseAtRenewal=yes")
+    second = come(lab, "k-reuse", first)
+    home = lab.certificate("k-reuse")
+    assert (home / "generations/1/key.pem").read_text() == (home / "generations/2/key.pem").read_text()
+    assert second["serialNumber"] != first["serialNumber"]
+
+
+def test_no_server(lab, ndes):
+    """Attempts come by themselves, each later than the last; the first that finds the server ends it."""
+    first = ready(lab, "n-away")
+    ndes("set", "close", "on")
+    moment = first["renewAt"]
+    for attempt in range(1, 4):
+        set_clock(lab, moment + 1)
+        shown = until(lab, "n-away", lambda shown, n=attempt: shown["activity"] == "failed" and shown["attempts"] == n)
+        assert shown["lastError"]["name"] == "NetworkError" and shown["thumbprint"] == first["thumbprint"]
+        moment = events(lab, "n-away", "ENROL_FAILED")[-1]["nextAt"]
+        assert now(lab) < moment < now(lab) + DAY / 16 + 10
+    heal(lab)
+    second = come(lab, "n-away", first, moment)
+    home = lab.certificate("n-away")
+    assert sorted(path.name for path in (home / "generations").iterdir()) == ["1", "2"]
+    assert second["lastError"]["name"] == "" and second["attempts"] == 0
+
+
+def test_by_hand(lab):
+    first = ready(lab, "h-renew")
+    set_clock(lab, now(lab) + 60)
+    done = lab.scepter("renew", "h-renew", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert another(first)(lab.json("show", "h-renew"))
+    lab.add("h-none")
+    assert lab.scepter("renew", "h-none").returncode == 3
+    assert lab.scepter("profile", "remove", "h-renew").returncode == 0
+    done = lab.scepter("renew", "h-renew")
+    assert done.returncode == 3 and "profile" in done.stderr
+
+
+def test_orphan_is_not_renewed(lab):
+    first = ready(lab, "o-gone")
+    identity = first["id"]
+    assert lab.scepter("profile", "remove", "o-gone").returncode == 0
+    set_clock(lab, first["renewAt"] + 1)
+    shown = until(lab, identity, lambda shown: shown["health"] == "expiring")
+    assert shown["activity"] == "idle" and shown["thumbprint"] == first["thumbprint"]
+    assert not events(lab, identity, "RENEW_DUE")
+
+
+def test_health_is_told(lab):
+    """By signals, at the dates at which it changes."""
+    first = ready(lab, "s-told", method="challenge")
+    monitor = subprocess.Popen(["dbus-monitor", "--address", lab.env["DBUS_SYSTEM_BUS_ADDRESS"],
+                                f"type='signal',path='{first['path']}',member='PropertiesChanged'"],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert monitor.stdout.readline()  # it listens
+        for moment, health in ((first["renewAt"] + 1, "expiring"), (first["notAfter"] + 2, "expired")):
+            set_clock(lab, moment)
+            while f'"{health}"' not in monitor.stdout.readline():
+                assert monitor.poll() is None
+    finally:
+        monitor.kill()
+        monitor.wait()
+
+
+# AfterExpiry=, the activity it ends in, how many requests the old certificate signed (this server takes none of them)
+AFTER_EXPIRY = [("renew", "needs-challenge", 2), ("enroll", "needs-challenge", 0), ("stop", "idle", 0)]
+
+
+@pytest.mark.parametrize("policy,activity,signed", AFTER_EXPIRY, ids=[row[0] for row in AFTER_EXPIRY])
+def test_after_expiry(policy, activity, signed):
+    """The machine was off for days."""
+    with renewing("--no-tpm") as lab:
+        first = ready(lab, "x", method=f"auto\nAfterExpiry={policy}")
+        lab.daemon("kill")
+        set_clock(lab, first["notAfter"] + 3 * DAY)
+        lab.daemon("restart")
+        shown = until(lab, "x", lambda shown: shown["health"] == "expired" and shown["activity"] == activity)
+        assert shown["thumbprint"] == first["thumbprint"] and shown["lastError"]["name"] != "" or policy == "stop"
+        assert len(requests(lab, "x")) == 1 + signed and len(events(lab, "x", "RENEW_REFUSED")) == signed
+        if activity == "needs-challenge":
+            assert lab.enroll("x").returncode == 0
+            assert another(first)(lab.json("show", "x"))
+
+
+def test_clock_that_went_back(lab):
+    """T8: by years and forward again: nothing is requested twice, and nothing is missed."""
+    first = ready(lab, "b-back")
+    at = now(lab)
+    before = len(requests(lab, "b-back"))
+    set_clock(lab, 3600)
+    shown = until(lab, "b-back", lambda shown: shown["activity"] == "idle")
+    assert shown["thumbprint"] == first["thumbprint"]
+    set_clock(lab, at + 60)
+    assert len(requests(lab, "b-back")) == before
+    come(lab, "b-back", first)
+
+
+def test_slept_through(lab):
+    """Its date was missed by two hours: the renewal is spread over the next hour, and comes."""
+    first = ready(lab, "l-late")
+    set_clock(lab, first["renewAt"] + 7200)
+    until(lab, "l-late", lambda shown: shown["health"] == "expiring")
+    second = come(lab, "l-late", first, now(lab) + 3601)
+    assert second["health"] == "valid"
+
+
+def generations(lab, name):
+    return sorted(int(path.name) for path in (lab.certificate(name) / "generations").iterdir())
+
+
+def test_programs_keep_the_old_key(lab):
+    """A program goes on with the key it has loaded: on its connection, in a child, and with a service started anew."""
+    first = ready(lab, "p-old")
+    old = [uri for uri in first["uris"] if "id=" in uri][0]
+    with Holder(lab, "ksp:p-old") as holder:
+        second = come(lab, "p-old", first)
+        assert [holder.tell(word) for word in ("sign", "fork")] == ["ok"] * 2
+        lab.daemon("restart")
+        assert [holder.tell(word) for word in ("sign", "fork")] == ["ok"] * 2
+        assert old not in second["uris"]
+        # and it is found by its id, with its certificate, by who knows that
+        done = lab.openssl("storeutl", "-provider", "default", "-provider", "ksp", "-noout", "-text", "-certs", old)
+        assert done.returncode == 0 and first["serialNumber"] in done.stdout.replace(":", "").lower(), done.stdout
+
+
+def test_old_generations_go(lab):
+    """They are kept for programs, until they have expired; one that a program has open stays."""
+    shown = ready(lab, "p-gone")
+    with Holder(lab, "ksp:p-gone") as holder:
+        for _ in range(4):
+            shown = come(lab, "p-gone", shown)
+        assert generations(lab, "p-gone") == [1, 4, 5]
+        assert holder.tell("sign") == "ok"
+    for _ in range(2):
+        shown = come(lab, "p-gone", shown)
+    assert generations(lab, "p-gone") == [6, 7]
+    record = json.loads((lab.certificate("p-gone") / "record.json").read_text())
+    assert len(record["old"]) == 1 and record["old"][0].startswith("6 ")
+
+
+def test_keys_in_the_tpm():
+    """The old key signs the renewal and opens the reply, the new one is made there too."""
+    with renewing() as lab:
+        first = ready(lab, "tpm", protection="tpm")
+        second = come(lab, "tpm", first)
+        assert second["keyProtection"] == "tpm"
+        assert lab.scepter("key", "test", "tpm").returncode == 0
+
+
+@pytest.mark.parametrize("where", ["requesting", "pending"])
+def test_killed_on_the_way(where):
+    """The same transaction goes on, with the same bytes and one certificate at the CA."""
+    with renewing("--no-tpm") as lab:
+        first = ready(lab, "killed")
+        issued = int(lab.ndes("issued").split()[-1])
+        if where == "requesting":
+            lab.ndes("set", "fault-on", "pki")
+            lab.ndes("set", "delay", "30s")
+        else:
+            lab.ndes("set", "pending", "approve")
+        set_clock(lab, first["renewAt"] + 1)
+        until(lab, "killed", lambda shown: shown["activity"] == where)
+        home = lab.certificate("killed")
+        for _ in range(600):
+            if (home / "generations/2/request.der").exists():
+                break
+            time.sleep(0.05)
+        request = (home / "generations/2/request.der").read_bytes()
+        lab.daemon("kill")
+        heal(lab)
+        if where == "pending":
+            assert (home / "generations/2/request.der").read_bytes() == request
+            lab.ndes("approve")
+        lab.daemon("restart")
+        if where == "pending":
+            set_clock(lab, now(lab) + 7200)
+        until(lab, "killed", another(first))
+        assert int(lab.ndes("issued").split()[-1]) == issued + 1
+        generated = {event["transaction"] for event in events(lab, "killed", "REQUEST_GENERATED")}
+        assert len(generated) == 2
