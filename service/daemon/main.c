@@ -190,6 +190,8 @@ static enum err load_certificate(void *ctx, const char *id, struct error *e)
         if (r == ERR_NOT_FOUND) /* the daemon was killed before it had begun with it */
                 return store_remove(d->store, STORE_CERTIFICATES, id, e);
         if (!r)
+                r = enrollment_sweep(d, id, &record, e);
+        if (!r)
                 r = model_add(d->model, id, &record, &certificate, e);
         if (r) {
                 /* One damaged record does not keep the others from being served. */

@@ -408,6 +408,8 @@ enum err step_resume(struct enrollment *en, struct error *e)
                 secret_done(&en->challenge);
         if (!r && current && current == en->generation)
                 return step_finish_install(en, e);
+        if (!r && strcmp(en->record.activity, activity_name(ACTIVITY_INSTALLING)) == 0)
+                r = record_move(en, LIFE_FALL_BACK, e);
         return r ? r : step_key(en, e);
 }
 
@@ -451,8 +453,10 @@ enum err enrollment_resume(struct daemon *d, struct certificate *certificate, st
 
 static enum err step_cancel(struct enrollment *en, struct error *e)
 {
-        enum err r = record_move(en, LIFE_CANCEL, e);
+        enum err r = request_forget(en, e);
 
+        if (!r)
+                r = record_move(en, LIFE_CANCEL, e);
         if (!r)
                 r = request_files_remove(en, e);
         if (!r)

@@ -48,6 +48,9 @@ MUST_CHECK enum err enrollment_start(struct daemon *d, struct enrollment_order *
                                      const struct enrollment_ops *ops, struct error *e);
 /* One of this profile begins: its certificate may not be in the model yet. */
 bool enrollment_begins(const struct daemon *d, const char *profile);
+/* At the start: secrets of a request that was over when the daemon was killed. */
+MUST_CHECK enum err enrollment_sweep(struct daemon *d, const char *id, const struct record *record,
+                                     struct error *e);
 /* Takes up what was under way when the daemon stopped. */
 MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e);
 /* Renews it, or tries again what failed; its course is told as that of any enrollment. @ops: NULL: nobody

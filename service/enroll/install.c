@@ -14,17 +14,32 @@
 /* The clock has run at least since this code was written; before that it cannot be believed. */
 static const uint64_t code_written = 1763683200; /* 2025-11-21 */
 
-enum err request_files_remove(struct enrollment *en, struct error *e)
+static enum err remove_request(struct store *store, const char *id, uint64_t generation, struct error *e)
 {
         static const char *const names[] = {"challenge", "request.der", "transport.pem"};
         CLEANUP(close_p) int fd = -1;
-        enum err r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
+        enum err r = store_generation(store, id, generation, false, &fd, e);
 
         if (r == ERR_NOT_FOUND)
                 return ERR_OK;
         for (size_t i = 0; !r && i < N_ELEMENTS(names); i++)
                 r = file_drop(fd, names[i], e);
         return r ? r : dir_sync(fd, e);
+}
+
+enum err request_files_remove(struct enrollment *en, struct error *e)
+{
+        return remove_request(en->d->store, en->id, en->generation, e);
+}
+
+enum err enrollment_sweep(struct daemon *d, const char *id, const struct record *record, struct error *e)
+{
+        enum activity activity;
+
+        if (!record->requested || *record->transaction || !activity_from_name(record->activity, &activity) ||
+            activity_is_running(activity))
+                return ERR_OK;
+        return remove_request(d->store, id, record->requested, e);
 }
 
 /* Splits what came into our certificate, found by our public key, and the rest. */
@@ -235,13 +250,13 @@ static enum err clear_old(struct enrollment *en, struct error *e)
                         continue;
                 r = strings_add(&kept, record->old.items[i], e);
         }
-        if (r || kept.count == record->old.count) {
+        if (r) {
                 strings_done(&kept);
                 return r;
         }
         strings_done(&record->old);
-        record->old = kept;
-        return store_record_write(en->d->store, en->id, record, e);
+        record->old = kept; /* the next write of the record takes it to the disk */
+        return ERR_OK;
 }
 
 static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain, struct error *e)
@@ -266,12 +281,13 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
                 r = describe_certificate(en, cert, e);
         if (!r)
                 r = adopt(en, e);
-        if (!r)
-                r = record_move(en, LIFE_INSTALLED, e);
-        /* It is durable: now the secrets of the request may go, and what nobody needs any more. */
+        /* It is durable: now the secrets of the request go, and only then the record says that all is done.
+         */
         if (!r)
                 r = request_files_remove(en, e);
-        return r ? r : clear_old(en, e);
+        if (!r)
+                r = clear_old(en, e);
+        return r ? r : record_move(en, LIFE_INSTALLED, e);
 }
 
 enum err step_finish_install(struct enrollment *en, struct error *e)
@@ -290,9 +306,11 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
         if (!r)
                 r = adopt(en, e);
         if (!r)
-                r = record_move(en, LIFE_INSTALLED, e);
-        if (!r)
                 r = request_files_remove(en, e);
+        if (!r)
+                r = clear_old(en, e);
+        if (!r)
+                r = record_move(en, LIFE_INSTALLED, e);
         if (!r)
                 tell_installed(en);
         return r;
@@ -399,6 +417,7 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)
 {
         struct record *record = &en->record;
+        const bool over = final || (record->renewing && why->code == ERR_CHALLENGE_NEEDED);
         enum err r = record_set_text(&record->error_name, err_name(why->code), e);
 
         if (!r)
@@ -409,20 +428,17 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
                 r = record_set_text(&record->last_stage, en->stage, e);
         record->attempts++;
         record->retry_at = retry_date(en, why, final);
+        /* What comes next is another request: every way is open again, and the transaction is a new one. */
+        if (!r && over)
+                r = request_forget(en, e);
+        if (!r && over)
+                r = record_set_text(&record->method, "", e);
+        if (over)
+                record->refused = 0;
         if (!r)
                 r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
-        if (!r && final)
+        if (!r && over)
                 r = request_files_remove(en, e);
-        if (!r && record->renewing &&
-            (final || why->code == ERR_CHALLENGE_NEEDED)) { /* another attempt begins anew: every way, a
-                                                               transaction of its own */
-                record->refused = 0;
-                r = record_set_text(&record->method, "", e);
-                if (!r)
-                        r = request_forget(en, e);
-                if (!r)
-                        r = store_record_write(en->d->store, en->id, record, e);
-        }
         if (why->code == ERR_CHALLENGE_NEEDED)
                 tell_challenge_needed(en, why);
         else

@@ -42,7 +42,9 @@ static const struct {
         /* No cancel and no removal: files are half in place. */
         [ACTIVITY_INSTALLING] = {"installing",
                                  true,
-                                 {[LIFE_INSTALLED] = TO(ACTIVITY_IDLE), [LIFE_FAIL] = TO(ACTIVITY_FAILED)}},
+                                 {[LIFE_INSTALLED] = TO(ACTIVITY_IDLE),
+                                  [LIFE_FALL_BACK] = TO(ACTIVITY_REQUESTING),
+                                  [LIFE_FAIL] = TO(ACTIVITY_FAILED)}},
         [ACTIVITY_FAILED] = {"failed",
                              false,
                              {[LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
@@ -53,11 +55,17 @@ static const struct {
 };
 
 static const char *const event_names[_LIFE_MAX] = {
-        [LIFE_ENROLL] = "enroll",       [LIFE_RENEW] = "renew",
-        [LIFE_PENDING] = "pending",     [LIFE_ISSUED] = "issued",
-        [LIFE_INSTALLED] = "installed", [LIFE_NEEDS_CHALLENGE] = "needs-challenge",
-        [LIFE_CHALLENGE] = "challenge", [LIFE_FAIL] = "fail",
-        [LIFE_CANCEL] = "cancel",       [LIFE_REMOVE] = "remove",
+        [LIFE_ENROLL] = "enroll",
+        [LIFE_RENEW] = "renew",
+        [LIFE_PENDING] = "pending",
+        [LIFE_ISSUED] = "issued",
+        [LIFE_INSTALLED] = "installed",
+        [LIFE_FALL_BACK] = "fall-back",
+        [LIFE_NEEDS_CHALLENGE] = "needs-challenge",
+        [LIFE_CHALLENGE] = "challenge",
+        [LIFE_FAIL] = "fail",
+        [LIFE_CANCEL] = "cancel",
+        [LIFE_REMOVE] = "remove",
 };
 
 const char *activity_name(enum activity activity)

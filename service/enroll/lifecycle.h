@@ -26,6 +26,7 @@ enum life_event {
         LIFE_PENDING,         /* the CA answered PENDING */
         LIFE_ISSUED,          /* a certificate came and was checked */
         LIFE_INSTALLED,       /* "current" points to it */
+        LIFE_FALL_BACK,       /* the service stopped before "current" pointed to it: the last safe point */
         LIFE_NEEDS_CHALLENGE, /* the CA wants a challenge that is not there */
         LIFE_CHALLENGE,       /* it came */
         LIFE_FAIL,

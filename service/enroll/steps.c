@@ -176,15 +176,13 @@ static enum err fill_record(struct enrollment *en, const struct profile *profile
 
 enum err request_forget(struct enrollment *en, struct error *e)
 {
-        CLEANUP(close_p) int fd = -1;
         enum err r = record_set_text(&en->record.transaction, "", e);
 
+        /* A request.der that is there is none any more without its nonce. */
         if (!r)
                 r = record_set_text(&en->record.nonce, "", e);
         en->record.pending_since = en->record.polls = en->record.next_poll = 0;
-        if (r || store_generation(en->d->store, en->id, en->generation, false, &fd, NULL))
-                return r;
-        return file_remove(fd, "request.der", e);
+        return r;
 }
 
 enum err request_identify(struct enrollment *en, struct error *e)

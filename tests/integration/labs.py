@@ -4,9 +4,11 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import subprocess
 import tempfile
+import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LAB = SOURCE / "tests/lab/lab"
@@ -136,14 +138,30 @@ class Lab:
         given = ("--challenge-file", self.challenge()) if challenge else ()
         return self.scepter("enroll", name, "--wait", *given, *options, **run_options)
 
+    def until(self, look, seconds=90):
+        """What look() answers as soon as that is true: it is asked again after each signal on the bus."""
+        monitor = subprocess.Popen(["dbus-monitor", "--address", self.env["DBUS_SYSTEM_BUS_ADDRESS"], "type='signal'"],
+                                   stdout=subprocess.PIPE)
+        try:
+            os.set_blocking(monitor.stdout.fileno(), False)
+            end = time.monotonic() + seconds
+            select.select([monitor.stdout], [], [], seconds)  # it listens
+            while not (found := look()):
+                assert time.monotonic() < end, self.log()[-3000:]
+                # once a second in any case: not all that a test looks at is told
+                if select.select([monitor.stdout], [], [], 1)[0]:
+                    assert monitor.stdout.read(), "the bus went away"
+            return found
+        finally:
+            monitor.kill()
+            monitor.communicate()
+
     def wait_for(self, name, *activities):
         """The certificate, once it does one of these."""
-        for _ in range(2000):
+        def look():
             shown = self.json("show", name)
-            if shown["activity"] in activities:
-                return shown
-            os.sched_yield()
-        raise AssertionError(f"{name} is {shown['activity']}, not {activities}")
+            return shown if shown["activity"] in activities else None
+        return self.until(look)
 
     def ndes(self, *words):
         return self.run(LAB, "ndes", self.dir / "lab", *words, check=True).stdout

@@ -56,13 +56,11 @@ def ready(lab, name, **values):
 
 
 def until(lab, name, wanted):
-    """Waits until wanted(properties): a step of the clock is taken in turns of the daemon."""
-    for _ in range(600):
+    """Its properties, once wanted(properties): a step of the clock is taken in turns of the daemon."""
+    def look():
         shown = lab.json("show", name)
-        if wanted(shown):
-            return shown
-        time.sleep(0.05)
-    raise AssertionError((shown, lab.log()[-2000:]))
+        return shown if wanted(shown) else None
+    return lab.until(look)
 
 
 def another(before):
@@ -346,10 +344,7 @@ def test_killed_on_the_way(where):
         set_clock(lab, first["renewAt"] + 1)
         until(lab, "killed", lambda shown: shown["activity"] == where)
         home = lab.certificate("killed")
-        for _ in range(600):
-            if (home / "generations/2/request.der").exists():
-                break
-            time.sleep(0.05)
+        lab.until((home / "generations/2/request.der").exists)
         request = (home / "generations/2/request.der").read_bytes()
         lab.daemon("kill")
         heal(lab)

@@ -3,20 +3,21 @@
 
 #include "enroll/lifecycle.h"
 
-/* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed needs-challenge
- * challenge fail cancel remove. */
+/* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed fall-back
+ * needs-challenge challenge fail cancel remove. */
 static const char *const arrows[_ACTIVITY_MAX][_LIFE_MAX] = {
-        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "needs-challenge", "-", "-", "-",
+        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "-", "needs-challenge", "-", "-", "-",
                            "removing"},
-        [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "needs-challenge", "-", "failed",
-                                 "idle", "removing"},
-        [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "failed", "idle", "removing"},
-        [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "requesting", "-",
+        [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "needs-challenge", "-",
+                                 "failed", "idle", "removing"},
+        [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "failed", "idle",
+                              "removing"},
+        [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "requesting", "-",
                                       "idle", "removing"},
-        [ACTIVITY_INSTALLING] = {"-", "-", "-", "-", "idle", "-", "-", "failed", "-", "-"},
-        [ACTIVITY_FAILED] = {"requesting", "requesting", "-", "-", "-", "-", "requesting", "-", "-",
+        [ACTIVITY_INSTALLING] = {"-", "-", "-", "-", "idle", "requesting", "-", "-", "failed", "-", "-"},
+        [ACTIVITY_FAILED] = {"requesting", "requesting", "-", "-", "-", "-", "-", "requesting", "-", "-",
                              "removing"},
-        [ACTIVITY_REMOVING] = {"-", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
+        [ACTIVITY_REMOVING] = {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
 };
 
 static void table(void **state)
