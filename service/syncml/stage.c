@@ -166,10 +166,11 @@ static bool stage_challenge(const struct staging *s)
         r = draft_touch(s->t, s->place, s->owner, s->at, &draft, &e);
         if (r)
                 return no_error(s, &e);
-        if (draft->has_challenge != s->replace)
-                return no(s, s->replace ? STATUS_NOT_FOUND : STATUS_ALREADY_EXISTS,
-                          s->replace ? "There is no challenge to replace"
-                                     : "A challenge stands there: Replace changes it");
+        if (draft->has_challenge && !s->replace)
+                return no(s, STATUS_ALREADY_EXISTS, "A challenge stands there: Replace changes it");
+        /* Whoever delivers the next one cannot know whether the last one is gone, as it is once it was used. */
+        if (!draft->has_challenge && s->replace && !s->seen)
+                return no(s, STATUS_NOT_FOUND, "There is no challenge to replace");
         secret_done(&draft->challenge);
         r = secret_copy(&draft->challenge, secret_view(&s->command->data), &e);
         draft->has_challenge = !r;

@@ -1,5 +1,6 @@
 """Renewal at its date: each way a server takes it, what it refuses, and everything that comes between."""
 import contextlib
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -8,6 +9,7 @@ import time
 import pytest
 
 import labs
+import messages
 from test_applications import Holder
 
 DAY = 86400
@@ -165,6 +167,49 @@ def test_method_challenge(lab, ndes):
     assert len(requests(lab, "c-method")) == before
     assert lab.enroll("c-method").returncode == 0
     assert another(first)(lab.json("show", "c-method"))
+
+
+def instance_values(lab):
+    return messages.csp_values(lab, ValidPeriod=None, ValidPeriodUnits=None)
+
+
+def test_a_management_service_delivers_the_challenge(lab, ndes):
+    """Windows' way, in both shapes: at the date the certificate waits, and the next document with a challenge renews it."""
+    instance, message = f"{messages.CSP}/m-csp", messages.Message()
+    message.add(f"{messages.ROOTS}/{hashlib.sha1(messages.root_der(lab)).hexdigest()}/EncodedCertificate",
+                messages.root_base64(lab), "b64")
+    messages.install(message, instance_values(lab), instance)
+    messages.apply(lab, message)
+    messages.apply(lab, messages.intune(lab, "m-agent"))
+    names = ["m-csp", "m-agent"]
+    first = {name: until(lab, name, lambda shown: shown["activity"] == "idle") for name in names}
+    for name in sorted(names, key=lambda name: first[name]["renewAt"]):
+        set_clock(lab, first[name]["renewAt"] + 1)
+        until(lab, name, lambda shown: shown["activity"] == "needs-challenge")
+    message = messages.Message()
+    message.command("Replace", instance + "/Install/Challenge", lab.challenge().read_text().strip(), "chr")
+    started = message.command("Exec", instance + "/Install/Enroll", format="null")
+    answer = messages.apply(lab, message)
+    assert answer.codes[started] == 202, (answer.codes, answer.reasons)
+    assert messages.apply(lab, messages.intune(lab, "m-agent", challenge=False)).codes[6] == 500  # no challenge in it
+    assert messages.apply(lab, messages.intune(lab, "m-agent")).codes[6] == 202
+    for name in names:
+        until(lab, name, another(first[name]))
+    assert messages.apply(lab, messages.intune(lab, "m-agent")).codes[6] == 418
+
+
+def test_another_ca(lab, ndes):
+    """T18: refused and told, and what is installed goes on; a CA that comes back is renewed at."""
+    first = ready(lab, "t-18")
+    ndes("set", "other-ca", "on")
+    set_clock(lab, first["renewAt"] + 1)
+    shown = until(lab, "t-18", lambda shown: shown["activity"] == "failed")
+    assert shown["lastError"]["name"] == "CaMismatch" and shown["lastError"]["remedy"]
+    assert shown["thumbprint"] == first["thumbprint"] and shown["health"] == "expiring"
+    assert lab.scepter("key", "test", "t-18").returncode == 0
+    moment = events(lab, "t-18", "ENROL_FAILED")[-1]["nextAt"]
+    heal(lab)
+    come(lab, "t-18", first, moment)
 
 
 def test_old_certificate_once_more(lab, ndes):
