@@ -100,13 +100,25 @@ static void on_due(void *ctx, void *of)
         due_set(d, c);
 }
 
+/* Dates that no wait of ours leads to are of a clock that went back since. */
+static void look_anew(struct daemon *d, struct certificate *c)
+{
+        const uint64_t now = clock_now(&d->clock);
+
+        if (c->put_off > now + CANCELLED_FOR)
+                c->put_off = 0;
+        if (c->retry_at > now + RENEWAL_RETRY_MAX)
+                c->retry_at = now + RETRY_MIN;
+        due_set(d, c);
+}
+
 enum err due_start(struct daemon *d, struct error *e)
 {
         enum err r = schedule_new(d->event, &d->clock, on_due, d, &d->schedule, e);
         struct certificate *c;
 
         for (uint64_t order = 0; !r && (c = model_next(d->model, order)); order = c->order)
-                due_set(d, c);
+                look_anew(d, c);
         return r;
 }
 
@@ -122,9 +134,7 @@ void due_recheck(struct daemon *d)
         for (uint64_t order = 0; (c = model_next(d->model, order)); order = c->order) {
                 if (c->enrollment)
                         enrollment_clock_stepped(c->enrollment);
-                else if (c->put_off > clock_now(&d->clock) + 3600)
-                        c->put_off = 0; /* the clock went back */
-                due_set(d, c);
+                look_anew(d, c);
         }
         schedule_recheck(d->schedule);
 }

@@ -6,6 +6,10 @@
 
 #include "daemon/daemon.h"
 
+/* Seconds before a renewal that somebody cancelled begins again by itself: the longest that one is put off.
+ */
+enum { CANCELLED_FOR = 3600 };
+
 MUST_CHECK enum err due_start(struct daemon *d, struct error *e);
 void due_stop(struct daemon *d);
 /* After its record, its profile or its enrollment changed; and before it goes. */

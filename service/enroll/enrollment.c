@@ -468,6 +468,8 @@ static void after_cancel(struct enrollment *en)
 {
         if (en->result)
                 log_error(LOG_ERR, &en->error);
+        if (en->record.renewing) /* it is still due, and whoever ended it does not want it at once */
+                en->certificate->put_off = clock_now(&en->d->clock) + CANCELLED_FOR;
         enrollment_publish(en, "");
         enrollment_free(en);
 }

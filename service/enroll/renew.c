@@ -24,7 +24,7 @@ static enum err begin(struct enrollment *en, struct error *e)
                 (void)error_set(e, ERR_UNSUPPORTED, "The certificate has expired, and AfterExpiry=stop");
                 return error_remedy(e, ERR_UNSUPPORTED, "Enroll with a challenge: scepter enroll.");
         }
-        record->renewing = true;
+        record->renewing = record->current > 0;
         record->refused = 0;
         record->attempts = 0;
         record->requested = record->current + 1;

@@ -10,7 +10,8 @@
 #include "tell.h"
 
 enum {
-        POLL_SLOW = 3600, /* seconds, once RetryCount is used up */
+        POLL_SLOW = 3600,        /* seconds, once RetryCount is used up */
+        POLL_LATEST = 24 * 3600, /* RetryDelay is at most a day */
 };
 
 static void after_install(struct enrollment *en)
@@ -106,6 +107,9 @@ void enrollment_wait(struct enrollment *en)
         uint64_t seconds = en->record.next_poll > now ? en->record.next_poll - now : 0;
         int r;
 
+        if (seconds > POLL_LATEST) /* the clock went back */
+                seconds = POLL_SLOW;
+
         en->stage = "pending";
         r = sd_event_add_time_relative(en->d->event, &en->timer, CLOCK_BOOTTIME,
                                        clock_wait_usec(&en->d->clock, seconds), 0, on_poll_time, en);
@@ -133,10 +137,10 @@ static enum err step_pending(struct enrollment *en, struct error *e)
 
         enum err r;
 
-        if (!record->pending_since)
-                record->pending_since = now;
-        else
+        if (record->pending_since)
                 record->polls++;
+        if (!record->pending_since || record->pending_since > now) /* the clock went back */
+                record->pending_since = now;
         if (now - record->pending_since >= en->plan.pending_limit)
                 return error_set(e, ERR_SERVER_REFUSED, "The request was not approved within %llu hours",
                                  (unsigned long long)en->plan.pending_limit / 3600);

@@ -14,7 +14,6 @@ struct schedule {
         void *ctx;
         struct schedule_entry **heap; /* the earliest first; children of i at 2i + 1 and 2i + 2 */
         size_t n, room;
-        uint64_t until; /* what the timer waits for */
 };
 
 static void place(struct schedule *schedule, size_t at, struct schedule_entry *entry)
@@ -72,9 +71,7 @@ static void arm(struct schedule *schedule)
         }
         now = clock_now(schedule->clock);
         wait = schedule->heap[0]->due > now ? schedule->heap[0]->due - now : 0;
-        wait = wait < LOOK_SECONDS ? wait : LOOK_SECONDS;
-        schedule->until = now + wait;
-        wait = clock_wait_usec(schedule->clock, wait);
+        wait = (wait < LOOK_SECONDS ? wait : LOOK_SECONDS) * 1000000;
         (void)sd_event_now(sd_event_source_get_event(schedule->timer), CLOCK_BOOTTIME, &t);
         (void)sd_event_source_set_time(schedule->timer, t + wait);
         (void)sd_event_source_set_enabled(schedule->timer, SD_EVENT_ONESHOT);
@@ -83,8 +80,7 @@ static void arm(struct schedule *schedule)
 static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
         struct schedule *schedule = ctx;
-        /* A scaled clock's waits are over sooner than its time comes. */
-        const uint64_t now = schedule->clock->scale > 1 ? schedule->until : clock_now(schedule->clock);
+        const uint64_t now = clock_now(schedule->clock);
 
         (void)source;
         (void)usec;

@@ -1,6 +1,6 @@
 /*
- * What is due when, by the wall clock: a heap, so that setting a date costs the logarithm of how many there
- * are, and one timer for the first of them. Loop's thread only.
+ * What is due when, by the wall clock (a scaled one too: tests set it instead): a heap, so that setting a
+ * date costs the logarithm of how many there are, and one timer for the first of them. Loop's thread only.
  */
 #pragma once
 

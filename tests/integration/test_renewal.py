@@ -323,6 +323,33 @@ def test_clock_that_went_back(lab):
     come(lab, "b-back", first)
 
 
+def test_dates_of_a_clock_that_was_ahead(lab, ndes):
+    """An attempt was put off to a date that is a day away since the clock went back: it comes all the same."""
+    lab.add("b-ahead")
+    at = now(lab)
+    set_clock(lab, at + 30 * DAY)
+    ndes("set", "close", "on")
+    assert lab.enroll("b-ahead").returncode == 7
+    heal(lab)
+    set_clock(lab, at)
+    set_clock(lab, at + 61)
+    until(lab, "b-ahead", lambda shown: shown["activity"] == "idle" and shown["health"] == "valid")
+
+
+def test_cancelled_by_hand(lab, ndes):
+    """It does not begin again at once, and is not given up."""
+    first = ready(lab, "x-cancel")
+    ndes("set", "pending", "approve")
+    set_clock(lab, first["renewAt"] + 1)
+    until(lab, "x-cancel", lambda shown: shown["activity"] == "pending")
+    assert lab.scepter("cancel", "x-cancel").returncode == 0
+    until(lab, "x-cancel", lambda shown: shown["activity"] == "idle")
+    set_clock(lab, first["renewAt"] + 120)
+    assert lab.json("show", "x-cancel")["activity"] == "idle" and len(events(lab, "x-cancel", "RENEW_DUE")) == 1
+    heal(lab)
+    come(lab, "x-cancel", first, first["renewAt"] + 3700)
+
+
 def test_slept_through(lab):
     """Its date was missed by two hours: the renewal is spread over the next hour, and comes."""
     first = ready(lab, "l-late")
