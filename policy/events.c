@@ -51,6 +51,8 @@ static const struct {
                                  F(URL) | F(METHOD) | F(ERROR), F(HTTP_STATUS) | F(FAIL_INFO)},
         [EVENT_CHALLENGE_NEEDED] = {"CHALLENGE_NEEDED", "7ca914b5f943489b982a8851d104821a", 0, LOG_WARNING,
                                     F(REMEDY), F(NOT_AFTER)},
+        [EVENT_CERT_REVOKED] = {"CERT_REVOKED", "ebcd7de4b3c241e3a984ac8ffe7f9f5c", 0, LOG_ERR,
+                                F(THUMBPRINT) | F(SERIAL) | F(REVOKED_AT), F(REASON)},
 };
 
 /* Windows cannot begin with the server: its 307, where any later failure is 32 [facts §7.1]. */
@@ -80,6 +82,8 @@ static const struct {
         [EVENT_RENEW_AT] = {"renewAt", "SCEPTER_RENEW_AT", EVENT_NUMBER},
         [EVENT_THRESHOLD] = {"threshold", "SCEPTER_THRESHOLD", EVENT_NUMBER},
         [EVENT_METHOD] = {"method", "SCEPTER_METHOD", EVENT_TEXT},
+        [EVENT_REVOKED_AT] = {"revokedAt", "SCEPTER_REVOKED_AT", EVENT_NUMBER},
+        [EVENT_REASON] = {"reason", "SCEPTER_REASON", EVENT_TEXT},
         [EVENT_STAGE] = {"stage", "SCEPTER_STAGE", EVENT_TEXT},
         [EVENT_PKI_STATUS] = {"pkiStatus", "SCEPTER_PKI_STATUS", EVENT_TEXT},
         [EVENT_FAIL_INFO] = {"failInfo", "SCEPTER_FAIL_INFO", EVENT_TEXT},

@@ -28,6 +28,7 @@ enum event_kind {
         EVENT_RENEW_DUE,
         EVENT_RENEW_REFUSED,
         EVENT_CHALLENGE_NEEDED,
+        EVENT_CERT_REVOKED,
         _EVENT_MAX
 };
 
@@ -53,6 +54,8 @@ enum event_field {
         EVENT_RENEW_AT,
         EVENT_THRESHOLD,
         EVENT_METHOD,
+        EVENT_REVOKED_AT,
+        EVENT_REASON,
         EVENT_STAGE,
         EVENT_PKI_STATUS,
         EVENT_FAIL_INFO,

@@ -49,6 +49,7 @@ struct daemon {
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */
+        unsigned checking;                   /* enroll/due.c: looks at CRLs */
         unsigned enrolling;                  /* enroll/: how many run */
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */

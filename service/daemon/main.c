@@ -345,6 +345,7 @@ static void free_parts(struct daemon *d)
         workers_free(d->workers);
         pool_free(d->pool);
         readings_stop(d);
+        due_end(d);
         event_log_free(d->events);
         tpm_status_free(d);
         instances_free(d->instances);

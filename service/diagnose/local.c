@@ -1,10 +1,9 @@
 /* What can be seen on this machine alone: where keys can be, the challenge, the certificate and its dates. */
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "findings.h"
 #include "policy/check.h"
+#include "revocation/path.h"
 
 static enum diagnose_code tpm_fault(enum err code)
 {
@@ -109,39 +108,6 @@ void findings_renewal(struct findings *f, const struct record *record, uint64_t 
                      record->retry_at ? "; the next attempt is at " : "", record->retry_at ? next : "");
 }
 
-/* The way from the certificate to the anchor; NULL: there is none. */
-static STACK_OF(X509) * path_to(X509 *cert, STACK_OF(X509) * chain, X509 *anchor)
-{
-        CLEANUP(x509_store_free_p) X509_STORE *store = X509_STORE_new();
-        CLEANUP(x509_store_ctx_free_p) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-        bool ok = store && ctx && X509_STORE_add_cert(store, anchor) == 1 &&
-                  X509_STORE_CTX_init(ctx, store, cert, chain) == 1;
-
-        if (ok) {
-                /* dates have findings of their own */
-                X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(ctx),
-                                            X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
-                ok = X509_verify_cert(ctx) == 1;
-        }
-        ERR_clear_error();
-        return ok ? X509_STORE_CTX_get1_chain(ctx) : NULL;
-}
-
-static void read_chain(struct store *store, const char *id, STACK_OF(X509) * chain)
-{
-        CLEANUP(secret_done) struct secret pem = {0};
-        CLEANUP(bio_free_p) BIO *bio = NULL;
-        X509 *cert;
-
-        if (store_file_read(store, STORE_CERTIFICATES, id, "current/chain.pem", &pem, NULL) || !pem.len)
-                return;
-        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-                if (!sk_X509_push(chain, cert))
-                        X509_free(cert);
-        ERR_clear_error();
-}
-
 /* true: it is the key of the certificate. */
 static bool look_at_key(struct findings *f, struct store *store, struct ksp *ksp, const char *id,
                         const struct record *record, X509 *cert)
@@ -186,7 +152,7 @@ void findings_certificate(struct findings *f, struct store *store, struct ksp *k
                 return;
         }
         (void)look_at_key(f, store, ksp, id, record, cert);
-        read_chain(store, id, chain);
+        path_read_chain(store, id, chain);
         if (store_pem_read(store, STORE_CERTIFICATES, id, "anchor.pem", &anchor, &e))
                 findings_say(f, DIAGNOSE_CERTIFICATE_CHAIN, NULL, "%s", e.message);
         else

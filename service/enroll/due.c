@@ -5,11 +5,15 @@
 #include "enrollment.h"
 #include "objects/objects.h"
 #include "policy/renewal.h"
+#include "revocation/check.h"
 #include "work/schedule.h"
 
 /* Renewals that run at once; the others wait a moment. What comes later than LATE seconds was slept through.
  */
 enum { RENEWING_MAX = 64, LATE = 600, MOMENT = 5, AFTER_ERROR = 300 };
+/* CRLs are looked at once a day, by few certificates at a time; first within an hour, so that machines that
+ * start together do not come together. */
+enum { CHECKING_MAX = 4, FIRST_CHECK = 3600, CHECK_EVERY = 24 * 3600, CHECK_SPREAD = 2 * 3600 };
 
 static bool at_rest(const struct certificate *c)
 {
@@ -39,9 +43,24 @@ static uint64_t change_at(const struct certificate *c, uint64_t now)
         return now <= c->not_after ? c->not_after + 1 : 0;
 }
 
+/* When its CRLs are looked at; 0: not any more. */
+static uint64_t check_at(struct certificate *c, uint64_t now)
+{
+        if (!c->current || c->revoked_at || now > c->not_after || c->check)
+                return 0;
+        if (!c->check_at)
+                c->check_at = now + 1 + random_number() % FIRST_CHECK;
+        return c->check_at;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+        return !a || (b && b < a) ? b : a;
+}
+
 void due_set(struct daemon *d, struct certificate *c)
 {
-        uint64_t action, change;
+        uint64_t now, at;
         struct error e = {0};
 
         if (!d->schedule)
@@ -50,10 +69,10 @@ void due_set(struct daemon *d, struct certificate *c)
                 schedule_drop(d->schedule, &c->look);
                 return;
         }
-        action = action_at(d, c);
-        change = change_at(c, clock_now(&d->clock));
+        now = clock_now(&d->clock);
+        at = earlier(earlier(action_at(d, c), change_at(c, now)), check_at(c, now));
         c->look.of = c;
-        if (schedule_set(d->schedule, &c->look, !action || (change && change < action) ? change : action, &e))
+        if (schedule_set(d->schedule, &c->look, at, &e))
                 log_error(LOG_ERR, &e);
 }
 
@@ -61,6 +80,10 @@ void due_drop(struct daemon *d, struct certificate *c)
 {
         if (d->schedule)
                 schedule_drop(d->schedule, &c->look);
+        if (c->check) {
+                revocation_check_cancel(STEAL(c->check));
+                d->checking--;
+        }
 }
 
 static void act(struct daemon *d, struct certificate *c, uint64_t now)
@@ -84,6 +107,35 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
         }
 }
 
+static void on_checked(struct daemon *d, void *ctx, const struct revocation_found *found)
+{
+        struct certificate *c = ctx;
+        struct error e = {0};
+
+        c->check = NULL;
+        d->checking--;
+        if (found->revoked && at_rest(c) && enrollment_revoked(d, c, found, &e))
+                log_error(LOG_ERR, &e);
+        else if (found->revoked && !c->enrollment) /* something came between */
+                c->check_at = clock_now(&d->clock) + AFTER_ERROR;
+        due_set(d, c);
+}
+
+static void check(struct daemon *d, struct certificate *c, uint64_t now)
+{
+        struct error e = {0};
+
+        if (d->checking >= CHECKING_MAX) {
+                c->check_at = now + MOMENT + random_number() % MOMENT;
+                return;
+        }
+        c->check_at = now + CHECK_EVERY - CHECK_SPREAD / 2 + random_number() % CHECK_SPREAD;
+        if (revocation_check_start(d, c, on_checked, c, &c->check, &e))
+                log_error(LOG_ERR, &e);
+        else
+                d->checking++;
+}
+
 static void on_due(void *ctx, void *of)
 {
         struct daemon *d = ctx;
@@ -97,6 +149,8 @@ static void on_due(void *ctx, void *of)
         action = action_at(d, c);
         if (action && action <= now)
                 act(d, c, now);
+        else if (check_at(c, now) && c->check_at <= now)
+                check(d, c, now);
         due_set(d, c);
 }
 
@@ -107,6 +161,8 @@ static void look_anew(struct daemon *d, struct certificate *c)
 
         if (c->put_off > now + CANCELLED_FOR)
                 c->put_off = 0;
+        if (c->check_at > now + CHECK_EVERY + CHECK_SPREAD)
+                c->check_at = 0;
         if (c->retry_at > now + RENEWAL_RETRY_MAX)
                 c->retry_at = now + RETRY_MIN;
         due_set(d, c);
@@ -124,7 +180,21 @@ enum err due_start(struct daemon *d, struct error *e)
 
 void due_stop(struct daemon *d)
 {
+        struct certificate *c;
+
         schedule_free(STEAL(d->schedule));
+        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order)
+                if (c->check)
+                        revocation_check_stop(c->check);
+}
+
+void due_end(struct daemon *d)
+{
+        struct certificate *c;
+
+        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order)
+                if (c->check)
+                        revocation_check_free(STEAL(c->check));
 }
 
 void due_recheck(struct daemon *d)

@@ -11,7 +11,9 @@
 enum { CANCELLED_FOR = 3600 };
 
 MUST_CHECK enum err due_start(struct daemon *d, struct error *e);
+/* The end: before the workers and the pool go, and after. */
 void due_stop(struct daemon *d);
+void due_end(struct daemon *d);
 /* After its record, its profile or its enrollment changed; and before it goes. */
 void due_set(struct daemon *d, struct certificate *certificate);
 void due_drop(struct daemon *d, struct certificate *certificate);

@@ -47,6 +47,8 @@ void enrollment_free(struct enrollment *en)
 {
         void (*ended)(void *) = en->abandoned ? NULL : en->ended;
         void *ended_ctx = en->ended_ctx;
+        struct waiter *waiters = STEAL(en->waiters);
+        struct error e = {0};
 
         if (en->job)
                 worker_job_cancel(STEAL(en->job));
@@ -72,13 +74,9 @@ void enrollment_free(struct enrollment *en)
         }
         forget_beginning(en);
         en->d->enrolling--;
-        while (en->waiters) {
-                struct waiter *waiter = en->waiters;
-
-                en->waiters = waiter->next;
-                free(waiter);
-        }
         free(en);
+        (void)error_set(&e, ERR_CANCELLED, "The request was cancelled before it had begun");
+        tell_waiters(waiters, NULL, &e);
         if (ended)
                 ended(ended_ctx);
 }

@@ -57,6 +57,11 @@ MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *cert
  * waits. ERR_BUSY. */
 MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate,
                                      const struct enrollment_ops *ops, struct error *e);
+/* Its CA revoked it: that is put on record and told, and another one is asked for, with a challenge, where
+ * its profile is there. */
+struct revocation_found;
+MUST_CHECK enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
+                                       const struct revocation_found *found, struct error *e);
 /* The clock was set: what it waits for is thought over. */
 void enrollment_clock_stepped(struct enrollment *enrollment);
 /* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while

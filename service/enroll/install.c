@@ -191,7 +191,7 @@ static enum err adopt(struct enrollment *en, struct error *e)
         if (record->renewing)
                 take(&record->renewed_by, &record->method);
         record->renewing = false;
-        record->retry_at = record->refused = 0;
+        record->retry_at = record->refused = record->revoked_at = 0;
         r = record_new(&fresh, e);
         if (r)
                 return r;

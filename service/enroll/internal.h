@@ -6,6 +6,7 @@
 #include "enrollment.h"
 #include "facts/facts.h"
 #include "link.h"
+#include "revocation/check.h"
 #include "scep-wire/ca-choice.h"
 #include "scep-wire/exchange.h"
 #include "store/store.h"
@@ -42,6 +43,8 @@ struct enrollment {
 
         struct record record; /* this enrollment's own copy; the disk has it after each step */
         struct plan plan;
+        struct revocation_found revoked; /* why it begins: enrollment_revoked() */
+        bool replaces;                   /* and whether another certificate is asked for */
         bool have_plan;
         bool own_profile; /* a user's own */
         struct server_link link;

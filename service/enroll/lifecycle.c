@@ -111,20 +111,23 @@ enum err lifecycle_next(enum activity from, enum life_event event, enum activity
 static const char *const health_names[_HEALTH_MAX] = {[HEALTH_NONE] = "none",
                                                       [HEALTH_VALID] = "valid",
                                                       [HEALTH_EXPIRING] = "expiring",
-                                                      [HEALTH_EXPIRED] = "expired"};
+                                                      [HEALTH_EXPIRED] = "expired",
+                                                      [HEALTH_REVOKED] = "revoked"};
 
 const char *health_name(enum health health)
 {
         return health_names[health];
 }
 
-enum health health_of(uint64_t not_before, uint64_t not_after, uint64_t renew_at, uint64_t now)
+enum health health_of(const struct health_dates *dates, uint64_t now)
 {
-        if (!not_before && !not_after)
+        if (!dates->not_before && !dates->not_after)
                 return HEALTH_NONE;
-        if (now > not_after)
+        if (now > dates->not_after)
                 return HEALTH_EXPIRED;
-        return now >= renew_at ? HEALTH_EXPIRING : HEALTH_VALID;
+        if (dates->revoked_at)
+                return HEALTH_REVOKED;
+        return now >= dates->renew_at ? HEALTH_EXPIRING : HEALTH_VALID;
 }
 
 int32_t csp_status(enum activity activity, enum health health)

@@ -35,7 +35,12 @@ enum life_event {
         _LIFE_MAX
 };
 
-enum health { HEALTH_NONE, HEALTH_VALID, HEALTH_EXPIRING, HEALTH_EXPIRED, _HEALTH_MAX };
+enum health { HEALTH_NONE, HEALTH_VALID, HEALTH_EXPIRING, HEALTH_EXPIRED, HEALTH_REVOKED, _HEALTH_MAX };
+
+/* What the health of a certificate follows from; seconds since the epoch, 0: none. */
+struct health_dates {
+        uint64_t not_before, not_after, renew_at, revoked_at;
+};
 
 const char *activity_name(enum activity activity); /* "needs-challenge" */
 bool activity_from_name(const char *name, enum activity *ret);
@@ -48,7 +53,7 @@ bool activity_is_running(enum activity activity);
 MUST_CHECK enum err lifecycle_next(enum activity from, enum life_event event, enum activity *ret,
                                    struct error *e);
 
-/* From dates alone; all 0: NONE. Times in seconds since the epoch. */
-enum health health_of(uint64_t not_before, uint64_t not_after, uint64_t renew_at, uint64_t now);
+/* From dates alone; all 0: NONE. One that has expired is that, whether it was revoked or not. */
+enum health health_of(const struct health_dates *dates, uint64_t now);
 /* The number Windows' CSP gives: 1 success, 2 pending, 16 failed, 32 unknown. */
 int32_t csp_status(enum activity activity, enum health health);

@@ -33,10 +33,11 @@ static void ways_of(const struct enrollment *en, enum scep_method ret[_SCEP_METH
                 ret[n] = SCEP_AUTO;
 }
 
-/* An EC key can neither sign a message that RFC 8894 knows nor open the reply. */
+/* An EC key can neither sign a message that RFC 8894 knows nor open the reply; nobody takes a signature of a
+ * certificate that was revoked. */
 static bool can_sign(const struct enrollment *en)
 {
-        return strncmp(en->record.key_algorithm, "rsa", 3) == 0 &&
+        return strncmp(en->record.key_algorithm, "rsa", 3) == 0 && !en->record.revoked_at &&
                !(en->plan.after_expiry == AFTER_EXPIRY_ENROLL &&
                  en->record.not_after <= clock_now(&en->d->clock));
 }

@@ -76,15 +76,13 @@ static void begun(struct enrollment *en)
         tell_waiters(waiters, certificate, NULL);
 }
 
-enum err enrollment_renew(struct daemon *d, struct certificate *certificate, const struct enrollment_ops *ops,
-                          struct error *e)
+/* *ret: the enrollment of @certificate, with a copy of its record. */
+static enum err prepare(struct daemon *d, struct certificate *certificate, struct enrollment **ret,
+                        struct error *e)
 {
-        enum activity next;
-        enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
         struct enrollment *en;
+        enum err r;
 
-        if (r)
-                return r;
         if (certificate->enrollment)
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already",
                                  certificate->name);
@@ -94,7 +92,27 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, con
         memcpy(en->id, certificate->id, sizeof en->id);
         en->owner = certificate->owner;
         r = store_record_read(d->store, en->id, &en->record, e);
-        if (!r && ops)
+        if (r) {
+                enrollment_free(en);
+                return r;
+        }
+        en->stage = "key";
+        *ret = en;
+        return ERR_OK;
+}
+
+enum err enrollment_renew(struct daemon *d, struct certificate *certificate, const struct enrollment_ops *ops,
+                          struct error *e)
+{
+        struct enrollment *en = NULL;
+        enum activity next;
+        enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
+
+        if (!r)
+                r = prepare(d, certificate, &en, e);
+        if (r)
+                return r;
+        if (ops)
                 r = wait_for_begin(en, ops, e);
         if (r) {
                 enrollment_free(en);
@@ -102,7 +120,45 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, con
         }
         en->certificate = certificate;
         certificate->enrollment = en;
-        en->stage = "key";
         enrollment_step(en, step_renew, begun);
+        return ERR_OK;
+}
+
+static enum err step_revoked(struct enrollment *en, struct error *e)
+{
+        struct record *record = &en->record;
+        enum err r;
+
+        record->revoked_at = en->revoked.at > 0 ? (uint64_t)en->revoked.at : clock_now(&en->d->clock);
+        r = en->replaces ? begin(en, e) : store_record_write(en->d->store, en->id, record, e);
+        if (!r)
+                tell_revoked(en);
+        return r;
+}
+
+static void noted(struct enrollment *en)
+{
+        if (en->replaces || en->result) {
+                begun(en);
+                return;
+        }
+        enrollment_publish(en, "");
+        enrollment_free(en);
+}
+
+enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
+                            const struct revocation_found *found, struct error *e)
+{
+        struct enrollment *en = NULL;
+        enum err r = prepare(d, certificate, &en, e);
+
+        if (r)
+                return r;
+        en->revoked = *found;
+        en->replaces =
+                certificate->activity == ACTIVITY_IDLE && model_find_profile(d->model, certificate->profile);
+        en->certificate = certificate;
+        certificate->enrollment = en;
+        enrollment_step(en, step_revoked, noted);
         return ERR_OK;
 }

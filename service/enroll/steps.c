@@ -20,6 +20,8 @@ enum { KEY_FILE_MAX = 64 * 1024 };
 
 enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
 {
+        const struct health_dates dates = {en->record.not_before, en->record.not_after, en->record.renew_at,
+                                           en->record.revoked_at};
         enum activity from, to;
         enum err r;
 
@@ -31,9 +33,7 @@ enum err record_move(struct enrollment *en, enum life_event event, struct error 
         if (!r)
                 r = record_set_text(&en->record.activity, activity_name(to), e);
         if (!r)
-                en->record.status =
-                        (uint64_t)csp_status(to, health_of(en->record.not_before, en->record.not_after,
-                                                           en->record.renew_at, clock_now(&en->d->clock)));
+                en->record.status = (uint64_t)csp_status(to, health_of(&dates, clock_now(&en->d->clock)));
         return r ? r : store_record_write(en->d->store, en->id, &en->record, e);
 }
 

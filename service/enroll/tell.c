@@ -243,6 +243,19 @@ void tell_challenge_needed(struct enrollment *en, const struct error *why)
         tell(en, EVENT_CHALLENGE_NEEDED, why->message, values, en->record.current ? 2 : 1);
 }
 
+void tell_revoked(struct enrollment *en)
+{
+        const struct record *record = &en->record;
+        const struct event_value values[] = {{EVENT_THUMBPRINT, record->thumbprint, 0},
+                                             {EVENT_SERIAL, record->serial, 0},
+                                             {EVENT_REVOKED_AT, NULL, record->revoked_at},
+                                             {EVENT_REASON, en->revoked.reason, 0}};
+
+        tell(en, EVENT_CERT_REVOKED,
+             en->revoked.by_ca ? "A CA above the certificate was revoked" : "The CA revoked the certificate",
+             values, N_ELEMENTS(values) - !*en->revoked.reason);
+}
+
 void tell_renewal_due(struct enrollment *en)
 {
         const struct record *record = &en->record;

@@ -21,5 +21,6 @@ void tell_challenge_needed(struct enrollment *en, const struct error *why);
 void tell_failed(struct enrollment *en, const struct error *why);
 /* Before the next way is taken. */
 void tell_method_refused(struct enrollment *en, const struct error *why);
+void tell_revoked(struct enrollment *en);
 void tell_renewal_due(struct enrollment *en);
 void tell_cancelled(struct enrollment *en);

@@ -210,6 +210,7 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         certificate->not_after = record->not_after;
         certificate->renew_at = record->renew_at;
         certificate->retry_at = record->retry_at;
+        certificate->revoked_at = record->revoked_at;
         certificate->stops = plan_pairs_stop(&record->plan);
         certificate->has_key =
                 hex_decode(record->key_id, certificate->key_id, sizeof certificate->key_id, &len) &&

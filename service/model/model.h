@@ -26,23 +26,31 @@ struct certificate {
         uint64_t activity_since;
         const char *progress; /* static; "": none */
         uint64_t current, requested;
-        uint64_t not_before, not_after, renew_at, retry_at;
+        uint64_t not_before, not_after, renew_at, retry_at, revoked_at;
         uint8_t key_id[20];
         bool has_key, stops; /* stops: it is not renewed once it has expired */
 
         struct old_key *old; /* n_old of them */
         size_t n_old;
-        uint64_t order;                /* position in lists; grows, never 0 */
-        struct enrollment *enrollment; /* while it runs */
-        uint64_t renewed_by_hand;      /* when, last; 0: never */
-        struct schedule_entry look;    /* enroll/due.h */
-        uint64_t put_off;              /* its renewal or attempt is not before; 0: when its date says */
-        bool leaving;                  /* its files are being deleted just now */
-        struct record *details;        /* of model_details(); NULL: not in memory */
+        uint64_t order;                 /* position in lists; grows, never 0 */
+        struct enrollment *enrollment;  /* while it runs */
+        uint64_t renewed_by_hand;       /* when, last; 0: never */
+        struct schedule_entry look;     /* enroll/due.h */
+        uint64_t check_at;              /* when its CRLs are looked at; 0: not set yet */
+        struct revocation_check *check; /* while they are */
+        uint64_t put_off;               /* its renewal or attempt is not before; 0: when its date says */
+        bool leaving;                   /* its files are being deleted just now */
+        struct record *details;         /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */
         uint64_t key_generation;
         struct certificate *next_in_bucket;
 };
+
+static inline enum health certificate_health(const struct certificate *c, uint64_t now)
+{
+        return health_of(&(struct health_dates){c->not_before, c->not_after, c->renew_at, c->revoked_at},
+                         now);
+}
 
 struct profile_entry {
         store_id id;

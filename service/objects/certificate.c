@@ -95,7 +95,7 @@ static enum health health_now(const struct handle *handle)
 {
         const struct certificate *c = handle->certificate;
 
-        return health_of(c->not_before, c->not_after, c->renew_at, clock_now(&handle->d->clock));
+        return certificate_health(c, clock_now(&handle->d->clock));
 }
 
 static void get_health(void *object, uid_t viewer, struct bus_writer *w)

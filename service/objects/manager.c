@@ -81,7 +81,7 @@ bool certificate_visible(const struct bus_call *call, const struct certificate *
 
 static enum health health_now(const struct daemon *d, const struct certificate *c)
 {
-        return health_of(c->not_before, c->not_after, c->renew_at, clock_now(&d->clock));
+        return certificate_health(c, clock_now(&d->clock));
 }
 
 struct filter {

@@ -103,11 +103,9 @@ static void get_state(struct transaction *t, size_t command, const struct node_p
         if (strcmp(place->name, "Status") == 0) {
                 /* 32: nothing is known of it, which is so before Enroll */
                 text_addf(&text, "%d",
-                          certificate
-                                  ? (int)csp_status(certificate->activity,
-                                                    health_of(certificate->not_before, certificate->not_after,
-                                                              certificate->renew_at, now))
-                                  : 32);
+                          certificate ? (int)csp_status(certificate->activity,
+                                                        certificate_health(certificate, now))
+                                      : 32);
         } else if (strcmp(place->name, "ErrorCode") == 0) {
                 text_addf(&text, "%d", (int)(int32_t)hresult_of_error(record ? record->error_name : ""));
         } else if (strcmp(place->name, "CertThumbprint") == 0) {

@@ -168,7 +168,8 @@ static bool stage_challenge(const struct staging *s)
                 return no_error(s, &e);
         if (draft->has_challenge && !s->replace)
                 return no(s, STATUS_ALREADY_EXISTS, "A challenge stands there: Replace changes it");
-        /* Whoever delivers the next one cannot know whether the last one is gone, as it is once it was used. */
+        /* Whoever delivers the next one cannot know whether the last one is gone, as it is once it was used.
+         */
         if (!draft->has_challenge && s->replace && !s->seen)
                 return no(s, STATUS_NOT_FOUND, "There is no challenge to replace");
         secret_done(&draft->challenge);

@@ -430,3 +430,29 @@ def test_killed_on_the_way(where):
         assert int(lab.ndes("issued").split()[-1]) == issued + 1
         generated = {event["transaction"] for event in events(lab, "killed", "REQUEST_GENERATED")}
         assert len(generated) == 2
+
+
+@pytest.mark.parametrize("who", ["certificate", "ca"])
+def test_revoked(who):
+    """Seen within a day, told, and another certificate is asked for, which the old one may not sign."""
+    with renewing("--no-tpm") as lab:
+        lab.ndes("set", "lifetime", "30d")
+        first = ready(lab, "revoked")
+        ready(lab, "other")
+        if who == "certificate":
+            lab.ndes("revoke", first["serialNumber"])
+        else:
+            lab.ndes("set", "crl", "ca-revoked")
+        set_clock(lab, now(lab) + 3601)
+        shown = until(lab, "revoked", lambda shown: shown["health"] == "revoked" and shown["activity"] == "needs-challenge")
+        assert shown["thumbprint"] == first["thumbprint"]
+        told = events(lab, "revoked", "CERT_REVOKED")
+        assert len(told) == 1 and told[0]["serial"] == first["serialNumber"] and told[0]["revokedAt"] <= now(lab)
+        assert not events(lab, "revoked", "RENEW_REFUSED")
+        if who == "certificate":
+            assert lab.json("show", "other")["health"] == "valid"
+            heal(lab)
+            assert lab.enroll("revoked").returncode == 0
+            assert lab.json("show", "revoked")["health"] == "valid"
+        else:
+            until(lab, "other", lambda shown: shown["health"] == "revoked")

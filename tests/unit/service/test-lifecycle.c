@@ -73,23 +73,24 @@ static void running_ends(void **state)
 static void health(void **state)
 {
         static const struct {
-                uint64_t not_before, not_after, renew_at, now;
+                struct health_dates dates;
+                uint64_t now;
                 enum health wanted;
         } cases[] = {
-                {0, 0, 0, 100, HEALTH_NONE},        {10, 100, 80, 50, HEALTH_VALID},
-                {10, 100, 80, 80, HEALTH_EXPIRING}, {10, 100, 80, 100, HEALTH_EXPIRING},
-                {10, 100, 80, 101, HEALTH_EXPIRED},
+                {{0, 0, 0, 0}, 100, HEALTH_NONE},        {{10, 100, 80, 0}, 50, HEALTH_VALID},
+                {{10, 100, 80, 0}, 80, HEALTH_EXPIRING}, {{10, 100, 80, 0}, 100, HEALTH_EXPIRING},
+                {{10, 100, 80, 0}, 101, HEALTH_EXPIRED}, {{10, 100, 80, 40}, 50, HEALTH_REVOKED},
+                {{10, 100, 80, 40}, 90, HEALTH_REVOKED}, {{10, 100, 80, 40}, 101, HEALTH_EXPIRED},
         };
 
         (void)state;
         for (size_t i = 0; i < N_ELEMENTS(cases); i++)
-                assert_int_equal(
-                        health_of(cases[i].not_before, cases[i].not_after, cases[i].renew_at, cases[i].now),
-                        cases[i].wanted);
+                assert_int_equal(health_of(&cases[i].dates, cases[i].now), cases[i].wanted);
         assert_int_equal(csp_status(ACTIVITY_IDLE, HEALTH_VALID), 1);
         assert_int_equal(csp_status(ACTIVITY_PENDING, HEALTH_NONE), 2);
         assert_int_equal(csp_status(ACTIVITY_FAILED, HEALTH_VALID), 16);
         assert_int_equal(csp_status(ACTIVITY_IDLE, HEALTH_NONE), 32);
+        assert_int_equal(csp_status(ACTIVITY_IDLE, HEALTH_REVOKED), 32);
 }
 
 int main(void)

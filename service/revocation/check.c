@@ -1,0 +1,190 @@
+#include "check.h"
+
+#include <string.h>
+
+#include "base/ossl.h"
+#include "enroll/link.h"
+#include "path.h"
+
+struct revocation_check {
+        struct daemon *d;
+        store_id id;
+        uid_t owner;
+        void (*done)(struct daemon *d, void *ctx, const struct revocation_found *found);
+        void *ctx;
+        bool busy, cancelled;
+
+        struct plan plan;
+        bool have_plan;
+        struct server_link link;
+        STACK_OF(X509) * path;
+        int at;
+        struct worker_job *job;
+        struct bytes crl;
+        struct crl_answer answer;
+        enum err result;
+        struct revocation_found found;
+};
+
+void revocation_check_free(struct revocation_check *x)
+{
+        if (x->job)
+                worker_job_cancel(x->job);
+        if (x->have_plan)
+                plan_done(&x->plan);
+        server_link_done(&x->link);
+        sk_X509_pop_free(x->path, X509_free);
+        bytes_done(&x->crl);
+        free(x);
+}
+
+static void end(struct revocation_check *x)
+{
+        const struct revocation_found found = x->found;
+        void (*done)(struct daemon *, void *, const struct revocation_found *) = x->done;
+        struct daemon *d = x->d;
+        void *ctx = x->ctx;
+
+        revocation_check_free(x);
+        done(d, ctx, &found);
+}
+
+static void next(struct revocation_check *x);
+
+static void run_read(void *ctx)
+{
+        CLEANUP(stored_profile_done) struct stored_profile stored = {0};
+        CLEANUP(record_done_p) struct record record = {0};
+        struct revocation_check *x = ctx;
+        struct error e = {0};
+        enum err r = store_record_read(x->d->store, x->id, &record, &e);
+
+        if (!r)
+                r = plan_from_pairs(&record.plan, &x->plan, &e);
+        x->have_plan = r == ERR_OK;
+        if (!r && store_profile_read(x->d->store, record.profile, &stored, NULL) == ERR_OK)
+                r = server_link_load(x->d, record.profile, settings_get(&stored.settings, "Server.CaBundle"),
+                                     NULL, &x->link, &e);
+        if (!r)
+                r = path_read(x->d->store, x->id, &x->path, &e);
+        x->result = r;
+}
+
+static void run_check(void *ctx)
+{
+        struct revocation_check *x = ctx;
+
+        x->result = crl_check(bytes_view(&x->crl), sk_X509_value(x->path, x->at),
+                              sk_X509_value(x->path, x->at + 1), (int64_t)clock_now(&x->d->clock), &x->answer,
+                              NULL);
+}
+
+static void after_check(void *ctx)
+{
+        struct revocation_check *x = ctx;
+
+        x->busy = false;
+        if (x->cancelled) {
+                revocation_check_free(x);
+                return;
+        }
+        bytes_done(&x->crl);
+        if (x->result || x->answer.verdict != CRL_REVOKED) {
+                x->at++;
+                next(x);
+                return;
+        }
+        x->found = (struct revocation_found){true, x->at > 0, x->answer.revoked_at, ""};
+        memcpy(x->found.reason, x->answer.reason, sizeof x->found.reason);
+        end(x);
+}
+
+static void on_fetched(void *ctx, const struct result *result, const struct error *failure)
+{
+        struct revocation_check *x = ctx;
+
+        x->job = NULL;
+        if (!failure &&
+            bytes_copy(&x->crl, result->of.fetched.body.data, result->of.fetched.body.len, NULL) == ERR_OK &&
+            pool_submit(x->d->pool, run_check, after_check, x, NULL) == ERR_OK) {
+                x->busy = true;
+                return;
+        }
+        bytes_done(&x->crl);
+        x->at++;
+        next(x);
+}
+
+/* true: a worker fetches its CRL. */
+static bool fetch(struct revocation_check *x)
+{
+        const struct worker_grant grant = {.uid = x->owner == NO_OWNER ? 0 : x->owner};
+        CLEANUP(crl_urls_done) struct crl_urls urls = {0};
+        struct job job = {.kind = JOB_FETCH};
+
+        if (crl_urls(sk_X509_value(x->path, x->at), &urls, NULL) || !urls.n)
+                return false;
+        memcpy(job.of.fetch.urls.at, urls.at, sizeof urls.at);
+        job.of.fetch.urls.n = urls.n;
+        server_link_fill(&x->link, &x->plan, &job.of.fetch.link);
+        job.of.fetch.link.client.n = 0;
+        return workers_start(x->d->workers, &job, &grant, x->owner, on_fetched, x, &x->job, NULL) == ERR_OK;
+}
+
+/* All but the anchor, which nobody above could revoke. */
+static void next(struct revocation_check *x)
+{
+        for (; x->at + 1 < sk_X509_num(x->path); x->at++)
+                if (fetch(x))
+                        return;
+        end(x);
+}
+
+static void after_read(void *ctx)
+{
+        struct revocation_check *x = ctx;
+
+        x->busy = false;
+        if (x->cancelled)
+                revocation_check_free(x);
+        else if (x->result)
+                end(x);
+        else
+                next(x);
+}
+
+enum err revocation_check_start(struct daemon *d, const struct certificate *certificate,
+                                void (*done)(struct daemon *d, void *ctx,
+                                             const struct revocation_found *found),
+                                void *ctx, struct revocation_check **ret, struct error *e)
+{
+        struct revocation_check *x = calloc(1, sizeof *x);
+        enum err r = x ? ERR_OK : error_no_memory(e);
+
+        if (!r) {
+                *x = (struct revocation_check){.d = d, .owner = certificate->owner, .done = done, .ctx = ctx};
+                memcpy(x->id, certificate->id, sizeof x->id);
+                r = pool_submit(d->pool, run_read, after_read, x, e);
+        }
+        if (r) {
+                free(x);
+                return r;
+        }
+        x->busy = true;
+        *ret = x;
+        return ERR_OK;
+}
+
+void revocation_check_cancel(struct revocation_check *x)
+{
+        x->cancelled = true;
+        if (!x->busy)
+                revocation_check_free(x);
+}
+
+void revocation_check_stop(struct revocation_check *x)
+{
+        x->cancelled = true;
+        if (x->job)
+                worker_job_cancel(STEAL(x->job));
+}

@@ -1,0 +1,29 @@
+/*
+ * One look at the CRLs of an installed certificate and of the CAs above it, as far as they are named by http.
+ * Workers fetch them, threads read them; loop's thread only.
+ */
+#pragma once
+
+#include "crl.h"
+#include "daemon/daemon.h"
+
+struct revocation_found {
+        bool revoked; /* it, or (by_ca) a CA above it */
+        bool by_ca;
+        int64_t at; /* seconds since the epoch */
+        char reason[CRL_REASON_MAX];
+};
+
+struct revocation_check;
+
+/* @done once, in a later turn; what could not be fetched or read tells nothing. *ret is valid until then. */
+MUST_CHECK enum err revocation_check_start(struct daemon *d, const struct certificate *certificate,
+                                           void (*done)(struct daemon *d, void *ctx,
+                                                        const struct revocation_found *found),
+                                           void *ctx, struct revocation_check **ret, struct error *e);
+/* done() is not called. */
+void revocation_check_cancel(struct revocation_check *check);
+/* At the end of the daemon, before the workers go: it stands still; and, once the pool is gone, its memory.
+ */
+void revocation_check_stop(struct revocation_check *check);
+void revocation_check_free(struct revocation_check *check);
