@@ -346,6 +346,7 @@ static void free_parts(struct daemon *d)
         pool_free(d->pool);
         readings_stop(d);
         due_end(d);
+        enrollments_end(d);
         event_log_free(d->events);
         tpm_status_free(d);
         instances_free(d->instances);

@@ -74,6 +74,7 @@ void enrollment_free(struct enrollment *en)
         }
         forget_beginning(en);
         en->d->enrolling--;
+        free(en->step);
         free(en);
         (void)error_set(&e, ERR_CANCELLED, "The request was cancelled before it had begun");
         tell_waiters(waiters, NULL, &e);
@@ -105,10 +106,9 @@ static void step_done(void *ctx)
         void (*next)(struct enrollment *) = step->next;
 
         free(step);
+        en->step = NULL;
         en->busy = false;
-        if (en->abandoned)
-                enrollment_free(en);
-        else if (en->cancelled)
+        if (en->cancelled)
                 end_cancelled(en);
         else
                 next(en);
@@ -132,6 +132,7 @@ void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *e
                 next(en);
                 return;
         }
+        en->step = step;
         en->busy = true;
 }
 
@@ -535,11 +536,20 @@ void enrollments_stop_beginning(struct daemon *d)
         struct error e = {0};
 
         (void)error_set(&e, ERR_CANCELLED, "The service ends");
-        while (d->beginning) {
-                struct enrollment *en = d->beginning;
-
-                d->beginning = en->next;
+        for (struct enrollment *en = d->beginning, *after; en; en = after) {
+                after = en->next;
                 tell_waiters(STEAL(en->waiters), NULL, &e);
                 enrollment_abandon(en);
         }
+}
+
+void enrollments_end(struct daemon *d)
+{
+        struct certificate *c;
+
+        while (d->beginning)
+                enrollment_free(d->beginning);
+        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order)
+                if (c->enrollment)
+                        enrollment_free(c->enrollment);
 }

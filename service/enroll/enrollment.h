@@ -75,3 +75,5 @@ MUST_CHECK enum err enrollment_end(struct certificate *certificate, void (*ended
 void enrollment_abandon(struct enrollment *enrollment);
 /* The same for those that have not begun yet, whose callers are told; before the bus goes. */
 void enrollments_stop_beginning(struct daemon *d);
+/* Once the pool is gone: the memory of those whose step was in a thread. */
+void enrollments_end(struct daemon *d);

@@ -25,8 +25,9 @@ struct enrollment {
         struct enrollment *next;         /* of the daemon's "beginning" */
         struct waiter *waiters;
         uid_t owner;
-        bool busy;      /* a step is in a thread: its memory must stay */
-        bool cancelled; /* end after that step */
+        struct step *step; /* that is in a thread */
+        bool busy;         /* a step is in a thread: its memory must stay */
+        bool cancelled;    /* end after that step */
         bool abandoned;
         bool if_needed; /* enrollment_order.if_needed; unneeded: that is how it was */
         bool unneeded;
