@@ -11,6 +11,8 @@
 /* Renewals that run at once; the others wait a moment. What comes later than LATE seconds was slept through.
  */
 enum { RENEWING_MAX = 64, LATE = 600, MOMENT = 5, AFTER_ERROR = 300 };
+/* An orphan's renewal: until it gets another profile. */
+#define NEVER UINT64_MAX
 /* CRLs are looked at once a day, by few certificates at a time; first within an hour, so that machines that
  * start together do not come together. */
 enum { CHECKING_MAX = 4, FIRST_CHECK = 3600, CHECK_EVERY = 24 * 3600, CHECK_SPREAD = 2 * 3600 };
@@ -20,11 +22,10 @@ static bool at_rest(const struct certificate *c)
         return !c->enrollment && !c->leaving && c->activity != ACTIVITY_REMOVING;
 }
 
-/* When something is to be done for it; 0: nothing. */
-static uint64_t action_at(const struct daemon *d, const struct certificate *c)
+/* When something is to be done for it; 0: nothing. Whether its profile is still there is looked at then. */
+static uint64_t action_at(const struct certificate *c, uint64_t now)
 {
-        if (!model_find_profile(d->model, c->profile) ||
-            (c->stops && c->current && clock_now(&d->clock) > c->not_after))
+        if (c->stops && c->current && now > c->not_after)
                 return 0;
         if (c->put_off)
                 return c->put_off;
@@ -70,7 +71,7 @@ void due_set(struct daemon *d, struct certificate *c)
                 return;
         }
         now = clock_now(&d->clock);
-        at = earlier(earlier(action_at(d, c), change_at(c, now)), check_at(c, now));
+        at = earlier(earlier(action_at(c, now), change_at(c, now)), check_at(c, now));
         c->look.of = c;
         if (schedule_set(d->schedule, &c->look, at, &e))
                 log_error(LOG_ERR, &e);
@@ -98,6 +99,10 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
         }
         if (d->enrolling >= RENEWING_MAX) {
                 c->put_off = now + MOMENT + random_number() % MOMENT;
+                return;
+        }
+        if (!model_find_profile(d->model, c->profile)) {
+                c->put_off = NEVER;
                 return;
         }
         c->put_off = 0;
@@ -146,7 +151,7 @@ static void on_due(void *ctx, void *of)
         if (!at_rest(c))
                 return;
         objects_certificate_changed(d, c); /* its health, perhaps */
-        action = action_at(d, c);
+        action = action_at(c, now);
         if (action && action <= now)
                 act(d, c, now);
         else if (check_at(c, now) && c->check_at <= now)

@@ -200,6 +200,8 @@ enum err model_update(struct certificate *certificate, const struct record *reco
                 if (r)
                         return r;
         }
+        if (strcmp(certificate->profile, record->profile) != 0 || certificate->renew_at != record->renew_at)
+                certificate->put_off = 0; /* another renewal than the one that was put off */
         (void)snprintf(certificate->profile, sizeof certificate->profile, "%s", record->profile);
         certificate->owner = (uid_t)record->owner;
         certificate->activity = activity;
