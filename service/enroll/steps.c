@@ -388,7 +388,8 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         char text[128];
         enum err r = method_choose(en, caps->flags, &wanted.method, e);
 
-        if (!r && wanted.method == SCEP_CHALLENGE && en->record.renewing) {
+        /* A request that is stored already has it inside. */
+        if (!r && wanted.method == SCEP_CHALLENGE && !en->challenge.len && !*en->record.nonce) {
                 r = take_challenge(en, e);
                 if (!r)
                         r = keep_challenge(en, e);

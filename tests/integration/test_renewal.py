@@ -258,6 +258,12 @@ def test_by_hand(lab):
     assert another(first)(lab.json("show", "h-renew"))
     lab.add("h-none")
     assert lab.scepter("renew", "h-none").returncode == 3
+    # a challenge that was refused is no challenge any more: nothing is sent without one
+    assert lab.enroll("h-none", "--challenge-file", lab.write("wrong", "wrong"), challenge=False).returncode == 6
+    sent = len(requests(lab, "h-none"))
+    assert lab.scepter("renew", "h-none", "--wait").returncode == 6
+    assert lab.json("show", "h-none")["activity"] == "needs-challenge" and len(requests(lab, "h-none")) == sent
+    assert lab.enroll("h-none").returncode == 0
     assert lab.scepter("profile", "remove", "h-renew").returncode == 0
     done = lab.scepter("renew", "h-renew")
     assert done.returncode == 3 and "profile" in done.stderr
