@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/command.h"
+#include "revocation/fetch.h"
 
 static void look_at_challenge(struct diagnosis *x, uint64_t now)
 {
@@ -109,26 +110,15 @@ static void on_fetched(void *ctx, const struct result *result, const struct erro
 /* true: a worker fetches it. */
 static bool fetch_crl(struct diagnosis *x)
 {
-        const struct worker_grant grant = {.uid = x->owner == NO_OWNER ? 0 : x->owner};
         const struct crl_subject of = subject_at(x);
-        CLEANUP(crl_urls_done) struct crl_urls urls = {0};
-        struct job job = {.kind = JOB_FETCH};
+        const struct crl_fetch what = {of.cert, &x->link, &x->plan, x->owner};
         struct error e = {0};
-        enum err r = crl_urls(of.cert, &urls, &e);
+        bool other = false;
+        enum err r = crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &other, &e);
 
-        if (!r && urls.n == 0) {
-                if (!of.is_ca || urls.other)
-                        findings_crl_unnamed(&x->findings, &of, urls.other);
-                return false;
-        }
-        if (!r) {
-                memcpy(job.of.fetch.urls.at, urls.at, sizeof urls.at);
-                job.of.fetch.urls.n = urls.n;
-                server_link_fill(&x->link, &x->plan, &job.of.fetch.link);
-                job.of.fetch.link.client.n = 0; /* that is for the profile's own server */
-                r = workers_start(x->d->workers, &job, &grant, x->owner, on_fetched, x, &x->job, &e);
-        }
-        if (r)
+        if (r == ERR_NOT_FOUND && (!of.is_ca || other))
+                findings_crl_unnamed(&x->findings, &of, other);
+        else if (r && r != ERR_NOT_FOUND)
                 findings_crl_unreachable(&x->findings, &of, &e);
         return !r;
 }

@@ -141,6 +141,17 @@ static void check(struct daemon *d, struct certificate *c, uint64_t now)
                 d->checking++;
 }
 
+/* Dates alone have changed it. */
+static void tell_health(struct daemon *d, struct certificate *c, uint64_t now)
+{
+        const enum health health = certificate_health(c, now);
+
+        if (health == c->told)
+                return;
+        c->told = health;
+        objects_certificate_changed(d, c);
+}
+
 static void on_due(void *ctx, void *of)
 {
         struct daemon *d = ctx;
@@ -150,7 +161,7 @@ static void on_due(void *ctx, void *of)
 
         if (!at_rest(c))
                 return;
-        objects_certificate_changed(d, c); /* its health, perhaps */
+        tell_health(d, c, now);
         action = action_at(c, now);
         if (action && action <= now)
                 act(d, c, now);
@@ -170,6 +181,7 @@ static void look_anew(struct daemon *d, struct certificate *c)
                 c->check_at = 0;
         if (c->retry_at > now + RENEWAL_RETRY_MAX)
                 c->retry_at = now + RETRY_MIN;
+        tell_health(d, c, now);
         due_set(d, c);
 }
 
@@ -178,8 +190,10 @@ enum err due_start(struct daemon *d, struct error *e)
         enum err r = schedule_new(d->event, &d->clock, on_due, d, &d->schedule, e);
         struct certificate *c;
 
-        for (uint64_t order = 0; !r && (c = model_next(d->model, order)); order = c->order)
+        for (uint64_t order = 0; !r && (c = model_next(d->model, order)); order = c->order) {
+                c->told = certificate_health(c, clock_now(&d->clock));
                 look_anew(d, c);
+        }
         return r;
 }
 

@@ -144,6 +144,7 @@ void enrollment_publish(struct enrollment *en, const char *progress)
         if (model_update(en->certificate, &en->record, &e))
                 log_error(LOG_ERR, &e);
         en->certificate->progress = progress;
+        en->certificate->told = certificate_health(en->certificate, clock_now(&en->d->clock));
         objects_certificate_changed(en->d, en->certificate);
 }
 
@@ -312,7 +313,7 @@ static void after_read(struct enrollment *en)
                 after_begin(en);
 }
 
-struct enrollment *enrollment_new(struct daemon *d)
+static struct enrollment *enrollment_new(struct daemon *d)
 {
         struct enrollment *en = calloc(1, sizeof *en);
 
@@ -429,11 +430,16 @@ void enrollment_resumed(struct enrollment *en)
         }
 }
 
-enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e)
+enum err enrollment_take(struct daemon *d, struct certificate *certificate, struct enrollment **ret,
+                         struct error *e)
 {
-        struct enrollment *en = enrollment_new(d);
+        struct enrollment *en;
         enum err r;
 
+        if (certificate->enrollment)
+                return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already",
+                                 certificate->name);
+        en = enrollment_new(d);
         if (!en)
                 return error_no_memory(e);
         memcpy(en->id, certificate->id, sizeof en->id);
@@ -445,6 +451,17 @@ enum err enrollment_resume(struct daemon *d, struct certificate *certificate, st
         }
         en->certificate = certificate;
         certificate->enrollment = en;
+        *ret = en;
+        return ERR_OK;
+}
+
+enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e)
+{
+        struct enrollment *en = NULL;
+        enum err r = enrollment_take(d, certificate, &en, e);
+
+        if (r)
+                return r;
         en->stage = "resume";
         enrollment_step(en, step_resume, enrollment_resumed);
         return ERR_OK;

@@ -196,7 +196,7 @@ static enum err adopt(struct enrollment *en, struct error *e)
         if (r)
                 return r;
         /* What was handed over gets an empty text. */
-        if (record->renewed_by && !record->method)
+        if (!record->method)
                 take(&record->method, &fresh.method);
         take(&record->next_key_id, &fresh.next_key_id);
         take(&record->next_key_algorithm, &fresh.next_key_algorithm);

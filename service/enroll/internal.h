@@ -155,7 +155,9 @@ bool enrollment_failed(struct enrollment *en);
 void enrollment_publish(struct enrollment *en, const char *progress);
 void enrollment_forget_exchange(struct enrollment *en);
 void enrollment_free(struct enrollment *en);
-struct enrollment *enrollment_new(struct daemon *d); /* NULL: no memory */
+/* The enrollment of a certificate that is here, with a copy of its record. ERR_BUSY. */
+MUST_CHECK enum err enrollment_take(struct daemon *d, struct certificate *certificate,
+                                    struct enrollment **ret, struct error *e);
 /* The plan, key and files of the record that @en holds a copy of. */
 enum err step_resume(struct enrollment *en, struct error *e);
 void enrollment_resumed(struct enrollment *en);

@@ -76,31 +76,6 @@ static void begun(struct enrollment *en)
         tell_waiters(waiters, certificate, NULL);
 }
 
-/* *ret: the enrollment of @certificate, with a copy of its record. */
-static enum err prepare(struct daemon *d, struct certificate *certificate, struct enrollment **ret,
-                        struct error *e)
-{
-        struct enrollment *en;
-        enum err r;
-
-        if (certificate->enrollment)
-                return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already",
-                                 certificate->name);
-        en = enrollment_new(d);
-        if (!en)
-                return error_no_memory(e);
-        memcpy(en->id, certificate->id, sizeof en->id);
-        en->owner = certificate->owner;
-        r = store_record_read(d->store, en->id, &en->record, e);
-        if (r) {
-                enrollment_free(en);
-                return r;
-        }
-        en->stage = "key";
-        *ret = en;
-        return ERR_OK;
-}
-
 enum err enrollment_renew(struct daemon *d, struct certificate *certificate, const struct enrollment_ops *ops,
                           struct error *e)
 {
@@ -109,7 +84,7 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, con
         enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
 
         if (!r)
-                r = prepare(d, certificate, &en, e);
+                r = enrollment_take(d, certificate, &en, e);
         if (r)
                 return r;
         if (ops)
@@ -118,8 +93,7 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, con
                 enrollment_free(en);
                 return r;
         }
-        en->certificate = certificate;
-        certificate->enrollment = en;
+        en->stage = "key";
         enrollment_step(en, step_renew, begun);
         return ERR_OK;
 }
@@ -150,15 +124,14 @@ enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
                             const struct revocation_found *found, struct error *e)
 {
         struct enrollment *en = NULL;
-        enum err r = prepare(d, certificate, &en, e);
+        enum err r = enrollment_take(d, certificate, &en, e);
 
         if (r)
                 return r;
         en->revoked = *found;
         en->replaces =
                 certificate->activity == ACTIVITY_IDLE && model_find_profile(d->model, certificate->profile);
-        en->certificate = certificate;
-        certificate->enrollment = en;
+        en->stage = "key";
         enrollment_step(en, step_revoked, noted);
         return ERR_OK;
 }

@@ -36,6 +36,7 @@ struct certificate {
         struct enrollment *enrollment;  /* while it runs */
         uint64_t renewed_by_hand;       /* when, last; 0: never */
         struct schedule_entry look;     /* enroll/due.h */
+        enum health told;               /* what the bus heard of its health last */
         uint64_t check_at;              /* when its CRLs are looked at; 0: not set yet */
         struct revocation_check *check; /* while they are */
         uint64_t put_off;               /* its renewal or attempt is not before; 0: when its date says */

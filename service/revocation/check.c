@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/ossl.h"
-#include "enroll/link.h"
+#include "fetch.h"
 #include "path.h"
 
 struct revocation_check {
@@ -118,17 +118,10 @@ static void on_fetched(void *ctx, const struct result *result, const struct erro
 /* true: a worker fetches its CRL. */
 static bool fetch(struct revocation_check *x)
 {
-        const struct worker_grant grant = {.uid = x->owner == NO_OWNER ? 0 : x->owner};
-        CLEANUP(crl_urls_done) struct crl_urls urls = {0};
-        struct job job = {.kind = JOB_FETCH};
+        const struct crl_fetch what = {sk_X509_value(x->path, x->at), &x->link, &x->plan, x->owner};
+        bool other;
 
-        if (crl_urls(sk_X509_value(x->path, x->at), &urls, NULL) || !urls.n)
-                return false;
-        memcpy(job.of.fetch.urls.at, urls.at, sizeof urls.at);
-        job.of.fetch.urls.n = urls.n;
-        server_link_fill(&x->link, &x->plan, &job.of.fetch.link);
-        job.of.fetch.link.client.n = 0;
-        return workers_start(x->d->workers, &job, &grant, x->owner, on_fetched, x, &x->job, NULL) == ERR_OK;
+        return crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &other, NULL) == ERR_OK;
 }
 
 /* All but the anchor, which nobody above could revoke. */
