@@ -19,6 +19,7 @@ enum event_kind {
         EVENT_REQUEST_GENERATED,
         EVENT_PENDING,
         EVENT_RETRY,
+        EVENT_SERVER_SKIPPED,
         EVENT_CERT_ISSUED,
         EVENT_CERT_REFUSED,
         EVENT_CERT_INSTALLED,

@@ -64,6 +64,15 @@ uint64_t retry_wait(uint64_t attempts, uint64_t base, uint64_t not_after, uint64
         return limit > RETRY_MIN ? RETRY_MIN + random % (limit - RETRY_MIN + 1) : RETRY_MIN;
 }
 
+uint64_t longer_wait(uint64_t wait, uint64_t retry_after, uint64_t not_after, uint64_t now)
+{
+        uint64_t limit = not_after > now ? (not_after - now) / 2 : UINT64_MAX;
+
+        if (limit > retry_after)
+                limit = retry_after;
+        return wait > limit ? wait : limit;
+}
+
 uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random)
 {
         uint64_t limit = not_after > now ? (not_after - now) / 20 : 0;

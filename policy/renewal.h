@@ -26,6 +26,9 @@ enum { RETRY_MIN = 60, RETRY_MAX = 4 * 3600, RENEWAL_RETRY_MAX = 24 * 3600 };
  * attempts come denser towards the end. @random: any number.
  */
 uint64_t retry_wait(uint64_t attempts, uint64_t base, uint64_t not_after, uint64_t now, uint64_t random);
+/* @wait, or what the server asked for by Retry-After where that is longer, but no longer than half of what is
+ * left: a server's wish lets no certificate expire. */
+uint64_t longer_wait(uint64_t wait, uint64_t retry_after, uint64_t not_after, uint64_t now);
 /* After a date that was missed, because the machine slept or was off: anything up to an hour and a twentieth
  * of what is left, so that those who wake together do not ask together. */
 uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random);

@@ -41,6 +41,14 @@ struct bus_question {
         void *ctx;
 };
 
+/* A signal of another service. */
+struct bus_watch {
+        struct bus_watch *next;
+        const char *path, *interface, *member;
+        bus_heard *heard;
+        void *ctx;
+};
+
 struct bus_server {
         struct bus_server_setup setup;
         DBusConnection *connection;
@@ -52,6 +60,7 @@ struct bus_server {
         struct bus_change *changes;
         sd_event_source *flush_changes;
         struct bus_question *questions;
+        struct bus_watch *watches;
         struct bus_call *calls; /* all that live */
 };
 
@@ -76,6 +85,10 @@ uid_t server_viewer(const struct bus_server *server, uid_t uid);
 bool server_may_see(const struct bus_server *server, const struct bus_object *object, uid_t uid);
 /* Consumes the writer; best effort. @destination NULL: broadcast. */
 void server_send_signal(struct bus_server *server, struct bus_writer *w, const char *destination);
+
+/* watch.c */
+void watches_tell(struct bus_server *server, DBusMessage *message);
+void watches_done(struct bus_server *server);
 
 /* callers.c */
 /* Finds or remembers the sender and, when its uid is known, gives the call to dispatch_call(). */

@@ -69,6 +69,16 @@ void bus_server_removed(struct bus_server *server, const struct bus_object *obje
 void bus_server_changed(struct bus_server *server, const char *path, const struct bus_interface *interface,
                         const char *const *properties);
 
+/*
+ * @heard is called for each signal @member of @interface at @path, until the server is freed; @sender: whose
+ * are asked for of the bus. Anybody can send this connection one that looks like it: a hint to ask, no fact.
+ * All texts are borrowed.
+ */
+typedef void bus_heard(void *ctx);
+MUST_CHECK enum err bus_server_watch(struct bus_server *server, const char *sender, const char *path,
+                                     const char *interface, const char *member, bus_heard *heard, void *ctx,
+                                     struct error *e);
+
 /* Begins a call to another service; NULL: no memory, which bus_server_ask() will tell. */
 struct bus_writer *bus_question(const char *destination, const char *path, const char *interface,
                                 const char *member);

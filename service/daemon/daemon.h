@@ -31,7 +31,8 @@ struct daemon {
         struct config config;
         struct wall_clock clock;
         struct clock_watch *clock_watch;
-        struct schedule *schedule; /* enroll/due.h */
+        struct schedule *schedule;     /* enroll/due.h */
+        struct network_watch *network; /* enroll/network.h */
         struct sd_event *event;
         struct store *store;
         struct event_log *events;

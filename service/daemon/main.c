@@ -23,6 +23,7 @@
 #include "daemon.h"
 #include "enroll/due.h"
 #include "enroll/enrollment.h"
+#include "enroll/network.h"
 #include "events/events.h"
 #include "keys/server.h"
 #include "log.h"
@@ -336,6 +337,7 @@ static void free_parts(struct daemon *d)
         due_stop(d);
         enrollments_stop_beginning(d);
         objects_stop(d);
+        network_watch_free(d->network);
         key_server_free(d->keys);
         while (d->model && (certificate = model_next(d->model, order))) {
                 order = certificate->order;
@@ -370,6 +372,8 @@ static enum err run(struct daemon *d, const struct arguments *arguments, struct 
                 return r;
         resume(d);
         r = due_start(d, e);
+        if (!r)
+                r = network_watch_new(d, &d->network, e);
         if (!r)
                 r = clock_watch_new(d->event, arguments->clock_file, on_clock, d, &d->clock_watch, e);
         if (r)

@@ -227,3 +227,25 @@ void due_recheck(struct daemon *d)
         }
         schedule_recheck(d->schedule);
 }
+
+void due_network_up(struct daemon *d)
+{
+        const uint64_t now = clock_now(&d->clock);
+        struct certificate *c;
+
+        for (uint64_t order = 0; (c = model_next(d->model, order)); order = c->order) {
+                uint64_t at;
+
+                if (!c->unanswered)
+                        continue;
+                /* One that comes and goes makes no storm: not within the shortest wait after a failure. */
+                at = now + late_wait(c->not_after, now, random_number());
+                if (at < c->activity_since + RETRY_MIN && c->activity_since <= now)
+                        at = c->activity_since + RETRY_MIN;
+                if (c->enrollment)
+                        enrollment_poll_soon(c->enrollment, at - now);
+                else if (c->activity == ACTIVITY_FAILED && c->retry_at > at)
+                        c->put_off = at;
+                due_set(d, c);
+        }
+}

@@ -17,5 +17,7 @@ void due_end(struct daemon *d);
 /* After its record, its profile or its enrollment changed; and before it goes. */
 void due_set(struct daemon *d, struct certificate *certificate);
 void due_drop(struct daemon *d, struct certificate *certificate);
+/* The network came up: what failed because no server answered is tried soon. */
+void due_network_up(struct daemon *d);
 /* The clock was set, or the machine slept. */
 void due_recheck(struct daemon *d);

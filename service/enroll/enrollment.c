@@ -172,6 +172,8 @@ static enum err step_tell_failure(struct enrollment *en, struct error *e)
 
 void enrollment_fail(struct enrollment *en, const struct error *why)
 {
+        if (enrollment_still_pending(en, why))
+                return;
         en->why = *why;
         enrollment_step(en, step_tell_failure, after_failure);
 }
@@ -384,8 +386,13 @@ enum err step_resume(struct enrollment *en, struct error *e)
         CLEANUP(stored_profile_done) struct stored_profile stored = {0};
         CLEANUP(close_p) int fd = -1;
         uint64_t current;
-        enum err r = plan_from_pairs(&en->record.plan, &en->plan, e);
+        enum err r;
 
+        if (en->have_plan) /* of an attempt that failed */
+                plan_done(&en->plan);
+        en->have_plan = false;
+        sk_X509_pop_free(STEAL(en->anchors), X509_free);
+        r = plan_from_pairs(&en->record.plan, &en->plan, e);
         if (r)
                 return r;
         en->have_plan = true;

@@ -62,6 +62,8 @@ MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certi
 struct revocation_found;
 MUST_CHECK enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
                                        const struct revocation_found *found, struct error *e);
+/* Where it waits to poll: not later than in @seconds. */
+void enrollment_poll_soon(struct enrollment *enrollment, uint64_t seconds);
 /* The clock was set: what it waits for is thought over. */
 void enrollment_clock_stepped(struct enrollment *enrollment);
 /* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while

@@ -400,6 +400,7 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
         const struct record *record = &en->record;
         const uint64_t now = clock_now(&en->d->clock);
         const bool challenge = strcmp(record->method, scep_method_name(SCEP_CHALLENGE)) == 0;
+        uint64_t wait;
 
         for (size_t i = 0; i < N_ELEMENTS(lasting); i++)
                 if (why->code == lasting[i])
@@ -410,8 +411,9 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
         /* A refused challenge is no challenge any more; a refused certificate may come right next time. */
         if (final && (!record->renewing || challenge))
                 return 0;
-        return now + retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60,
-                                record->current ? record->not_after : 0, now, random_number());
+        wait = retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60,
+                          record->current ? record->not_after : 0, now, random_number());
+        return now + longer_wait(wait, en->retry_after, record->current ? record->not_after : 0, now);
 }
 
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)

@@ -61,6 +61,9 @@ struct enrollment {
 
         struct bytes caps_body, certs_body; /* of discover */
         char *answered_url;
+        uint64_t passed_over;    /* bits: those of plan.urls that failed in the exchange of this attempt */
+        int64_t clock_offset;    /* the server's clock minus ours, as it said last; 0: it did not */
+        uint64_t retry_after;    /* seconds the server asked us to stay away for, last; 0: it did not */
         uint64_t caps_status;    /* HTTP; 0: no answer */
         uint8_t told_server[32]; /* digest of what tell_server() told last */
         struct ca_choice choice;
@@ -165,6 +168,11 @@ void enrollment_resumed(struct enrollment *en);
  */
 MUST_CHECK enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops, struct error *e);
 void tell_waiters(struct waiter *waiters, struct certificate *certificate, const struct error *failure);
-/* server.c: GetCACaps and GetCACert, then what follows; and the wait until the next poll. */
+/* server.c: GetCACaps and GetCACert, then what follows. */
 void enrollment_discover(struct enrollment *en);
+/* pending.c: the CA answered PENDING; the wait until the next poll; whether a failure is only a poll's, which
+ * then is on its way to the record. */
+struct result_http;
+void enrollment_pending(struct enrollment *en, const struct result_http *http);
 void enrollment_wait(struct enrollment *en);
+bool enrollment_still_pending(struct enrollment *en, const struct error *why);

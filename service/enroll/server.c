@@ -1,4 +1,4 @@
-/* The part of the course that talks with the server: discover, build, exchange, wait and poll, install. */
+/* The part of the course that talks with the server: discover, build, exchange, install. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +8,7 @@
 #include "same-server.h"
 #include "store/old.h"
 #include "tell.h"
-
-enum {
-        POLL_SLOW = 3600,        /* seconds, once RetryCount is used up */
-        POLL_LATEST = 24 * 3600, /* RetryDelay is at most a day */
-};
+#include "urls.h"
 
 static void after_install(struct enrollment *en)
 {
@@ -82,81 +78,11 @@ void enrollment_discover(struct enrollment *en)
 
         en->stage = "discover";
         enrollment_forget_exchange(en);
-        for (size_t i = 0; i < en->plan.urls.count && i < JOB_URLS_MAX; i++)
-                job.of.discover.urls.at[job.of.discover.urls.n++] = en->plan.urls.items[i];
+        urls_to_ask(en, &job.of.discover.urls);
         job.of.discover.suffix = suffixes[en->plan.suffix];
         server_link_fill(&en->link, &en->plan, &job.of.discover.link);
         if (workers_start(en->d->workers, &job, &grant, en->owner, on_discovered, en, &en->job, &e))
                 enrollment_fail(en, &e);
-}
-
-static int on_poll_time(sd_event_source *source, uint64_t usec, void *ctx)
-{
-        struct enrollment *en = ctx;
-
-        (void)source;
-        (void)usec;
-        (void)sd_event_source_disable_unref(STEAL(en->timer));
-        enrollment_discover(en); /* RA certificates are read anew before each request */
-        return 0;
-}
-
-void enrollment_wait(struct enrollment *en)
-{
-        uint64_t now = clock_now(&en->d->clock);
-        uint64_t seconds = en->record.next_poll > now ? en->record.next_poll - now : 0;
-        int r;
-
-        if (seconds > POLL_LATEST) /* the clock went back */
-                seconds = POLL_SLOW;
-
-        en->stage = "pending";
-        r = sd_event_add_time_relative(en->d->event, &en->timer, CLOCK_BOOTTIME,
-                                       clock_wait_usec(&en->d->clock, seconds), 0, on_poll_time, en);
-
-        if (r < 0) {
-                struct error e = {0};
-
-                (void)errno_error(&e, -r, "The event loop took no timer");
-                enrollment_fail(en, &e);
-        }
-}
-
-void enrollment_clock_stepped(struct enrollment *en)
-{
-        if (!en->timer)
-                return;
-        (void)sd_event_source_disable_unref(STEAL(en->timer));
-        enrollment_wait(en);
-}
-
-static enum err step_pending(struct enrollment *en, struct error *e)
-{
-        struct record *record = &en->record;
-        uint64_t now = clock_now(&en->d->clock), delay = (uint64_t)en->plan.retry_delay * 60;
-
-        enum err r;
-
-        if (record->pending_since)
-                record->polls++;
-        if (!record->pending_since || record->pending_since > now) /* the clock went back */
-                record->pending_since = now;
-        if (now - record->pending_since >= en->plan.pending_limit)
-                return error_set(e, ERR_SERVER_REFUSED, "The request was not approved within %llu hours",
-                                 (unsigned long long)en->plan.pending_limit / 3600);
-        record->next_poll = now + (record->polls < en->plan.retry_count ? delay : POLL_SLOW);
-        r = record_move(en, LIFE_PENDING, e);
-        if (!r)
-                tell_pending(en);
-        return r;
-}
-
-static void after_pending(struct enrollment *en)
-{
-        if (enrollment_failed(en))
-                return;
-        enrollment_publish(en, "pending");
-        enrollment_wait(en);
 }
 
 static enum err keep_issued(struct enrollment *en, const struct result_exchanged *reply, struct error *e)
@@ -191,6 +117,25 @@ static void after_next_method(struct enrollment *en)
                 return;
         enrollment_publish(en, "discover");
         enrollment_discover(en); /* a server that is out of order does not answer: then nothing was refused */
+}
+
+/* The server does not do its work now; another one may. */
+static bool is_out_of_order(const struct error *why, const struct result_http *http)
+{
+        return why->code == ERR_NETWORK || why->code == ERR_TIMEOUT || why->code == ERR_TLS ||
+               (why->code == ERR_HTTP && http && (http->status >= 500 || http->status == 429));
+}
+
+/* The profile's next server, with the same key; what becomes of the request is decided by whom it is for. */
+static bool fails_over(struct enrollment *en, const struct error *why, const struct result_http *http)
+{
+        if (en->certificate->activity != ACTIVITY_REQUESTING || !is_out_of_order(why, http) ||
+            !urls_pass_over(en))
+                return false;
+        tell_failed_over(en, why);
+        enrollment_publish(en, "discover");
+        enrollment_discover(en);
+        return true;
 }
 
 /* @definitive: the server does not want a request of this kind; another one may be welcome. */
@@ -241,8 +186,12 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
                 return;
         }
         if (failure) {
-                fail_or_next(en, failure,
-                             result && failure->code == ERR_HTTP && refuses(&result->of.failed.http));
+                const struct result_http *http = result ? &result->of.failed.http : NULL;
+                const bool definitive = http && failure->code == ERR_HTTP && refuses(http);
+
+                en->retry_after = http ? http->retry_after : 0;
+                if ((definitive && !method_is_last(en)) || !fails_over(en, failure, http))
+                        fail_or_next(en, failure, definitive);
                 return;
         }
         switch ((enum scep_status)result->of.exchanged.status) {
@@ -257,8 +206,7 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
                 enrollment_step(en, step_install, after_install);
                 return;
         case SCEP_PENDING:
-                en->stage = "pending";
-                enrollment_step(en, step_pending, after_pending);
+                enrollment_pending(en, &result->of.exchanged.http);
                 return;
         case SCEP_FAILURE:
                 refused(en, &result->of.exchanged);
@@ -341,9 +289,11 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
                 /* It is out of order: then its 5xx was no answer to the way that was tried. */
                 en->record.refused &= ~en->doubted;
                 /* Of several servers, the last one's failure is told. */
-                const size_t n = en->plan.urls.count;
+                struct job_texts urls;
 
-                r = record_transaction(en, n ? en->plan.urls.items[n - 1] : "", result, &e);
+                urls_to_ask(en, &urls);
+                en->retry_after = result ? result->of.failed.http.retry_after : 0;
+                r = record_transaction(en, urls.n ? urls.at[urls.n - 1] : "", result, &e);
                 enrollment_fail(en, r ? &e : failure);
                 return;
         }

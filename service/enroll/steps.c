@@ -414,6 +414,31 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         return record_set_text(&en->record.exchange, text, e);
 }
 
+/* A stored request that nobody here can open: the server has another RA certificate now, or is another one.
+ * What is asked for is a new transaction, with the same key. */
+static enum err drop_foreign_request(struct enrollment *en, struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes message = {0};
+        CLEANUP(close_p) int fd = -1;
+        bool fits = false;
+        enum err r;
+
+        if (!*en->record.nonce || strcmp(en->record.activity, activity_name(ACTIVITY_PENDING)) == 0)
+                return ERR_OK;
+        r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
+        if (!r)
+                r = file_read(fd, "request.der", MESSAGE_MAX, &message, e);
+        if (r == ERR_NOT_FOUND) /* the record came first, and then the end */
+                return ERR_OK;
+        if (!r)
+                r = message_is_for(bytes_view(&message), en->choice.recipient, &fits, e);
+        if (!r && !fits) {
+                X509_free(STEAL(en->signer));
+                r = request_forget(en, e);
+        }
+        return r || fits ? r : request_identify(en, e);
+}
+
 static enum err keep_anchor(struct enrollment *en, struct error *e)
 {
         CLEANUP(x509_free_p) X509 *kept = NULL;
@@ -442,7 +467,9 @@ enum err step_choose(struct enrollment *en, struct error *e)
         if (r)
                 return r;
         en->have_choice = true;
-        r = chosen_exchange(en, &caps, e);
+        r = drop_foreign_request(en, e);
+        if (!r)
+                r = chosen_exchange(en, &caps, e);
         if (!r)
                 r = record_set_text(&en->record.request_url, en->answered_url, e);
         return r ? r : keep_anchor(en, e);

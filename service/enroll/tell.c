@@ -153,6 +153,29 @@ void tell_pending(struct enrollment *en)
                 tell(en, EVENT_RETRY, "The request still waits for approval", values, N_ELEMENTS(values));
 }
 
+void tell_poll_failed(struct enrollment *en, const struct error *why)
+{
+        const struct record *record = &en->record;
+        const struct event_value values[] = {{EVENT_URL, record->request_url, 0},
+                                             {EVENT_TRANSACTION, record->transaction, 0},
+                                             {EVENT_ATTEMPT, NULL, record->polls + 1},
+                                             {EVENT_ATTEMPTS, NULL, en->plan.retry_count},
+                                             {EVENT_NEXT_AT, NULL, record->next_poll},
+                                             {EVENT_ERROR, err_name(why->code), 0},
+                                             {EVENT_REMEDY, why->remedy, 0}};
+
+        tell(en, EVENT_RETRY, why->message, values, N_ELEMENTS(values));
+}
+
+void tell_failed_over(struct enrollment *en, const struct error *why)
+{
+        const struct event_value values[] = {{EVENT_URL, en->record.request_url, 0},
+                                             {EVENT_ERROR, err_name(why->code), 0},
+                                             {EVENT_REMEDY, why->remedy, 0}};
+
+        tell(en, EVENT_SERVER_SKIPPED, why->message, values, N_ELEMENTS(values));
+}
+
 struct shown {
         char thumbprint[THUMBPRINT_TEXT];
         uint64_t not_after;

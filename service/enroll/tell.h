@@ -12,8 +12,11 @@ void tell_changed(struct enrollment *en);
 /* What the server said of itself; again only where it differs from what was told last. */
 void tell_server(struct enrollment *en, const struct scep_caps *caps, const STACK_OF(X509) * certs);
 void tell_request(struct enrollment *en, const char *message);
-/* Before the poll that record.next_poll is the time of. */
+/* Before the poll that record.next_poll is the time of; @why: and the last one had no answer. */
 void tell_pending(struct enrollment *en);
+void tell_poll_failed(struct enrollment *en, const struct error *why);
+/* The server of the request is out of order, and the next one of the profile is asked. */
+void tell_failed_over(struct enrollment *en, const struct error *why);
 void tell_issued(struct enrollment *en, X509 *cert);
 void tell_refused(struct enrollment *en, X509 *cert, const struct error *why);
 void tell_installed(struct enrollment *en);

@@ -159,6 +159,17 @@ struct certificate *model_next(struct model *model, uint64_t order)
         return low < model->n ? model->ordered[low] : NULL;
 }
 
+/* An attempt that met no SCEP server, or none that works: the network may be why. */
+static bool is_unanswered(const char *error_name)
+{
+        static const enum err codes[] = {ERR_NETWORK, ERR_TIMEOUT, ERR_TLS, ERR_HTTP, ERR_REPLY};
+
+        for (size_t i = 0; i < N_ELEMENTS(codes); i++)
+                if (strcmp(error_name, err_name(codes[i])) == 0)
+                        return true;
+        return false;
+}
+
 static enum err keep_old(struct certificate *certificate, const struct strings *lines, struct error *e)
 {
         struct old_key *keys = lines->count ? calloc(lines->count, sizeof *keys) : NULL;
@@ -213,6 +224,7 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         certificate->renew_at = record->renew_at;
         certificate->retry_at = record->retry_at;
         certificate->revoked_at = record->revoked_at;
+        certificate->unanswered = is_unanswered(record->error_name);
         certificate->stops = plan_pairs_stop(&record->plan);
         certificate->has_key =
                 hex_decode(record->key_id, certificate->key_id, sizeof certificate->key_id, &len) &&

@@ -28,6 +28,7 @@ struct certificate {
         uint64_t current, requested;
         uint64_t not_before, not_after, renew_at, retry_at, revoked_at;
         uint8_t key_id[20];
+        bool unanswered;     /* its last attempt or poll failed because no server answered */
         bool has_key, stops; /* stops: it is not renewed once it has expired */
 
         struct old_key *old; /* n_old of them */

@@ -86,6 +86,10 @@ def redirect(r):
     return seen
 
 
+def stays_away(r):
+    return r.get("GetCACaps")[1]["Retry-After"]
+
+
 def error_code(r):
     r.set(http_status="500")
     return b"0x80070542" in r.get("GetCACaps")[2], r.events(0)[-1]["iis"].split()[:3]
@@ -375,6 +379,7 @@ ROWS = [
     ("fault-times", "0", times, [503, 503, 503]),
     ("fault-times", "2", times, [503, 503, 200]),
     *(("http-status", str(status), answers, (status,) * 4) for status in (500, 503, 504, 404, 401, 414)),
+    *(("retry-after", value, stays_away, seen) for value, seen in (("off", None), ("120", "120"))),
     ("http-status", "302", redirect, (302, "/login?ReturnUrl=%2fcertsrv", None, True)),
     ("http-status", "401", redirect, (401, None, "Negotiate")),
     ("http-status", "off", answers, (200, 200, 400, 500)),

@@ -167,3 +167,29 @@ enum err message_build(const struct message_spec *spec, uint8_t ret_nonce[SCEP_N
         memcpy(ret_nonce, nonce, sizeof nonce);
         return ERR_OK;
 }
+
+enum err message_is_for(struct view message, X509 *recipient, bool *ret, struct error *e)
+{
+        const uint8_t *p = message.data;
+        CLEANUP(cms_free_p) CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)message.len);
+        ASN1_OCTET_STRING **content = cms ? CMS_get0_content(cms) : NULL;
+        CLEANUP(cms_free_p) CMS_ContentInfo *envelope = NULL;
+        STACK_OF(CMS_RecipientInfo) * infos;
+
+        if (content && *content) {
+                p = ASN1_STRING_get0_data(*content);
+                envelope = d2i_CMS_ContentInfo(NULL, &p, ASN1_STRING_length(*content));
+        }
+        infos = envelope ? CMS_get0_RecipientInfos(envelope) : NULL;
+        if (!infos)
+                return ossl_error(e, ERR_CONFIG, "The stored request is damaged");
+        *ret = false;
+        for (int i = 0; i < sk_CMS_RecipientInfo_num(infos); i++) {
+                CMS_RecipientInfo *info = sk_CMS_RecipientInfo_value(infos, i);
+
+                if (CMS_RecipientInfo_type(info) == CMS_RECIPINFO_TRANS &&
+                    CMS_RecipientInfo_ktri_cert_cmp(info, recipient) == 0)
+                        *ret = true;
+        }
+        return ERR_OK;
+}

@@ -33,3 +33,5 @@ MUST_CHECK enum err poll_data_build(const X509 *issuer, struct view subject, str
  */
 MUST_CHECK enum err message_build(const struct message_spec *spec, uint8_t ret_nonce[SCEP_NONCE_LEN],
                                   struct bytes *ret, struct error *e);
+/* Whether a message of message_build() is encrypted to @recipient. ERR_CONFIG: it is damaged. */
+MUST_CHECK enum err message_is_for(struct view message, X509 *recipient, bool *ret, struct error *e);

@@ -16,6 +16,7 @@ enum {
         HTTP_HEADER_MAX = 64 * 1024,
         HTTP_REDIRECTS_MAX = 3,
         HTTP_TIMEOUT_MAX_MS = 300 * 1000,
+        HTTP_RETRY_AFTER_MAX = 24 * 3600,
 };
 
 /* TLS client authentication; all borrowed. TLS 1.3 alone, to the server of the URL alone: a redirect to
@@ -57,7 +58,9 @@ struct http_reply {
         struct bytes body;
         char type[96]; /* Content-Type, as sent */
         bool has_date;
-        int64_t date_offset; /* the server's Date minus our clock, seconds */
+        int64_t date_offset;  /* the server's Date minus our clock, seconds */
+        uint64_t retry_after; /* seconds it asks us to stay away for; 0: it does not; at most
+                                 HTTP_RETRY_AFTER_MAX */
 };
 void http_reply_done(struct http_reply *reply);
 

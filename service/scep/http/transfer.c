@@ -285,11 +285,16 @@ static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, b
 {
         const char *address = NULL;
         long verify = 0, proxy_verify = 0;
+        curl_off_t retry_after = 0;
 
         reply->problem = code == CURLE_OK ? HTTP_FINE : problem_of(t, code, proxy);
         (void)curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &address);
         (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verify);
         (void)curl_easy_getinfo(curl, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy_verify);
+        (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after);
+        if (retry_after > 0)
+                reply->retry_after =
+                        retry_after < HTTP_RETRY_AFTER_MAX ? (uint64_t)retry_after : HTTP_RETRY_AFTER_MAX;
         (void)snprintf(reply->address, sizeof reply->address, "%s", address ? address : "");
         if (code != CURLE_PEER_FAILED_VERIFICATION)
                 return;

@@ -23,7 +23,7 @@ static void found_done(struct found *f)
 
 static void note_http(const struct http_reply *reply, struct result_http *ret)
 {
-        *ret = (struct result_http){reply->status, reply->has_date, reply->date_offset};
+        *ret = (struct result_http){reply->status, reply->has_date, reply->date_offset, reply->retry_after};
 }
 
 /* The job, and the connections it keeps. */

@@ -107,7 +107,7 @@ enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, const s
                 r = x509_parse(job->recipient, &recipient, e);
         if (!r)
                 r = send(job, client, &http, e);
-        *ret_http = (struct result_http){http.status, http.has_date, http.date_offset};
+        *ret_http = (struct result_http){http.status, http.has_date, http.date_offset, http.retry_after};
         if (!r) {
                 const struct reply_spec spec = {
                         .reply = bytes_view(&http.body),

@@ -33,7 +33,7 @@ enum err network_fetch(const struct job_fetch *job, const struct network_client 
                 r = fetch(job->urls.at[i], &link.options, &reply, e);
                 result.of.fetched.url = job->urls.at[i];
         }
-        *ret_http = (struct result_http){reply.status, reply.has_date, reply.date_offset};
+        *ret_http = (struct result_http){reply.status, reply.has_date, reply.date_offset, reply.retry_after};
         if (r)
                 return r;
         result.of.fetched.body = bytes_view(&reply.body);

@@ -24,7 +24,8 @@ enum { TAG_KIND = 1 };
 #define HTTP_FIELDS(type)                                                                                    \
         FIELD(50, SHAPE_SIGNED, true, type, http.status, 999),                                               \
                 FIELD(51, SHAPE_NUMBER, true, type, http.has_date, 1),                                       \
-                FIELD(52, SHAPE_SIGNED, true, type, http.date_offset, INT64_MAX / 2)
+                FIELD(52, SHAPE_SIGNED, true, type, http.date_offset, INT64_MAX / 2),                        \
+                FIELD(53, SHAPE_NUMBER, true, type, http.retry_after, JOB_RETRY_AFTER_MAX)
 
 static const struct field parse_fields[] = {
         FIELD(2, SHAPE_TEXT, true, job_parse, format, 16),

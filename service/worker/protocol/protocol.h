@@ -26,6 +26,7 @@ enum {
         JOB_COMMANDS_MAX = JOB_RECORD_MAX - 1024,
         JOB_FILE_MAX = 3 * 1024 * 1024, /* a CRL */
         JOB_TIMEOUT_MAX_MS = 300 * 1000,
+        JOB_RETRY_AFTER_MAX = 24 * 3600,
 };
 
 struct job_texts {
@@ -131,7 +132,8 @@ struct result_parsed {
 struct result_http {
         int64_t status; /* of the last answer; 0: none */
         uint64_t has_date;
-        int64_t date_offset; /* the server's clock minus ours, seconds */
+        int64_t date_offset;  /* the server's clock minus ours, seconds */
+        uint64_t retry_after; /* seconds it asks us to stay away for; 0: it does not */
 };
 
 struct result_discovered {

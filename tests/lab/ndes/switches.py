@@ -137,6 +137,7 @@ TABLE = (
            "401 asks for Negotiate", number(200, 599, "off")),
     Switch("win32-status", "off", "off|N", "the Win32 code of such an answer, in IIS's log line and on the page (1346: the "
            "right to impersonate is missing)", number(0, 10**6, "off")),
+    Switch("retry-after", "off", "off|N", "Retry-After of the answers that fault-on names", number(0, 10**6, "off")),
     Switch("body", "off", "off|html|empty|huge|cut|slow SECONDS",
            "200 with an HTML page, nothing, 50 MB, half of the body, or the body drop by drop", body),
     flag("close", "close the connection without an answer"),

@@ -153,6 +153,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._close(operation, start, answer)
         if status != "off":
             answer = pages.of_status(status, win32)._replace(transaction=answer.transaction)
+        if switches["retry-after"] != "off":
+            answer = answer._replace(headers=(*answer.headers, ("Retry-After", str(switches["retry-after"]))))
         if fault == "html":
             answer = page(answer.status, "Sign in to the guest network")._replace(transaction=answer.transaction)
         elif fault == "empty":

@@ -123,10 +123,31 @@ static void lateness(void **state)
         assert_int_equal(late_wait(now + 365 * 86400, now, 3600), 3600);
 }
 
+static void wishes(void **state)
+{
+        static const struct {
+                uint64_t wait, retry_after, left, want;
+        } cases[] = {
+                {60, 0, 0, 60},          /* none */
+                {60, 3600, 0, 3600},     /* nothing to lose */
+                {7200, 3600, 0, 7200},   /* ours is longer */
+                {60, 3600, 86400, 3600}, /* a day is left */
+                {60, 3600, 3600, 1800},  /* an hour is left: half of it */
+                {60, 3600, 100, 60},     /* and never sooner than without it */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+                assert_int_equal(longer_wait(cases[i].wait, cases[i].retry_after,
+                                             cases[i].left ? 1000000 + cases[i].left : 0, 1000000),
+                                 cases[i].want);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(dates), cmocka_unit_test(spread),
-                                           cmocka_unit_test(retries), cmocka_unit_test(lateness)};
+                                           cmocka_unit_test(retries), cmocka_unit_test(lateness),
+                                           cmocka_unit_test(wishes)};
 
         return cmocka_run_group_tests_name("renewal", tests, NULL, NULL);
 }

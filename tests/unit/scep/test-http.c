@@ -21,6 +21,9 @@ static const struct server_rule rules[] = {
         {"/s403", ACT_ANSWER, 403, NULL, BODY("<html>")},
         {"/s404", ACT_ANSWER, 404, NULL, BODY("")},
         {"/s414", ACT_ANSWER, 414, NULL, BODY("")},
+        {"/s429", ACT_ANSWER, 429, "Retry-After: 90\r\n", BODY("")},
+        {"/s-eternal", ACT_ANSWER, 429, "Retry-After: 99999999\r\n", BODY("")},
+        {"/s-odd", ACT_ANSWER, 429, "Retry-After: soon\r\n", BODY("")},
         {"/s418", ACT_ANSWER, 418, NULL, BODY("")},
         {"/s500", ACT_ANSWER, 500, NULL, BODY("err")},
         {"/s503", ACT_ANSWER, 503, NULL, BODY("")},
@@ -104,6 +107,29 @@ static void get_table(void **state)
                         fail_msg("%s: '%s' is not in: %s", cases[i].path, cases[i].says, e.message);
                 if (cases[i].remedy && !strstr(e.remedy, cases[i].remedy))
                         fail_msg("%s: '%s' is not in: %s", cases[i].path, cases[i].remedy, e.remedy);
+        }
+        server_stop(&server);
+}
+
+static void stays_away(void **state)
+{
+        static const struct {
+                const char *path;
+                uint64_t seconds;
+        } cases[] = {{"/s429", 90}, {"/s-eternal", HTTP_RETRY_AFTER_MAX}, {"/s-odd", 0}, {"/s418", 0}};
+        struct server server = {0};
+
+        (void)state;
+        server_start(&server, rules);
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                char url[128];
+                const struct http_request request = {.url = url, .operation = "GetCACaps"};
+                CLEANUP(http_reply_done) struct http_reply reply = {0};
+                struct error e = {0};
+
+                snprintf(url, sizeof url, "http://127.0.0.1:%u%s", server.port, cases[i].path);
+                assert_int_equal(http_perform(&request, &quick, &reply, &e), ERR_HTTP);
+                assert_int_equal(reply.retry_after, cases[i].seconds);
         }
         server_stop(&server);
 }
@@ -302,9 +328,9 @@ static void urls(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(get_table),   cmocka_unit_test(facts), cmocka_unit_test(post),
-                cmocka_unit_test(by_get),      cmocka_unit_test(slow),  cmocka_unit_test(urls),
-                cmocka_unit_test(unreachable),
+                cmocka_unit_test(get_table), cmocka_unit_test(facts),       cmocka_unit_test(stays_away),
+                cmocka_unit_test(post),      cmocka_unit_test(by_get),      cmocka_unit_test(slow),
+                cmocka_unit_test(urls),      cmocka_unit_test(unreachable),
         };
 
         return cmocka_run_group_tests(tests, init, done);

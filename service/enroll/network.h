@@ -1,0 +1,12 @@
+/* NetworkManager says when the network comes up; what failed for want of it is then tried anew. Loop's
+ * thread. */
+#pragma once
+
+#include "daemon/daemon.h"
+
+struct network_watch;
+
+/* Without NetworkManager on the bus nothing is heard, and attempts keep their dates. After the bus, before
+ * it: network_watch_free(), which takes NULL. */
+MUST_CHECK enum err network_watch_new(struct daemon *d, struct network_watch **ret, struct error *e);
+void network_watch_free(struct network_watch *watch);
