@@ -27,7 +27,7 @@ static uint64_t action_at(const struct certificate *c, uint64_t now)
 {
         if (c->stops && c->current && now > c->not_after)
                 return 0;
-        if (c->put_off)
+        if (c->put_off || activity_is_running(c->activity)) /* put off: enrollment_resume() */
                 return c->put_off;
         if (c->activity == ACTIVITY_FAILED || c->activity == ACTIVITY_NEEDS_CHALLENGE)
                 return c->retry_at;
@@ -99,6 +99,14 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
         }
         if (d->enrolling >= RENEWING_MAX) {
                 c->put_off = now + MOMENT + random_number() % MOMENT;
+                return;
+        }
+        if (activity_is_running(c->activity)) {
+                c->put_off = 0;
+                if (enrollment_resume(d, c, &e)) {
+                        log_error(LOG_ERR, &e);
+                        c->put_off = now + AFTER_ERROR;
+                }
                 return;
         }
         if (!model_find_profile(d->model, c->profile)) {

@@ -13,6 +13,9 @@
 #include "objects/objects.h"
 #include "tell.h"
 
+/* Seconds. */
+enum { TAKE_UP_AFTER = 60 };
+
 void enrollment_forget_exchange(struct enrollment *en)
 {
         bytes_done(&en->caps_body);
@@ -148,10 +151,23 @@ void enrollment_publish(struct enrollment *en, const char *progress)
         objects_certificate_changed(en->d, en->certificate);
 }
 
+/* The disk could not be told how it ended, so it says that this runs: it is taken up from there in a while,
+ * as after a crash. */
+static void take_up_later(struct enrollment *en, const struct error *why)
+{
+        log_error(LOG_ERR, why);
+        en->certificate->put_off = clock_now(&en->d->clock) + TAKE_UP_AFTER;
+        enrollment_free(en);
+}
+
 static void after_failure(struct enrollment *en)
 {
-        if (en->result)
-                log_error(LOG_ERR, &en->error);
+        const struct error e = en->error;
+
+        if (en->result) {
+                take_up_later(en, &e);
+                return;
+        }
         enrollment_publish(en, "");
         enrollment_free(en);
 }
@@ -172,6 +188,10 @@ static enum err step_tell_failure(struct enrollment *en, struct error *e)
 
 void enrollment_fail(struct enrollment *en, const struct error *why)
 {
+        if (en->committed) { /* the certificate is there: nothing of it has failed */
+                take_up_later(en, why);
+                return;
+        }
         if (enrollment_still_pending(en, why))
                 return;
         en->why = *why;

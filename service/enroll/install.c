@@ -275,6 +275,7 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
                 r = dir_sync(fd, e);
         if (!r)
                 r = store_commit(en->d->store, en->id, en->generation, e);
+        en->committed = r == ERR_OK;
         if (!r)
                 r = supersede(en, e);
         if (!r)
@@ -295,7 +296,8 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
         CLEANUP(x509_free_p) X509 *cert = NULL;
         enum err r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &cert, e);
 
-        /* another attempt at what failed behind the commit */
+        en->committed = true;
+        /* a state directory of a version that called this failed */
         if (!r && strcmp(en->record.activity, activity_name(ACTIVITY_REQUESTING)) == 0)
                 r = record_move(en, LIFE_ISSUED, e);
         if (!r)

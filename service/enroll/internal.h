@@ -31,6 +31,7 @@ struct enrollment {
         bool abandoned;
         bool if_needed; /* enrollment_order.if_needed; unneeded: that is how it was */
         bool unneeded;
+        bool committed;           /* "current" points to what was requested: only the record lacks it */
         bool adopting;            /* certificate is a candidate of adopt.c; */
         uint64_t tried;           /* its order */
         void (*ended)(void *ctx); /* enrollment_end() */

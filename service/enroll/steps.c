@@ -20,21 +20,31 @@ enum { KEY_FILE_MAX = 64 * 1024 };
 
 enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
 {
-        const struct health_dates dates = {en->record.not_before, en->record.not_after, en->record.renew_at,
-                                           en->record.revoked_at};
+        struct record *record = &en->record;
+        const struct health_dates dates = {record->not_before, record->not_after, record->renew_at,
+                                           record->revoked_at};
+        const uint64_t since = record->activity_since, status = record->status;
+        const uint64_t now = clock_now(&en->d->clock);
         enum activity from, to;
         enum err r;
 
-        if (!activity_from_name(en->record.activity, &from))
-                return error_set(e, ERR_CONFIG, "The activity '%s' is unknown", en->record.activity);
+        if (!activity_from_name(record->activity, &from))
+                return error_set(e, ERR_CONFIG, "The activity '%s' is unknown", record->activity);
         r = lifecycle_next(from, event, &to, e);
-        if (!r && from != to)
-                en->record.activity_since = clock_now(&en->d->clock);
         if (!r)
-                r = record_set_text(&en->record.activity, activity_name(to), e);
-        if (!r)
-                en->record.status = (uint64_t)csp_status(to, health_of(&dates, clock_now(&en->d->clock)));
-        return r ? r : store_record_write(en->d->store, en->id, &en->record, e);
+                r = record_set_text(&record->activity, activity_name(to), e);
+        if (r)
+                return r;
+        if (from != to)
+                record->activity_since = now;
+        record->status = (uint64_t)csp_status(to, health_of(&dates, now));
+        r = store_record_write(en->d->store, en->id, record, e);
+        if (r && record_set_text(&record->activity, activity_name(from), NULL) == ERR_OK) {
+                /* The disk says where we are. */
+                record->activity_since = since;
+                record->status = status;
+        }
+        return r;
 }
 
 static enum err supported(const struct enrollment *en, const struct profile *profile, struct error *e)

@@ -80,3 +80,6 @@ struct later {
 };
 /* Answers with the error and lets the call go. */
 void later_fail(struct later *later, const struct error *e);
+
+/* remove.c: ERR_BUSY, and how to end it. */
+enum err request_is_running(const struct certificate *certificate, struct error *e);

@@ -274,8 +274,7 @@ static enum err check_idle(struct daemon *d, const char *id, struct error *e)
         while ((c = model_next(d->model, order))) {
                 order = c->order;
                 if (strcmp(c->profile, id) == 0 && c->enrollment)
-                        return error_set(e, ERR_BUSY, "A request for '%s' is under way: cancel it first",
-                                         c->name);
+                        return request_is_running(c, e);
         }
         return ERR_OK;
 }

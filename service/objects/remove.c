@@ -19,6 +19,12 @@ struct removing {
         struct error error;
 };
 
+enum err request_is_running(const struct certificate *certificate, struct error *e)
+{
+        (void)error_set(e, ERR_BUSY, "A request for '%s' is under way", certificate->name);
+        return error_remedy(e, ERR_BUSY, "End it first: scepter cancel %s", certificate->name);
+}
+
 static enum err remove_files(struct removing *removing, struct error *e)
 {
         struct record record = {0};
@@ -91,8 +97,7 @@ enum err certificate_remove(struct daemon *d, struct certificate *certificate,
         if (certificate->leaving)
                 return error_set(e, ERR_BUSY, "'%s' is being removed already", certificate->name);
         if (certificate->enrollment)
-                return error_set(e, ERR_BUSY, "A request for '%s' is under way: cancel it first",
-                                 certificate->name);
+                return request_is_running(certificate, e);
         removing = calloc(1, sizeof *removing);
         if (!removing)
                 return error_no_memory(e);

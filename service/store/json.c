@@ -3,6 +3,9 @@
 #include <jansson.h>
 #include <string.h>
 
+/* The formats before a version's own that it reads (design §6). */
+enum { FORMATS_BEFORE = 2 };
+
 static void *member(const struct json_row *row, void *object)
 {
         return (char *)object + row->offset;
@@ -188,13 +191,20 @@ enum err json_rows_read(const struct json_row *rows, size_t n, unsigned version,
         CLEANUP(json_decref_p)
         json_t *root = json_loadb((const char *)in.data, in.len, JSON_REJECT_DUPLICATES, &why);
         size_t known = 1;
+        json_int_t was;
 
         if (!json_is_object(root))
                 return error_set(e, ERR_CONFIG, "This is not a JSON object (%s, line %d)",
                                  root ? "another type" : why.text, root ? 1 : why.line);
-        if (json_integer_value(json_object_get(root, "version")) != (json_int_t)version)
+        was = json_integer_value(json_object_get(root, "version"));
+        if (was > (json_int_t)version)
+                return error_set(
+                        e, ERR_CONFIG,
+                        "A newer version of Scepter wrote this (format %lld; this one reads up to %u)",
+                        (long long)was, version);
+        if (was < 1 || was + FORMATS_BEFORE < (json_int_t)version)
                 return error_set(e, ERR_CONFIG, "The format version %lld is not one this version reads (%u)",
-                                 (long long)json_integer_value(json_object_get(root, "version")), version);
+                                 (long long)was, version);
         for (size_t i = 0; i < n; i++) {
                 const json_t *value = json_object_get(root, rows[i].name);
                 enum err r;

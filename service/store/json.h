@@ -27,6 +27,7 @@ void json_rows_done(const struct json_row *rows, size_t n, void *object);
 /* *ret: free(); ends in a newline. "version" comes first. */
 MUST_CHECK enum err json_rows_write(const struct json_row *rows, size_t n, unsigned version,
                                     const void *object, char **ret, struct error *e);
-/* @object zeroed. ERR_CONFIG. On failure the object holds what was read so far: json_rows_done(). */
+/* @version: today's; the two before it are read, too. @object zeroed. ERR_CONFIG. On failure the object holds
+ * what was read so far: json_rows_done(). */
 MUST_CHECK enum err json_rows_read(const struct json_row *rows, size_t n, unsigned version, struct view in,
                                    void *object, struct error *e);

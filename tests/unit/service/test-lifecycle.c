@@ -6,14 +6,12 @@
 /* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed fall-back
  * needs-challenge challenge fail cancel remove. */
 static const char *const arrows[_ACTIVITY_MAX][_LIFE_MAX] = {
-        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "-", "needs-challenge", "-", "-", "-",
-                           "removing"},
+        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
         [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "needs-challenge", "-",
-                                 "failed", "idle", "removing"},
-        [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "failed", "idle",
-                              "removing"},
+                                 "failed", "idle", "-"},
+        [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "failed", "idle", "-"},
         [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "requesting", "-",
-                                      "idle", "removing"},
+                                      "-", "removing"},
         [ACTIVITY_INSTALLING] = {"-", "-", "-", "-", "idle", "requesting", "-", "-", "failed", "-", "-"},
         [ACTIVITY_FAILED] = {"requesting", "requesting", "-", "-", "-", "-", "-", "requesting", "-", "-",
                              "removing"},
