@@ -56,11 +56,13 @@ COMPLAINT = re.compile(r"==\d+==ERROR: |: runtime error: ")
 
 
 class Lab:
-    def __init__(self, *options):
+    def __init__(self, *options, before=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="scepter-it."))
         self.dir.chmod(0o711)
         self.files = self.dir / "files"
         self.files.mkdir(mode=0o755)
+        if before:  # what the lab finds in its folder
+            before(self.dir / "lab")
         arguments = list(options)
         extra = arguments[arguments.index("--"):] if "--" in arguments else []
         arguments = arguments[:len(arguments) - len(extra)]
@@ -166,8 +168,8 @@ class Lab:
     def ndes(self, *words):
         return self.run(LAB, "ndes", self.dir / "lab", *words, check=True).stdout
 
-    def daemon(self, what):
-        return self.run(LAB, "daemon", self.dir / "lab", what, check=True)
+    def daemon(self, what, check=True):
+        return self.run(LAB, "daemon", self.dir / "lab", what, check=check)
 
     def daemon_pid(self):
         return json.loads((self.dir / "lab/pids/scepterd.json").read_text())["pid"]
@@ -190,8 +192,8 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(*options):
-    made = Lab(*options)
+def lab(*options, before=None):
+    made = Lab(*options, before=before)
     try:
         yield made
     finally:

@@ -1,172 +1,104 @@
-"""kill -9 before every change of the disk that an enrollment and a renewal make: the same key, one request at the CA, no
-orphan and no mismatch, and the end is reached (T9). The walk finds the changes itself: one more is walked, too."""
+"""T9: kill -9 before every change of the disk that an enrollment, a renewal and their ends make: the same key, one request at
+the CA, no orphan and no mismatch, and the end is reached. The walks find the changes themselves, and together they cross
+every arrow of the lifecycle's table: one more in either is walked, too."""
+import contextlib
 import json
 import os
-import pathlib
-import select
-import struct
 
 import pytest
 
+import crash
 import labs
+from crash import another, assert_clean, check, properties, settled
+from front import front
 
-LIBRARY = labs.BUILD / "lib/crash-point.so"
 pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
-
-
-class Walk:
-    """A daemon that ends before the change that is asked for."""
-
-    def __init__(self, lab, point):
-        self.lab, self._point = lab, point
-
-    def _read(self):
-        return struct.unpack("<qq", self._point.read_bytes())
-
-    def arm(self, step):
-        """The change that comes as the @step-th from now on; 0: none."""
-        count = self._read()[0]
-        with open(self._point, "r+b") as file:
-            file.write(struct.pack("<qq", count, count + step if step else 0))
-
-    def struck(self):
-        """It is down."""
-        count, target = self._read()
-        return bool(target) and count >= target
-
-    def revive(self):
-        """Started again, if it was struck; else it is not any more."""
-        if not self.struck():
-            self.arm(0)
-            return False
-        try:
-            pid = os.pidfd_open(self.lab.daemon_pid())
-        except ProcessLookupError:
-            pass
-        else:
-            with os.fdopen(pid) as process:
-                assert select.select([process], [], [], 30)[0]
-        self.arm(0)
-        self.lab.daemon("restart")
-        return True
+FEW = "the walk has found too few changes"
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory):
-    point = tmp_path_factory.mktemp("crash") / "point"
-    for folder in (point.parent, point.parent.parent, point.parent.parent.parent):
-        folder.chmod(0o711)
-    point.write_bytes(struct.pack("<qq", 0, 0))
-    point.chmod(0o666)
-    os.environ["LAB_PRELOAD"], os.environ["LAB_CRASH_POINT"] = str(LIBRARY), str(point)
-    try:
-        with labs.lab("--no-tpm") as lab:
-            yield Walk(lab, point)
-    finally:
-        del os.environ["LAB_PRELOAD"], os.environ["LAB_CRASH_POINT"]
+def walk():
+    with crash.walking("--no-tpm") as made:
+        yield made
 
 
-def properties(lab, name):
-    """None: there is none, or nobody to ask."""
-    done = lab.scepter("show", name, "--json")
-    return json.loads(done.stdout) if done.returncode == 0 else None
+@pytest.fixture(autouse=True)
+def healed(walk):
+    yield
+    walk.arm(0)
+    walk.lab.ndes("reset")
 
 
-def settled(lab, name, before):
-    """Its properties, once it has another certificate than @before; None: nothing was begun, so nothing comes."""
-    def look():
-        shown = properties(lab, name)
-        assert not shown or shown["activity"] in ("requesting", "installing", "idle"), (shown["lastError"], lab.log()[-1500:])
-        return (shown,) if not shown or shown["activity"] == "idle" else None
-    shown = lab.until(look)[0]
-    return shown if shown and shown["thumbprint"] not in ("", before) else None
-
-
-def struck_or(walk, name, wanted):
-    """Waits until the daemon is struck, or until wanted(properties)."""
-    def look():
-        shown = properties(walk.lab, name)
-        return walk.struck() or (shown is not None and wanted(shown))
-    walk.lab.until(look)
-
-
-def another(before):
-    return lambda shown: shown["activity"] == "idle" and shown["thumbprint"] not in ("", before)
-
-
-def check(lab, name):
-    """What must hold of a certificate at rest, wherever the daemon was killed on the way."""
-    home = lab.certificate(name)
-    record = json.loads((home / "record.json").read_text())
-    log = [json.loads(line) for line in lab.ndes("log", "4003", "4006").splitlines()]
-    assert record["requested"] == 0 and record["activity"] == "idle" and record["error_name"] == ""
-    assert (home / "current").readlink() == pathlib.Path(f"generations/{record['current']}")
-    kept = {int(line.split()[0]) for line in record["old"]} | {record["current"]}
-    assert {int(path.name) for path in (home / "generations").iterdir()} == kept
-    for generation in (home / "generations").iterdir():
-        assert sorted(path.name for path in generation.iterdir()) == ["cert.pem", "chain.pem", "key.pem"], name
-    assert not list((lab.state / "profiles").glob("*/challenge"))
-    assert not [path for path in lab.state.rglob("*") if path.name.endswith((".new", "~")) or ".tmp" in path.name]
-    tested = lab.scepter("key", "test", name)
-    assert tested.returncode == 0, tested.stderr
-    transactions = {event["transaction"] for event in lab.json("events", name)["events"]
-                    if event["event"] == "REQUEST_GENERATED"}
-    for transaction in transactions:
-        sent = {event["sha256"] for event in log if event["event"] == 4003 and event["transaction"] == transaction}
-        issued = [event for event in log if event["event"] == 4006 and event["transaction"] == transaction]
-        assert len(sent) == 1 and len(issued) == 1, (transaction, sent, issued)
-
-
-def test_enrollment(walk):
-    lab, step, struck = walk.lab, 0, True
-    while struck:
-        step += 1
+def test_T9_enrollment(walk):
+    lab, struck = walk.lab, True
+    for step in walk.steps():
         name = f"e-{step}"
         lab.add(name)
         challenge = lab.challenge()
         walk.arm(step)
         lab.scepter("enroll", name, "--challenge-file", challenge)
-        struck_or(walk, name, another(""))
+        walk.struck_or(name, another(""))
         struck = walk.revive()
         if settled(lab, name, "") is None:  # it was not accepted: nothing is lost
             assert struck and lab.scepter("enroll", name, "--wait", "--challenge-file", challenge).returncode == 0
         check(lab, name)
-    assert step > 15, "the walk has found too few changes"
+        if not struck:
+            break
+    assert step > 15, FEW
 
 
-def test_renewal(walk):
-    lab, step, struck, seconds = walk.lab, 0, True, 60
-    lab.add("renewed")
-    assert lab.enroll("renewed").returncode == 0
-    shown = lab.json("show", "renewed")
-    while struck:
-        step += 1
+def renewals(walk, name, armed):
+    """Renews again and again, with @armed(step) before; ends when that strikes nothing any more."""
+    lab, struck = walk.lab, True
+    lab.add(name)
+    assert lab.enroll(name).returncode == 0
+    shown = lab.json("show", name)
+    for step in walk.steps():
         before = shown["thumbprint"]
-        assert lab.run(labs.LAB, "clock", lab.dir / "lab", f"+{seconds}").returncode == 0
-        walk.arm(step)
-        lab.scepter("renew", "renewed")
-        struck_or(walk, "renewed", another(before))
+        walk.clock(60)
+        armed(step)
+        lab.scepter("renew", name)
+        walk.struck_or(name, another(before))
+        yield step
         struck = walk.revive()
-        shown = settled(lab, "renewed", before)
+        shown = settled(lab, name, before)
         if shown is None:
-            assert struck and lab.scepter("renew", "renewed", "--wait").returncode == 0
-            shown = lab.json("show", "renewed")
+            assert struck and lab.scepter("renew", name, "--wait").returncode == 0
+            shown = lab.json("show", name)
             assert shown["thumbprint"] != before
-        check(lab, "renewed")
-    assert step > 15, "the walk has found too few changes"
+        check(lab, name)
+        if not struck:
+            assert step > 15, FEW
+            return
 
 
-def test_refusal(walk):
+def test_T9_renewal(walk):
+    for _ in renewals(walk, "renewed", walk.arm):
+        pass
+
+
+def test_T9_killed_again_while_it_goes_on(walk):
+    """A second kill at the first, second, … change of the start that takes up what was half installed."""
+    name, again = "again", 0
+    for _ in renewals(walk, name, walk.arm):
+        record = walk.lab.certificate(name) / "record.json"
+        while walk.struck() and json.loads(record.read_text())["activity"] == "installing":
+            again += 1
+            walk.again(again)
+            walk.lab.until(lambda: walk.struck() or another("")(properties(walk.lab, name) or {"activity": ""}))
+    assert again > 3, FEW
+
+
+def test_T9_refusal(walk):
     """It ends in the refusal, without what was secret in the request; and another challenge makes it good."""
-    lab, step, struck = walk.lab, 0, True
-    while struck:
-        step += 1
+    lab = walk.lab
+    for step in walk.steps():
         name = f"r-{step}"
         lab.add(name)
         lab.ndes("set", "wrong-challenge", "always")
         walk.arm(step)
         lab.scepter("enroll", name, "--challenge-file", lab.challenge())
-        struck_or(walk, name, lambda shown: shown["activity"] == "failed")
+        walk.struck_or(name, lambda shown: shown["activity"] == "failed")
         struck = walk.revive()
         shown = lab.until(lambda: [one for one in [properties(lab, name)] if not one or one["activity"] == "failed"])[0]
         if shown:
@@ -178,4 +110,278 @@ def test_refusal(walk):
         assert done.returncode == 0, done.stderr
         record = json.loads((lab.certificate(name) / "record.json").read_text())
         assert record["requested"] == 0 and record["error_name"] == ""
-    assert step > 10, "the walk has found too few changes"
+        if not struck:
+            break
+    assert step > 10, FEW
+
+
+def recorded(home):
+    """What the disk says; {}: nothing."""
+    try:
+        return json.loads((home / "record.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def waiting(walk, name):
+    """A request that somebody has to approve."""
+    walk.lab.ndes("set", "pending", "approve")
+    walk.lab.add(name)
+    assert walk.lab.enroll(name).returncode == 8
+
+
+def test_T9_pending(walk):
+    """From nothing to the first PENDING; then it is approved."""
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"p-{step}"
+        lab.ndes("set", "pending", "approve")
+        lab.add(name)
+        challenge = lab.challenge()
+        walk.arm(step)
+        lab.scepter("enroll", name, "--challenge-file", challenge)
+        walk.struck_or(name, lambda shown: shown["activity"] == "pending")
+        struck = walk.revive()
+        shown = lab.until(lambda: [one for one in [properties(lab, name)] if not one or one["activity"] == "pending"])[0]
+        if not shown:
+            assert struck and lab.scepter("enroll", name, "--wait", "--challenge-file", challenge).returncode == 8
+        request = (lab.certificate(name) / "generations/1/request.der").read_bytes()
+        assert (lab.certificate(name) / "generations/1/request.der").read_bytes() == request
+        lab.ndes("approve")
+        walk.clock(4000)
+        assert settled(lab, name, "")
+        check(lab, name)
+        if not struck:
+            break
+    assert step > 10, FEW
+
+
+@pytest.mark.parametrize("end", ["issued", "still pending", "denied"])
+def test_T9_poll(walk, end):
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"{end.replace(' ', '-')}-{step}"
+        waiting(walk, name)
+        key = (lab.certificate(name) / "generations/1/key.pem").read_bytes()
+        if end != "still pending":
+            lab.ndes("approve" if end == "issued" else "deny")
+        walk.arm(step)
+        walk.clock(4000)
+        wanted = {"issued": another(""), "denied": lambda shown: shown["activity"] == "failed",
+                  "still pending": lambda shown: recorded(lab.certificate(name))["polls"]}[end]
+        walk.struck_or(name, wanted)
+        struck = walk.revive()
+        if struck:
+            walk.clock(4000)
+        lab.until(lambda: (shown := properties(lab, name)) and wanted(shown))
+        if end == "denied":
+            assert properties(lab, name)["lastError"]["name"] == "ServerRefused"
+            assert {path.name for path in lab.certificate(name).rglob("*") if path.is_file()} <= {
+                "record.json", "events.jsonl", "anchor.pem", "key.pem"}
+            lab.ndes("reset")
+            assert lab.enroll(name).returncode == 0
+        elif end == "still pending":
+            lab.ndes("approve")
+            walk.clock(4000)
+            assert settled(lab, name, "")
+        assert (lab.certificate(name) / "current/key.pem").read_bytes() == key
+        if end != "denied":
+            check(lab, name)
+        if not struck:
+            break
+    assert step > (1 if end == "still pending" else 3), FEW
+
+
+def held(walk, name):
+    """A request whose answer does not come."""
+    walk.lab.ndes("set", "fault-on", "pki")
+    walk.lab.ndes("set", "delay", "60s")
+    walk.lab.add(name)
+    walk.lab.scepter("enroll", name, "--challenge-file", walk.lab.challenge())
+    home = walk.lab.certificate(name)
+    walk.lab.until((home / "generations/1/request.der").exists)
+
+
+def wanting(walk, name):
+    """A renewal that wants a challenge."""
+    walk.lab.add(name, method="challenge")
+    assert walk.lab.enroll(name).returncode == 0
+    walk.clock(60)
+    walk.lab.scepter("renew", name)
+    walk.lab.wait_for(name, "needs-challenge")
+
+
+def refused(walk, name):
+    walk.lab.add(name)
+    walk.lab.ndes("set", "wrong-challenge", "always")
+    assert walk.lab.enroll(name).returncode == 6
+
+
+def installed(walk, name):
+    walk.lab.add(name)
+    assert walk.lab.enroll(name).returncode == 0
+
+
+@pytest.mark.parametrize("state", [held, waiting], ids=lambda state: state.__name__)
+def test_T9_cancel(walk, state):
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"c-{state.__name__}-{step}"
+        state(walk, name)
+        walk.arm(step)
+        lab.scepter("cancel", name)
+        walk.struck_or(name, lambda shown: shown["activity"] == "idle")
+        struck = walk.revive()
+        lab.ndes("reset")
+        if struck and properties(lab, name)["activity"] != "idle":
+            lab.scepter("cancel", name)  # too late is no failure
+            lab.wait_for(name, "idle")
+        record = json.loads((lab.certificate(name) / "record.json").read_text())
+        assert_clean(lab)
+        if not record["current"]:
+            assert not list(lab.certificate(name).rglob("request.der")) and not list(lab.certificate(name).rglob("challenge"))
+            assert lab.enroll(name).returncode == 0
+        check(lab, name, abandoned=True)
+        if not struck:
+            break
+    assert step > 1, FEW
+
+
+@pytest.mark.parametrize("state", [installed, refused, wanting], ids=lambda state: state.__name__)
+def test_T9_remove(walk, state):
+    """Once it is asked for it happens, and no key is left."""
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"d-{state.__name__}-{step}"
+        state(walk, name)
+        home = lab.certificate(name)
+        walk.arm(step)
+        done = lab.scepter("remove", name)
+        lab.until(lambda: walk.struck() or not home.exists())
+        if walk.struck() and recorded(home).get("activity") == "removing":
+            walk.again(1)  # and once more, while it goes on
+            lab.until(lambda: walk.struck() or not home.exists())
+            struck = True
+            walk.revive()
+        else:
+            struck = walk.revive()
+        if struck and home.exists() and properties(lab, name):
+            lab.until(lambda: recorded(home).get("activity") != "removing")
+            if home.exists():
+                assert done.returncode != 0, "it was said to be removed"
+                assert lab.scepter("remove", name).returncode == 0
+        lab.until(lambda: not home.exists())
+        lab.until(lambda: lab.scepter("show", name).returncode == 3)
+        lab.ndes("reset")
+        if not struck:
+            break
+    assert step > 2, FEW
+
+
+def test_T9_challenge_for_a_renewal(walk):
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"n-{step}"
+        lab.add(name, method="challenge")
+        assert lab.enroll(name).returncode == 0
+        before = lab.json("show", name)["thumbprint"]
+        walk.clock(60)
+        walk.arm(step)
+        lab.scepter("renew", name)
+        walk.struck_or(name, lambda shown: shown["activity"] == "needs-challenge")
+        first = walk.revive()
+        if first and properties(lab, name)["activity"] == "idle":
+            lab.scepter("renew", name)
+        lab.wait_for(name, "needs-challenge")
+        challenge = lab.challenge()
+        walk.arm(step)
+        lab.scepter("enroll", name, "--challenge-file", challenge)
+        walk.struck_or(name, another(before))
+        struck = walk.revive()
+        shown = lab.until(lambda: (one := properties(lab, name)) and one["activity"] in ("idle", "needs-challenge") and one)
+        if shown["activity"] == "needs-challenge":  # it was not accepted
+            assert struck and lab.scepter("enroll", name, "--wait", "--challenge-file", challenge).returncode == 0
+        check(lab, name)
+        if not first and not struck:
+            break
+    assert step > 10, FEW
+
+
+@pytest.mark.parametrize("then", ["and it goes on", "and it is killed"])
+def test_T9_a_full_disk(walk, then):
+    """Each change of a renewal fails once for want of room: the old certificate stays, and the next attempt ends it."""
+    lab, name = walk.lab, f"full-{then[-6:].strip().replace(' ', '-')}"
+    lab.add(name, count=5)
+    assert lab.enroll(name).returncode == 0
+    for step in walk.steps():
+        before = lab.json("show", name)["thumbprint"]
+        walk.clock(60)
+        walk.arm(step, crash.FAIL if then == "and it goes on" else crash.FAIL_THEN_KILL)
+        lab.scepter("renew", name)
+        walk.struck_or(name, lambda shown: walk.failed() or another(before)(shown))
+        struck = walk.failed()
+        if struck and then == "and it is killed":
+            walk.clock(4000)
+            walk.struck_or(name, another(before))
+        walk.revive()
+        assert lab.scepter("key", "test", name).returncode == 0
+        walk.clock(4000)  # another attempt, or what could not be written is
+        shown = lab.until(lambda: properties(lab, name))
+        if shown["thumbprint"] == before and shown["activity"] == "idle":  # it was not accepted
+            lab.scepter("renew", name)
+        lab.until(lambda: another(before)(lab.json("show", name)))
+        check(lab, name)
+        if not struck:
+            break
+    assert step > 15, FEW
+
+
+def workers(lab):
+    """Process ids of the daemon's workers."""
+    parent, found = lab.daemon_pid(), []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = open(f"/proc/{entry}/stat").read()
+        except OSError:
+            continue
+        if "(scepter-worker)" in stat and int(stat.rsplit(")", 1)[1].split()[1]) == parent:
+            found.append(int(entry))
+    return found
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-server-saw-it", "after-it-answered"])
+@pytest.mark.parametrize("operation", ["GetCACaps", "GetCACert", "PKIOperation"])
+@pytest.mark.parametrize("what", ["enrollment", "renewal", "poll"])
+def test_T9_killed_worker(walk, what, operation, after):
+    """The step has failed; the next attempt goes on with the same key and the same request."""
+    lab, name = walk.lab, f"w-{what}-{operation.lower()}-{after}"
+    with front(lab) as way:
+        lab.add(name, url=way.url, count=5)
+        if what == "renewal":
+            assert lab.enroll(name).returncode == 0
+        if what == "poll":
+            lab.ndes("set", "pending", "1")
+            assert lab.enroll(name).returncode == 8
+        before = lab.json("show", name)["thumbprint"] if what == "renewal" else ""
+        way.hold(operation, after)
+        if what == "enrollment":
+            lab.scepter("enroll", name, "--challenge-file", lab.challenge())
+        else:
+            walk.clock(4000)
+        if what == "renewal":
+            lab.scepter("renew", name)
+        assert way.arrived.wait(60)
+        for pid in workers(lab):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        lab.until(lambda: lab.json("show", name)["lastError"]["name"] == "WorkerFailed")
+        way.go.set()
+        assert lab.json("show", name)["activity"] == ("pending" if what == "poll" else "failed")
+        walk.clock(8000)
+        lab.until(lambda: another(before)(lab.json("show", name)))
+    check(lab, name)
+
+
+def test_T9_every_arrow(walk):
+    """What the walks above have crossed is the whole table."""
+    assert crash.table() - walk.arrows == set()

@@ -115,7 +115,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("name,switches,method,types,way", WAYS, ids=[row[0] for row in WAYS])
-def test_ways(lab, ndes, name, switches, method, types, way):
+def test_T7_ways(lab, ndes, name, switches, method, types, way):
     first = ready(lab, f"w-{name}", method=method)
     for one in filter(None, switches.split(", ")):
         ndes("set", *one.split())
@@ -132,7 +132,7 @@ def test_ways(lab, ndes, name, switches, method, types, way):
     assert requests(lab, f"w-{name}")[before:] == types[-1:]
 
 
-def test_a_server_that_wants_a_challenge(lab, ndes):
+def test_T7_a_server_that_wants_a_challenge(lab, ndes):
     """Every way is refused: the challenge is asked for while the old certificate has its time, and given."""
     first = ready(lab, "c-asks")
     ndes("set", "renewal", "refuse")
@@ -198,7 +198,7 @@ def test_a_management_service_delivers_the_challenge(lab, ndes):
     assert messages.apply(lab, messages.intune(lab, "m-agent")).codes[6] == 418
 
 
-def test_another_ca(lab, ndes):
+def test_T18_another_ca(lab, ndes):
     """T18: refused and told, and what is installed goes on; a CA that comes back is renewed at."""
     first = ready(lab, "t-18")
     ndes("set", "other-ca", "on")
@@ -212,7 +212,7 @@ def test_another_ca(lab, ndes):
     come(lab, "t-18", first, moment)
 
 
-def test_old_certificate_once_more(lab, ndes):
+def test_T1_old_certificate_once_more(lab, ndes):
     """T1: SUCCESS with the old serial number is no renewal."""
     first = ready(lab, "t-1")
     ndes("set", "stale", "on")
@@ -317,7 +317,7 @@ def test_after_expiry(policy, activity, signed):
             assert another(first)(lab.json("show", "x"))
 
 
-def test_clock_that_went_back(lab):
+def test_T8_clock_that_went_back(lab):
     """T8: by years and forward again: nothing is requested twice, and nothing is missed."""
     first = ready(lab, "b-back")
     at = now(lab)
@@ -330,7 +330,7 @@ def test_clock_that_went_back(lab):
     come(lab, "b-back", first)
 
 
-def test_dates_of_a_clock_that_was_ahead(lab, ndes):
+def test_T8_dates_of_a_clock_that_was_ahead(lab, ndes):
     """An attempt was put off to a date that is a day away since the clock went back: it comes all the same."""
     lab.add("b-ahead")
     at = now(lab)
@@ -357,7 +357,7 @@ def test_cancelled_by_hand(lab, ndes):
     come(lab, "x-cancel", first, first["renewAt"] + 3700)
 
 
-def test_slept_through(lab):
+def test_T8_slept_through(lab):
     """Its date was missed by two hours: the renewal is spread over the next hour, and comes."""
     first = ready(lab, "l-late")
     set_clock(lab, first["renewAt"] + 7200)

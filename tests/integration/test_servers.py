@@ -1,63 +1,14 @@
 """Several servers, servers that are out of order, and a network that comes and goes: one request, one certificate, and the
 server that answered on record."""
 import contextlib
-import http.client
-import http.server
 import json
 import socket
-import threading
-from urllib.parse import urlsplit
 
 import pytest
 
 import labs
 import neighbours
-
-
-class Front(http.server.BaseHTTPRequestHandler):
-    """Another way to the lab's server, which does not carry every operation."""
-
-    def log_message(self, format, *args):
-        pass
-
-    def _carry(self, body=None):
-        if any(word in self.path for word in self.server.broken):
-            self.server.refused += 1
-            self.close_connection = True
-            return self.connection.shutdown(socket.SHUT_RDWR)
-        behind = http.client.HTTPConnection(self.server.behind, timeout=30)
-        with contextlib.closing(behind):
-            behind.request(self.command, self.path, body, {"Content-Type": self.headers.get("Content-Type", "")})
-            answer = behind.getresponse()
-            content = answer.read()
-        self.send_response(answer.status)
-        for name in ("Content-Type", "Date"):
-            self.send_header(name, answer.headers[name])
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        return None
-
-    def do_GET(self):
-        self._carry()
-
-    def do_POST(self):
-        self._carry(self.rfile.read(int(self.headers["Content-Length"])))
-
-
-@contextlib.contextmanager
-def front(lab, *broken):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
-    server.behind, server.broken, server.refused = urlsplit(lab.url).netloc, broken, 0
-    server.url = f"http://127.0.0.1:{server.server_port}{urlsplit(lab.url).path}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from front import front
 
 
 @contextlib.contextmanager
