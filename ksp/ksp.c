@@ -475,18 +475,36 @@ static enum err tpm_decrypt(struct ksp_key *key, const struct key_decrypt *how, 
         return r;
 }
 
+static enum err derive(struct ksp_key *key, struct view point, struct secret *ret, struct error *e)
+{
+        CLEANUP(evp_pkey_free_p) EVP_PKEY *peer = NULL;
+        enum err r = soft_point(key->public, point, &peer, e);
+
+        if (r)
+                return r;
+        return key->soft ? soft_derive(key->soft, peer, ret, e)
+                         : tpm_ecdh(key->ksp->tpm, &key->object, point, ret, e);
+}
+
 static void operate(struct ksp_op *op)
 {
-        if (op->decrypts)
-                op->result =
-                        op->key->soft
-                                ? soft_decrypt(op->key->soft, &op->decrypt, op->data, &op->plain, &op->error)
-                                : tpm_decrypt(op->key, &op->decrypt, op->data, &op->plain, &op->error);
-        else
+        switch (op->use) {
+        case KSP_USE_SIGN:
                 op->result =
                         op->key->soft
                                 ? soft_sign(op->key->soft, &op->sign, op->data, &op->signature, &op->error)
                                 : tpm_sign(op->key, &op->sign, op->data, &op->signature, &op->error);
+                break;
+        case KSP_USE_DECRYPT:
+                op->result =
+                        op->key->soft
+                                ? soft_decrypt(op->key->soft, &op->decrypt, op->data, &op->plain, &op->error)
+                                : tpm_decrypt(op->key, &op->decrypt, op->data, &op->plain, &op->error);
+                break;
+        case KSP_USE_DERIVE:
+                op->result = derive(op->key, op->data, &op->plain, &op->error);
+                break;
+        }
 }
 
 struct op_job {
@@ -524,7 +542,18 @@ enum err ksp_sign(struct ksp_key *key, uid_t uid, const struct key_sign *how, st
 enum err ksp_decrypt(struct ksp_key *key, uid_t uid, const struct key_decrypt *how, struct view data,
                      struct secret *ret, struct error *e)
 {
-        struct ksp_op op = {.key = key, .uid = uid, .decrypts = true, .decrypt = *how, .data = data};
+        struct ksp_op op = {.key = key, .uid = uid, .use = KSP_USE_DECRYPT, .decrypt = *how, .data = data};
+
+        wait_for(&op);
+        if (op.result)
+                return error_copy(e, &op.error);
+        *ret = op.plain;
+        return ERR_OK;
+}
+
+enum err ksp_derive(struct ksp_key *key, uid_t uid, struct view point, struct secret *ret, struct error *e)
+{
+        struct ksp_op op = {.key = key, .uid = uid, .use = KSP_USE_DERIVE, .data = point};
 
         wait_for(&op);
         if (op.result)

@@ -128,16 +128,22 @@ MUST_CHECK enum err ksp_sign(struct ksp_key *key, uid_t uid, const struct key_si
 /* RSA; unpadded in constant time; a bad padding is ERR_INVALID. Blocks. */
 MUST_CHECK enum err ksp_decrypt(struct ksp_key *key, uid_t uid, const struct key_decrypt *how,
                                 struct view data, struct secret *ret, struct error *e);
+/* EC: the shared secret of ECDH with @point, the other side's public key (X9.62, uncompressed), which is
+ * ERR_INVALID where it does not lie on the key's curve. *ret: the x coordinate, as long as the field. Blocks.
+ */
+MUST_CHECK enum err ksp_derive(struct ksp_key *key, uid_t uid, struct view point, struct secret *ret,
+                               struct error *e);
 
 /*
  * The same for an event loop. TPM keys only: software keys are for a thread of the caller. @done runs in the
  * TPM's thread (or, out of memory, at once) and must not block; op, its data and how stay valid until then.
  * Exactly one of signature, plain, error is filled, by result.
  */
+enum ksp_use { KSP_USE_SIGN, KSP_USE_DECRYPT, KSP_USE_DERIVE };
 struct ksp_op {
         struct ksp_key *key; /* a reference is held */
         uid_t uid;
-        bool decrypts;
+        enum ksp_use use; /* anything but a signature ends up in @plain */
         struct key_sign sign;
         struct key_decrypt decrypt;
         struct view data;

@@ -301,15 +301,15 @@ enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, s
         return r;
 }
 
-enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how, struct view data,
-                             struct secret *ret, struct error *e)
+/* An answer that is secret. */
+static enum err private_answer(struct channel_key *key, enum frame_type type, struct key_request *request,
+                               struct secret *ret, struct error *e)
 {
-        struct key_request request = {.decrypt = *how, .data = data};
         struct view answer, plain;
         enum err r;
 
         (void)pthread_mutex_lock(&key->client->lock);
-        r = with_key(key, FRAME_DECRYPT, &request, &answer, e);
+        r = with_key(key, type, request, &answer, e);
         if (!r && !fields_find(answer, FRAME_TAG_DATA, &plain))
                 r = error_set(e, ERR_PROTOCOL, "The key service answered without data");
         if (!r)
@@ -318,4 +318,19 @@ enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *
                 explicit_bzero(key->client->buffer.data, key->client->buffer.len);
         (void)pthread_mutex_unlock(&key->client->lock);
         return r;
+}
+
+enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how, struct view data,
+                             struct secret *ret, struct error *e)
+{
+        struct key_request request = {.decrypt = *how, .data = data};
+
+        return private_answer(key, FRAME_DECRYPT, &request, ret, e);
+}
+
+enum err channel_key_derive(struct channel_key *key, struct view point, struct secret *ret, struct error *e)
+{
+        struct key_request request = {.data = point};
+
+        return private_answer(key, FRAME_DERIVE, &request, ret, e);
 }

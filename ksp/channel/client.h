@@ -31,5 +31,8 @@ struct view channel_key_certificate(const struct channel_key *key);
 
 MUST_CHECK enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
                                      struct bytes *ret, struct error *e);
+/* @point: X9.62, uncompressed. *ret: the x coordinate of the shared point. */
+MUST_CHECK enum err channel_key_derive(struct channel_key *key, struct view point, struct secret *ret,
+                                       struct error *e);
 MUST_CHECK enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how,
                                         struct view data, struct secret *ret, struct error *e);

@@ -28,8 +28,8 @@ void frame_header_encode(const struct frame_header *h, uint8_t ret[FRAME_HEADER]
 enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t max, struct frame_header *ret,
                              struct error *e)
 {
-        static const enum frame_type types[] = {FRAME_OPEN,  FRAME_SIGN,     FRAME_DECRYPT,
-                                                FRAME_CLOSE, FRAME_TLS_SIGN, FRAME_ANSWER,
+        static const enum frame_type types[] = {FRAME_OPEN,  FRAME_SIGN,     FRAME_DECRYPT, FRAME_DERIVE,
+                                                FRAME_CLOSE, FRAME_TLS_SIGN, FRAME_UNWRAP,  FRAME_ANSWER,
                                                 FRAME_ERROR, FRAME_JOB,      FRAME_RESULT};
         size_t len = get_u32(in + 8);
 
@@ -135,6 +135,39 @@ static enum err decode_decrypt(struct view body, struct key_request *request, st
         return ERR_OK;
 }
 
+/* That the point lies on a curve, whoever has the key finds out. */
+static enum err decode_derive(struct view body, struct key_request *request, struct error *e)
+{
+        enum err r = decode_data(body, request, e);
+
+        if (!r && (request->data.len < 3 || request->data.len > KEY_POINT_MAX))
+                return error_set(e, ERR_PROTOCOL, "A request has a point of %zu octets", request->data.len);
+        return r;
+}
+
+static enum err decode_unwrap(struct view body, struct key_request *request, struct error *e)
+{
+        struct key_unwrap *how = &request->unwrap;
+        unsigned prf = 0, kek = 0, iterations = 0;
+        enum err r = decode_data(body, request, e);
+
+        if (!r)
+                r = get_enum(body, FRAME_TAG_DIGEST, _KEY_DIGEST_MAX, &prf, e);
+        if (!r)
+                r = get_enum(body, FRAME_TAG_KEK, _KEY_KEK_MAX, &kek, e);
+        if (!r)
+                r = get_enum(body, FRAME_TAG_ITERATIONS, KEY_ITERATIONS_MAX + 1, &iterations, e);
+        if (r)
+                return r;
+        how->prf = (enum key_digest)prf;
+        how->kek = (enum key_kek)kek;
+        how->iterations = iterations;
+        if (!fields_find(body, FRAME_TAG_SALT_OCTETS, &how->salt) ||
+            !fields_find(body, FRAME_TAG_IV, &how->iv) || !key_unwrap_valid(how, request->data.len))
+                return error_set(e, ERR_PROTOCOL, "A request is not one for a key wrapped by a password");
+        return ERR_OK;
+}
+
 /* Nothing but a scheme of TLS 1.3 and what can be a transcript hash: what is signed, the daemon builds. */
 static enum err decode_tls_sign(struct view body, struct key_request *request, struct error *e)
 {
@@ -167,8 +200,12 @@ enum err key_request_decode(enum frame_type type, struct view body, struct key_r
                 r = decode_sign(body, &request, e);
         else if (type == FRAME_DECRYPT)
                 r = decode_decrypt(body, &request, e);
+        else if (type == FRAME_DERIVE)
+                r = decode_derive(body, &request, e);
         else if (type == FRAME_TLS_SIGN)
                 r = decode_tls_sign(body, &request, e);
+        else if (type == FRAME_UNWRAP)
+                r = decode_unwrap(body, &request, e);
         else if (type == FRAME_CLOSE)
                 r = fields_get_u64(body, FRAME_TAG_HANDLE, &request.handle, e);
         else
@@ -202,8 +239,17 @@ enum err key_request_encode(enum frame_type type, const struct key_request *requ
                 if (request->decrypt.label.len)
                         fields_put(&w, FRAME_TAG_OAEP_LABEL, request->decrypt.label);
                 fields_put(&w, FRAME_TAG_DATA, request->data);
+        } else if (type == FRAME_DERIVE) {
+                fields_put(&w, FRAME_TAG_DATA, request->data);
         } else if (type == FRAME_TLS_SIGN) {
                 fields_put_u64(&w, FRAME_TAG_TLS_SCHEME, request->tls_scheme);
+                fields_put(&w, FRAME_TAG_DATA, request->data);
+        } else if (type == FRAME_UNWRAP) {
+                fields_put(&w, FRAME_TAG_SALT_OCTETS, request->unwrap.salt);
+                fields_put_u64(&w, FRAME_TAG_ITERATIONS, request->unwrap.iterations);
+                fields_put_u64(&w, FRAME_TAG_DIGEST, request->unwrap.prf);
+                fields_put_u64(&w, FRAME_TAG_KEK, request->unwrap.kek);
+                fields_put(&w, FRAME_TAG_IV, request->unwrap.iv);
                 fields_put(&w, FRAME_TAG_DATA, request->data);
         }
         return fields_finish(&w, ret, e);

@@ -10,8 +10,11 @@
  *   OPEN       LABEL (a certificate's name or id) or KEY_ID (20 octets)    HANDLE, SPKI, KEY_ID, CERTIFICATE*
  *   SIGN       HANDLE, SCHEME, DIGEST, MGF1, SALT, DATA                    DATA (signature; DER for ECDSA)
  *   DECRYPT    HANDLE, PADDING, DIGEST, MGF1, OAEP_LABEL, DATA             DATA (plaintext, unpadded)
+ *   DERIVE     HANDLE, DATA (the other side's point, X9.62 uncompressed)   DATA (x of the shared point)
  *   CLOSE      HANDLE                                                     (no answer)
  *   TLS_SIGN   HANDLE, TLS_SCHEME, DATA (transcript hash)                  DATA (signature): channel/tls13.h
+ *   UNWRAP     HANDLE, SALT_OCTETS, ITERATIONS, DIGEST (PRF), KEK, IV,     DATA (the content key)
+ *              DATA (what RFC 3211 wrapped)
  *   JOB        what service/worker/protocol.h says, daemon to worker       RESULT, the same
  * FRAME_ERROR answers any request: CODE (name of enum err), MESSAGE, REMEDY.
  */
@@ -34,8 +37,10 @@ enum frame_type {
         FRAME_OPEN = 1,
         FRAME_SIGN = 2,
         FRAME_DECRYPT = 3,
+        FRAME_DERIVE = 4,
         FRAME_CLOSE = 5,
         FRAME_TLS_SIGN = 6, /* workers alone */
+        FRAME_UNWRAP = 7,   /* workers alone */
         FRAME_ANSWER = 0x40,
         FRAME_ERROR = 0x41,
         FRAME_JOB = 0x80,
@@ -59,6 +64,10 @@ enum frame_tag {
         FRAME_TAG_MESSAGE,
         FRAME_TAG_REMEDY,
         FRAME_TAG_TLS_SCHEME,
+        FRAME_TAG_SALT_OCTETS,
+        FRAME_TAG_ITERATIONS,
+        FRAME_TAG_KEK,
+        FRAME_TAG_IV,
 };
 
 struct frame_header {
@@ -79,12 +88,13 @@ struct key_request {
         uint64_t handle;
         struct key_sign sign;
         struct key_decrypt decrypt;
+        struct key_unwrap unwrap;
         uint16_t tls_scheme;
         struct view data;
 };
 
-/* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT, CLOSE
- * or TLS_SIGN. */
+/* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT, DERIVE,
+ * CLOSE, TLS_SIGN or UNWRAP. */
 MUST_CHECK enum err key_request_decode(enum frame_type type, struct view body, struct key_request *ret,
                                        struct error *e);
 MUST_CHECK enum err key_request_encode(enum frame_type type, const struct key_request *request,

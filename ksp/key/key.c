@@ -63,6 +63,43 @@ bool key_protection_from_name(const char *name, enum key_protection *ret)
         return false;
 }
 
+static const struct {
+        size_t len, block;
+        const char *cipher;
+} keks[_KEY_KEK_MAX] = {
+        [KEY_KEK_AES128] = {16, 16, "AES-128-CBC"},
+        [KEY_KEK_AES192] = {24, 16, "AES-192-CBC"},
+        [KEY_KEK_AES256] = {32, 16, "AES-256-CBC"},
+        [KEY_KEK_DES3] = {24, 8, "DES-EDE3-CBC"},
+};
+
+size_t key_kek_len(enum key_kek kek)
+{
+        return keks[kek].len;
+}
+
+size_t key_kek_block(enum key_kek kek)
+{
+        return keks[kek].block;
+}
+
+const char *key_kek_cipher(enum key_kek kek)
+{
+        return keks[kek].cipher;
+}
+
+bool key_unwrap_valid(const struct key_unwrap *how, size_t wrapped)
+{
+        const size_t block = keks[how->kek].block;
+
+        return how->salt.len >= 1 && how->salt.len <= KEY_SALT_MAX && how->iterations >= 1 &&
+               how->iterations <= KEY_ITERATIONS_MAX &&
+               (how->prf == KEY_DIGEST_SHA1 || how->prf == KEY_DIGEST_SHA256 ||
+                how->prf == KEY_DIGEST_SHA384 || how->prf == KEY_DIGEST_SHA512) &&
+               how->iv.len == block && wrapped >= 2 * block && wrapped <= KEY_WRAPPED_MAX &&
+               wrapped % block == 0;
+}
+
 #define NIST_HASH(last, len)                                                                                 \
         0x30, 0x11 + (len), 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, (last),  \
                 0x05, 0x00, 0x04, (len)

@@ -55,9 +55,24 @@ struct key_decrypt {
         struct view label;            /* OAEP alone, borrowed */
 };
 
+/* What wraps a content key by a password (RFC 3211): a block cipher in CBC mode. */
+enum key_kek { KEY_KEK_AES128, KEY_KEK_AES192, KEY_KEK_AES256, KEY_KEK_DES3, _KEY_KEK_MAX };
+
+struct key_unwrap {
+        struct view salt;    /* of PBKDF2, borrowed; 1 to KEY_SALT_MAX octets */
+        uint32_t iterations; /* 1 to KEY_ITERATIONS_MAX */
+        enum key_digest prf; /* HMAC with SHA-1, SHA-256, SHA-384 or SHA-512 */
+        enum key_kek kek;
+        struct view iv; /* of the KEK's cipher, borrowed */
+};
+
 enum {
-        KEY_MODULUS_MAX = 512, /* RSA-4096 */
-        KEY_HASH_MAX = 64,     /* SHA-512 */
+        KEY_SALT_MAX = 128,
+        KEY_ITERATIONS_MAX = 100000, /* of whoever sends: about 30 ms */
+        KEY_WRAPPED_MAX = 256,
+        KEY_POINT_MAX = 1 + 2 * 48, /* P-384 */
+        KEY_MODULUS_MAX = 512,      /* RSA-4096 */
+        KEY_HASH_MAX = 64,          /* SHA-512 */
         KEY_DIGEST_INFO_MAX = 512,
         KEY_ID_LEN = 20, /* CKA_ID: SHA-1 of the public key */
 };
@@ -69,6 +84,14 @@ const char *key_alg_name(enum key_alg alg);
 bool key_alg_from_name(const char *name, enum key_alg *ret);
 const char *key_protection_name(enum key_protection protection);
 bool key_protection_from_name(const char *name, enum key_protection *ret);
+
+/* Of the KEK's cipher: octets of its key and of a block; OpenSSL's name ("AES-128-CBC"). */
+size_t key_kek_len(enum key_kek kek);
+size_t key_kek_block(enum key_kek kek);
+const char *key_kek_cipher(enum key_kek kek);
+/* Whether each member is within its bounds and @wrapped is what such a cipher can have made: two blocks at
+ * least. */
+bool key_unwrap_valid(const struct key_unwrap *how, size_t wrapped);
 
 /* Octets of a digest; 0 for NONE. */
 size_t key_digest_len(enum key_digest digest);

@@ -57,4 +57,4 @@ int provider_start(const OSSL_DISPATCH **out, void **provctx, const struct ksp_b
                    void (*free_ctx)(void *));
 
 extern const OSSL_DISPATCH ksp_rsa_keymgmt[], ksp_ec_keymgmt[], ksp_rsa_signature[], ksp_ec_signature[],
-        ksp_rsa_asymcipher[], ksp_store[];
+        ksp_rsa_asymcipher[], ksp_ec_keyexch[], ksp_store[];

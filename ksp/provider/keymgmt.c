@@ -41,9 +41,11 @@ static int has(const void *key, int selection)
 {
         const struct object *object = key;
 
-        if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) && !object->backend)
+        /* EVP_PKEY_copy_parameters() asks a key that is none yet whether it has its curve. */
+        if (!object || ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) && !object->backend))
                 return 0;
-        return !(selection & OSSL_KEYMGMT_SELECT_KEYPAIR) || object->public;
+        return !(selection & (OSSL_KEYMGMT_SELECT_KEYPAIR | OSSL_KEYMGMT_SELECT_DOMAIN_PARAMETERS)) ||
+               object->public;
 }
 
 static int match(const void *a, const void *b, int selection)
@@ -170,6 +172,30 @@ static int get_params(void *key, OSSL_PARAM params[])
         return object->public && EVP_PKEY_get_params(object->public, params);
 }
 
+/* A key made from the curve of ours alone gets the point of another: CMS does so for an originator whose key
+ * comes without its curve. Nothing of a key with a private half ever changes. */
+static int ec_set_params(void *key, const OSSL_PARAM params[])
+{
+        const struct object *object = key;
+        const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY);
+
+        if (!p)
+                return 1;
+        return !object->backend && object->public && p->data_type == OSSL_PARAM_OCTET_STRING && p->data &&
+               EVP_PKEY_set1_encoded_public_key(object->public, p->data, p->data_size) == 1;
+}
+
+static const OSSL_PARAM *ec_settable_params(void *provctx)
+{
+        static const OSSL_PARAM params[] = {
+                OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, NULL, 0),
+                OSSL_PARAM_END,
+        };
+
+        (void)provctx;
+        return params;
+}
+
 static const OSSL_PARAM *rsa_gettable_params(void *provctx)
 {
         static const OSSL_PARAM params[] = {
@@ -221,6 +247,8 @@ static int validate(const void *key, int selection, int type)
 
 static const char *ec_operation_name(int operation)
 {
+        if (operation == OSSL_OP_KEYEXCH)
+                return "ECDH";
         return operation == OSSL_OP_SIGNATURE ? "ECDSA" : "EC";
 }
 
@@ -248,6 +276,8 @@ const OSSL_DISPATCH ksp_ec_keymgmt[] = {
         ENTRY(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, ec_import_types),
         ENTRY(OSSL_FUNC_KEYMGMT_EXPORT_TYPES, ec_export_types),
         ENTRY(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, ec_gettable_params),
+        ENTRY(OSSL_FUNC_KEYMGMT_SET_PARAMS, ec_set_params),
+        ENTRY(OSSL_FUNC_KEYMGMT_SETTABLE_PARAMS, ec_settable_params),
         ENTRY(OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, ec_operation_name),
         {0, NULL},
 };

@@ -27,6 +27,9 @@ struct ksp_backend {
                          struct error *e);
         enum err (*decrypt)(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
                             struct error *e);
+        /* ECDH with the point of the other side (X9.62, uncompressed): the x coordinate. NULL: the key agrees
+         * on nothing. */
+        enum err (*derive)(void *key, struct view point, struct secret *ret, struct error *e);
         void (*close)(void *key);
         /* NULL: what is to be signed is hashed here, and sign() gets the hash. Else it comes as it is, at
          * most KSP_MESSAGE_MAX octets of it, so that the backend can tell what it signs; @how is the same. */

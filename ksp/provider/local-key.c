@@ -23,6 +23,13 @@ static enum err local_decrypt(void *key, const struct key_decrypt *how, struct v
         return ksp_decrypt(local->key, local->uid, how, data, ret, e);
 }
 
+static enum err local_derive(void *key, struct view point, struct secret *ret, struct error *e)
+{
+        const struct local *local = key;
+
+        return ksp_derive(local->key, local->uid, point, ret, e);
+}
+
 static void local_close(void *key)
 {
         struct local *local = key;
@@ -32,7 +39,7 @@ static void local_close(void *key)
 }
 
 static const struct ksp_backend local_backend = {
-        .sign = local_sign, .decrypt = local_decrypt, .close = local_close};
+        .sign = local_sign, .decrypt = local_decrypt, .derive = local_derive, .close = local_close};
 
 enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, EVP_PKEY **ret, struct error *e)
 {

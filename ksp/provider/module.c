@@ -58,13 +58,21 @@ static enum err socket_decrypt(void *key, const struct key_decrypt *how, struct 
         return channel_key_decrypt(key, how, data, ret, e);
 }
 
+static enum err socket_derive(void *key, struct view point, struct secret *ret, struct error *e)
+{
+        return channel_key_derive(key, point, ret, e);
+}
+
 static void socket_close(void *key)
 {
         channel_key_close(key);
 }
 
-static const struct ksp_backend socket_backend = {
-        .open = socket_open, .sign = socket_sign, .decrypt = socket_decrypt, .close = socket_close};
+static const struct ksp_backend socket_backend = {.open = socket_open,
+                                                  .sign = socket_sign,
+                                                  .decrypt = socket_decrypt,
+                                                  .derive = socket_derive,
+                                                  .close = socket_close};
 
 static void free_client(void *client)
 {

@@ -108,6 +108,10 @@ static const OSSL_ALGORITHM asymcipher_algorithms[] = {
         {RSA_NAMES, "provider=ksp", ksp_rsa_asymcipher, "RSA decryption by scepter"},
         {NULL, NULL, NULL, NULL},
 };
+static const OSSL_ALGORITHM keyexch_algorithms[] = {
+        {"ECDH", "provider=ksp", ksp_ec_keyexch, "ECDH by scepter"},
+        {NULL, NULL, NULL, NULL},
+};
 static const OSSL_ALGORITHM store_algorithms[] = {
         {"ksp", "provider=ksp", ksp_store, "ksp: URIs"},
         {NULL, NULL, NULL, NULL},
@@ -125,6 +129,8 @@ static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
                 return signature_algorithms;
         case OSSL_OP_ASYM_CIPHER:
                 return asymcipher_algorithms;
+        case OSSL_OP_KEYEXCH:
+                return keyexch_algorithms;
         case OSSL_OP_STORE:
                 return provider->backend ? store_algorithms : NULL;
         default:

@@ -177,3 +177,42 @@ enum err soft_decrypt(EVP_PKEY *key, const struct key_decrypt *how, struct view 
         plain = (struct secret){0};
         return ERR_OK;
 }
+
+/* What lies on no curve must not reach a chip: its answers could give the key away piece by piece. */
+enum err soft_point(EVP_PKEY *own, struct view octets, EVP_PKEY **ret, struct error *e)
+{
+        CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = NULL;
+        CLEANUP(evp_pkey_free_p) EVP_PKEY *point = NULL;
+        const size_t len = ((size_t)EVP_PKEY_get_bits(own) + 7) / 8;
+
+        if (!EVP_PKEY_is_a(own, "EC"))
+                return error_set(e, ERR_INVALID, "Only EC keys agree on secrets");
+        if (octets.len != 1 + 2 * len || octets.data[0] != 4)
+                return error_set(e, ERR_INVALID, "%zu octets are no point of the key's curve", octets.len);
+        point = EVP_PKEY_new();
+        if (point && EVP_PKEY_copy_parameters(point, own) == 1 &&
+            EVP_PKEY_set1_encoded_public_key(point, octets.data, octets.len) == 1)
+                ctx = EVP_PKEY_CTX_new_from_pkey(NULL, point, NULL);
+        if (!ctx || EVP_PKEY_public_check(ctx) != 1)
+                return ossl_error(e, ERR_INVALID, "The other side's public key does not lie on the curve");
+        *ret = STEAL(point);
+        return ERR_OK;
+}
+
+enum err soft_derive(EVP_PKEY *key, EVP_PKEY *peer, struct secret *ret, struct error *e)
+{
+        CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+        CLEANUP(secret_done) struct secret shared = {0};
+        size_t len = ((size_t)EVP_PKEY_get_bits(key) + 7) / 8;
+        enum err r = secret_new(&shared, len, e);
+
+        if (r)
+                return r;
+        if (!ctx || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer(ctx, peer) != 1 ||
+            EVP_PKEY_derive(ctx, shared.data, &len) != 1)
+                return ossl_error(e, ERR_INVALID, "The key could not agree on a secret");
+        shared.len = len;
+        *ret = shared;
+        shared = (struct secret){0};
+        return ERR_OK;
+}

@@ -23,3 +23,8 @@ MUST_CHECK enum err soft_sign(EVP_PKEY *key, const struct key_sign *how, struct 
                               struct error *e);
 MUST_CHECK enum err soft_decrypt(EVP_PKEY *key, const struct key_decrypt *how, struct view data,
                                  struct secret *ret, struct error *e);
+/* Of the curve of @own, the point @octets (X9.62, uncompressed), EVP_PKEY_free(). ERR_INVALID: @own is no EC
+ * key, or the point does not lie on the curve. */
+MUST_CHECK enum err soft_point(EVP_PKEY *own, struct view octets, EVP_PKEY **ret, struct error *e);
+/* ECDH with @peer, of the same curve; *ret: the x coordinate, as long as the field. */
+MUST_CHECK enum err soft_derive(EVP_PKEY *key, EVP_PKEY *peer, struct secret *ret, struct error *e);

@@ -134,6 +134,7 @@ struct use {
         TPM2B_PUBLIC_KEY_RSA *rsa;
         TPMT_SIGNATURE *signature;
         TPM2B_PUBLIC *public;
+        TPM2B_ECC_POINT *point;
 };
 
 static TSS2_RC use_rsa(struct tpm *tpm, ESYS_TR key, struct use *use)
@@ -158,6 +159,16 @@ static TSS2_RC use_ecdsa(struct tpm *tpm, ESYS_TR key, struct use *use)
         memcpy(hash.buffer, use->in.data, use->in.len);
         return Esys_Sign(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &hash, &scheme,
                          &ticket, &use->signature);
+}
+
+static TSS2_RC use_ecdh(struct tpm *tpm, ESYS_TR key, struct use *use)
+{
+        const size_t len = (use->in.len - 1) / 2;
+        TPM2B_ECC_POINT in = {.point = {.x.size = (UINT16)len, .y.size = (UINT16)len}};
+
+        memcpy(in.point.x.buffer, use->in.data + 1, len);
+        memcpy(in.point.y.buffer, use->in.data + 1 + len, len);
+        return Esys_ECDH_ZGen(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &in, &use->point);
 }
 
 static TSS2_RC use_public(struct tpm *tpm, ESYS_TR key, struct use *use)
@@ -245,6 +256,33 @@ enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct view hash,
         if (len < 0)
                 return ossl_error(e, ERR_FAILED, "A signature could not be encoded");
         return bytes_copy(ret, der, (size_t)len, e);
+}
+
+enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct view point, struct secret *ret,
+                  struct error *e)
+{
+        struct use use = {.in = point};
+        const size_t len = (point.len - 1) / 2;
+        CLEANUP(secret_done) struct secret shared = {0};
+        TPM2B_ECC_PARAMETER *x;
+        enum err r = secret_new(&shared, len, e);
+
+        if (!r)
+                r = use_key(tpm, object, use_ecdh, &use, "agree on a secret with this key", e);
+        if (r)
+                return r;
+        x = &use.point->point.x;
+        if (x->size <= len)
+                memcpy(shared.data + len - x->size, x->buffer, x->size);
+        else
+                r = error_set(e, ERR_TPM_FAILED, "The TPM answered more octets than the curve has");
+        wipe(use.point, sizeof *use.point);
+        Esys_Free(use.point);
+        if (r)
+                return r;
+        *ret = shared;
+        shared = (struct secret){0};
+        return ERR_OK;
 }
 
 enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *ret, struct error *e)

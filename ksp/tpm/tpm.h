@@ -49,6 +49,10 @@ MUST_CHECK enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct v
 /* ECDSA over @hash, which has the order's size; *ret: DER ECDSA-Sig-Value. */
 MUST_CHECK enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct view hash, struct bytes *ret,
                               struct error *e);
+/* TPM2_ECDH_ZGen. @point: X9.62, uncompressed, known to lie on the key's curve. *ret: x, left-padded to the
+ * field. */
+MUST_CHECK enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct view point,
+                             struct secret *ret, struct error *e);
 /* TPM2_ReadPublic: KSP_* attribute bits as the TPM says. */
 MUST_CHECK enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *ret,
                                    struct error *e);

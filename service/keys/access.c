@@ -16,6 +16,20 @@ static bool by_peer(const struct key_peer *peer, const struct key_owner *owner)
         return false;
 }
 
+static bool granted(const struct key_grant *grant, enum frame_type operation)
+{
+        switch (operation) {
+        case FRAME_DECRYPT:
+                return grant->key && !grant->derives;
+        case FRAME_DERIVE:
+                return grant->key && grant->derives;
+        case FRAME_UNWRAP:
+                return grant->password.len > 0;
+        default:
+                return false;
+        }
+}
+
 static enum err by_grant(struct key_grant *grant, enum frame_type operation, struct error *e)
 {
         if (operation == FRAME_TLS_SIGN && grant->tls) {
@@ -30,7 +44,7 @@ static enum err by_grant(struct key_grant *grant, enum frame_type operation, str
                 grant->tls_uses--;
                 return ERR_OK;
         }
-        if (!grant->key || operation != FRAME_DECRYPT)
+        if (!granted(grant, operation))
                 return error_set(e, ERR_KEY_DENIED, "The worker's job grants no such operation");
         if (grant->uses == 0)
                 return error_set(e, ERR_KEY_DENIED, "The worker has used its one operation already");
@@ -45,6 +59,8 @@ enum err access_decide(const struct key_access *who, const struct key_owner *own
                 return by_grant(who->grant, operation, e);
         if (operation == FRAME_TLS_SIGN)
                 return error_set(e, ERR_KEY_DENIED, "Applications sign for TLS as they sign anything else");
+        if (operation == FRAME_UNWRAP)
+                return error_set(e, ERR_KEY_DENIED, "Applications have no password to unwrap a key with");
         if (owner && by_peer(who->peer, owner))
                 return ERR_OK;
         return error_set(e, ERR_NOT_FOUND, "There is no such key for you");

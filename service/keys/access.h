@@ -26,11 +26,13 @@ struct key_owner {
 
 enum { GRANT_TLS_SIGNATURES = 4 }; /* a job's connections: a server that closes each costs one a request */
 
-/* A worker's rights: @uses operations FRAME_DECRYPT with @key, @tls_uses operations FRAME_TLS_SIGN with @tls.
- */
+/* A worker's rights: @uses operations in all with what receives the reply, FRAME_DECRYPT or FRAME_DERIVE as
+ * the key is, FRAME_UNWRAP with the password; @tls_uses operations FRAME_TLS_SIGN with @tls. */
 struct key_grant {
-        struct ksp_key *key; /* NULL: none */
-        uid_t uid;           /* for the TPM's queue */
+        struct ksp_key *key;    /* NULL: none */
+        bool derives;           /* it is an EC key */
+        struct secret password; /* empty: none */
+        uid_t uid;              /* for the TPM's queue */
         unsigned uses;
         struct ksp_key *tls; /* NULL: none */
         unsigned tls_uses;
@@ -44,9 +46,9 @@ struct key_access {
 
 /*
  * A user's key is his and root's; a device key is root's and its groups'; what a peer may not use does not
- * exist: ERR_NOT_FOUND; FRAME_TLS_SIGN is for workers: ERR_KEY_DENIED. A grant is good for the operations it
- * names, and is counted down: ERR_KEY_DENIED otherwise. @owner: NULL where there is no such key, and with a
- * grant, which holds its key itself.
+ * exist: ERR_NOT_FOUND; FRAME_TLS_SIGN and FRAME_UNWRAP are for workers: ERR_KEY_DENIED. A grant is good for
+ * the operations it names, and is counted down: ERR_KEY_DENIED otherwise. @owner: NULL where there is no such
+ * key, and with a grant, which holds its key itself.
  */
 MUST_CHECK enum err access_decide(const struct key_access *who, const struct key_owner *owner,
                                   enum frame_type operation, struct error *e);

@@ -1,4 +1,4 @@
-/* What a connection asks: open, sign, decrypt, close. */
+/* What a connection asks: open, sign, decrypt, derive, close. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
@@ -62,21 +62,21 @@ struct operation {
 /* Any thread. Owns the operation. */
 static void answer(struct operation *operation)
 {
-        struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, operation->op.decrypts);
+        const bool secret = operation->op.use != KSP_USE_SIGN;
+        struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, secret);
         CLEANUP(bytes_done) struct bytes body = {0};
         struct connection *connection = operation->connection;
 
         if (operation->op.result == ERR_OK) {
                 fields_put(&w, FRAME_TAG_DATA,
-                           operation->op.decrypts ? secret_view(&operation->op.plain)
-                                                  : bytes_view(&operation->op.signature));
+                           secret ? secret_view(&operation->op.plain) : bytes_view(&operation->op.signature));
                 operation->op.result = fields_finish(&w, &body, &operation->op.error);
         }
         if (operation->op.result)
                 connection_send_error(connection, operation->id, &operation->op.error);
         else
                 connection_send(connection, FRAME_ANSWER, operation->id, bytes_view(&body));
-        if (operation->op.decrypts)
+        if (secret)
                 wipe(body.data, body.len);
         bytes_done(&operation->op.signature);
         secret_done(&operation->op.plain);
@@ -95,7 +95,9 @@ static void run_software(void *ctx)
 {
         struct ksp_op *op = ctx;
 
-        if (op->decrypts)
+        if (op->use == KSP_USE_DERIVE)
+                op->result = ksp_derive(op->key, op->uid, op->data, &op->plain, &op->error);
+        else if (op->use == KSP_USE_DECRYPT)
                 op->result = ksp_decrypt(op->key, op->uid, &op->decrypt, op->data, &op->plain, &op->error);
         else
                 op->result = ksp_sign(op->key, op->uid, &op->sign, op->data, &op->signature, &op->error);
@@ -119,7 +121,7 @@ static enum err operate(struct connection *connection, const struct frame_header
         struct operation *operation;
         enum err r = ERR_OK;
 
-        if (h->type == FRAME_TLS_SIGN)
+        if (h->type == FRAME_TLS_SIGN || h->type == FRAME_UNWRAP)
                 return access_decide(&(struct key_access){.peer = &connection->peer}, NULL, h->type, e);
         if (!key)
                 return error_set(e, ERR_NOT_FOUND, "The handle of the key is not open");
@@ -134,7 +136,9 @@ static enum err operate(struct connection *connection, const struct frame_header
                 memcpy(operation->label, request->decrypt.label.data, request->decrypt.label.len);
         operation->op = (struct ksp_op){.key = ksp_key_ref(key),
                                         .uid = connection->peer.uid,
-                                        .decrypts = h->type == FRAME_DECRYPT,
+                                        .use = h->type == FRAME_DECRYPT  ? KSP_USE_DECRYPT
+                                               : h->type == FRAME_DERIVE ? KSP_USE_DERIVE
+                                                                         : KSP_USE_SIGN,
                                         .sign = request->sign,
                                         .decrypt = request->decrypt,
                                         .data = {operation->data, request->data.len},

@@ -44,6 +44,14 @@ static void requests(void **state)
                 {"/decrypt/oaep",
                  FRAME_DECRYPT,
                  {.handle = 7, .decrypt = {KEY_PADDING_RSA_OAEP, KEY_DIGEST_SHA256, KEY_DIGEST_SHA256, {0}}}},
+                {"/derive", FRAME_DERIVE, {.handle = 7}},
+                {"/unwrap",
+                 FRAME_UNWRAP,
+                 {.unwrap = {{(const uint8_t *)"salt", 4},
+                             KEY_ITERATIONS_MAX,
+                             KEY_DIGEST_SHA256,
+                             KEY_KEK_AES256,
+                             {(const uint8_t *)"0123456789abcdef", 16}}}},
                 {"/close", FRAME_CLOSE, {.handle = 8}},
                 {"/tls-sign", FRAME_TLS_SIGN, {.tls_scheme = 0x0804}},
         };
@@ -65,6 +73,10 @@ static void requests(void **state)
                 assert_int_equal(back.sign.salt_len, request.sign.salt_len);
                 assert_int_equal(back.decrypt.digest, request.decrypt.digest);
                 assert_int_equal(back.tls_scheme, request.tls_scheme);
+                assert_int_equal(back.unwrap.iterations, request.unwrap.iterations);
+                assert_int_equal(back.unwrap.kek, request.unwrap.kek);
+                assert_true(view_equal(back.unwrap.salt, request.unwrap.salt));
+                assert_true(view_equal(back.unwrap.iv, request.unwrap.iv));
                 /* Every cut is refused: fields that are missing, or halves of them. */
                 for (size_t len = 0; len < body.len; len++)
                         expect_err(
@@ -102,6 +114,55 @@ static void bounds(void **state)
                 else
                         expect_err(key_request_decode(FRAME_SIGN, bytes_view(&body), &back, &e),
                                    ERR_PROTOCOL);
+        }
+}
+
+/* What one unwrap may cost, and be about, is bounded: whoever made the envelope chose it. */
+static void unwrap_bounds(void **state)
+{
+        static const uint8_t octets[KEY_WRAPPED_MAX + 16];
+        static const struct {
+                size_t salt;
+                uint64_t iterations, prf, kek;
+                size_t iv, data;
+                bool ok;
+        } cases[] = {
+                {1, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 32, true},
+                {KEY_SALT_MAX, KEY_ITERATIONS_MAX, KEY_DIGEST_SHA512, KEY_KEK_AES256, 16, KEY_WRAPPED_MAX,
+                 true},
+                {8, 2048, KEY_DIGEST_SHA384, KEY_KEK_DES3, 8, 24, true},
+                {0, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 32, false},
+                {KEY_SALT_MAX + 1, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 32, false},
+                {8, 0, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 32, false},
+                {8, KEY_ITERATIONS_MAX + 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 32, false},
+                {8, (uint64_t)1 << 32, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 32, false},
+                {8, 1, KEY_DIGEST_NONE, KEY_KEK_AES128, 16, 32, false},
+                {8, 1, KEY_DIGEST_SHA3_256, KEY_KEK_AES128, 16, 32, false},
+                {8, 1, _KEY_DIGEST_MAX, KEY_KEK_AES128, 16, 32, false},
+                {8, 1, KEY_DIGEST_SHA1, _KEY_KEK_MAX, 16, 32, false},
+                {8, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 8, 32, false},
+                {8, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 16, false},
+                {8, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, 33, false},
+                {8, 1, KEY_DIGEST_SHA1, KEY_KEK_AES128, 16, KEY_WRAPPED_MAX + 16, false},
+        };
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct fields_writer w = FIELDS_WRITER(1000, false);
+                CLEANUP(bytes_done) struct bytes body = {0};
+                struct key_request back;
+
+                fields_put_u64(&w, FRAME_TAG_HANDLE, 0);
+                fields_put(&w, FRAME_TAG_SALT_OCTETS, (struct view){octets, cases[i].salt});
+                fields_put_u64(&w, FRAME_TAG_ITERATIONS, cases[i].iterations);
+                fields_put_u64(&w, FRAME_TAG_DIGEST, cases[i].prf);
+                fields_put_u64(&w, FRAME_TAG_KEK, cases[i].kek);
+                fields_put(&w, FRAME_TAG_IV, (struct view){octets, cases[i].iv});
+                fields_put(&w, FRAME_TAG_DATA, (struct view){octets, cases[i].data});
+                expect_ok(fields_finish(&w, &body, &e));
+                if ((key_request_decode(FRAME_UNWRAP, bytes_view(&body), &back, &e) == ERR_OK) != cases[i].ok)
+                        fail_msg("case %zu", i);
         }
 }
 
@@ -245,10 +306,10 @@ static void mutations(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(headers),     cmocka_unit_test(requests),
-                                           cmocka_unit_test(bounds),      cmocka_unit_test(errors),
-                                           cmocka_unit_test(tls_bounds),  cmocka_unit_test(tls_input),
-                                           cmocka_unit_test(tls_schemes), cmocka_unit_test(mutations)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(headers),   cmocka_unit_test(requests),    cmocka_unit_test(bounds),
+                cmocka_unit_test(errors),    cmocka_unit_test(tls_bounds),  cmocka_unit_test(unwrap_bounds),
+                cmocka_unit_test(tls_input), cmocka_unit_test(tls_schemes), cmocka_unit_test(mutations)};
 
         return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

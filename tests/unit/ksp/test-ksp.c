@@ -160,6 +160,7 @@ static void use_rsa(struct ksp_key *key)
                    ERR_INVALID);
         assert_int_equal(EVP_PKEY_encrypt_init(ctx), 1);
         assert_int_equal(EVP_PKEY_encrypt(ctx, encrypted, &len, (const uint8_t *)"content key", 11), 1);
+        expect_err(ksp_derive(key, 0, (struct view){encrypted, 65}, &plain, &e), ERR_INVALID);
         expect_ok(ksp_decrypt(key, 0, &pkcs1, (struct view){encrypted, len}, &plain, &e));
         assert_string_equal((char *)plain.data, "content key");
         secret_done(&plain);
@@ -168,6 +169,39 @@ static void use_rsa(struct ksp_key *key)
         expect_err(ksp_decrypt(key, 0, &pkcs1, (struct view){encrypted, len - 1}, &plain, &e), ERR_INVALID);
         memset(encrypted, 0xff, len); /* above the modulus: must not reach the TPM */
         expect_err(ksp_decrypt(key, 0, &pkcs1, (struct view){encrypted, len}, &plain, &e), ERR_INVALID);
+}
+
+/* The same secret on both sides; and nothing for what is no point of the curve. */
+static void use_ecdh(struct ksp_key *key)
+{
+        EVP_PKEY *peer =
+                EVP_PKEY_Q_keygen(NULL, NULL, "EC", ksp_key_alg(key) == KEY_ALG_EC_P256 ? "P-256" : "P-384");
+        CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(peer, NULL);
+        CLEANUP(secret_done) struct secret shared = {0};
+        unsigned char *point = NULL;
+        size_t n = EVP_PKEY_get1_encoded_public_key(peer, &point), len;
+        uint8_t theirs[64];
+        struct error e = {0};
+
+        len = sizeof theirs;
+        assert_int_equal(EVP_PKEY_derive_init(ctx), 1);
+        assert_int_equal(EVP_PKEY_derive_set_peer(ctx, ksp_key_public(key)), 1);
+        assert_int_equal(EVP_PKEY_derive(ctx, theirs, &len), 1);
+        expect_ok(ksp_derive(key, 0, (struct view){point, n}, &shared, &e));
+        assert_int_equal(shared.len, len);
+        assert_memory_equal(shared.data, theirs, len);
+        secret_done(&shared);
+        expect_err(ksp_derive(key, 0, (struct view){point, n - 1}, &shared, &e), ERR_INVALID);
+        expect_err(ksp_derive(key, 0, (struct view){point, 1}, &shared, &e), ERR_INVALID);
+        expect_err(ksp_derive(key, 0, (struct view){NULL, 0}, &shared, &e), ERR_INVALID);
+        point[n - 1] ^= 1;
+        expect_err(ksp_derive(key, 0, (struct view){point, n}, &shared, &e), ERR_INVALID);
+        assert_non_null(strstr(e.message, "curve"));
+        memset(point + 1, 0, n - 1);
+        expect_err(ksp_derive(key, 0, (struct view){point, n}, &shared, &e), ERR_INVALID);
+        assert_null(shared.data);
+        OPENSSL_free(point);
+        EVP_PKEY_free(peer);
 }
 
 static void use_ec(struct ksp_key *key)
@@ -182,6 +216,7 @@ static void use_ec(struct ksp_key *key)
         uint8_t hash[64] = {9, 8, 7};
         struct error e = {0};
 
+        use_ecdh(key);
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
                 const struct key_sign how = {.scheme = KEY_SCHEME_ECDSA, .digest = cases[i].digest};
                 CLEANUP(bytes_done) struct bytes signature = {0};

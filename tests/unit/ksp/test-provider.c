@@ -125,6 +125,77 @@ static void check_cms_decrypt(const struct place *at, bool oaep, bool with_cert)
         CMS_ContentInfo_free(cms);
 }
 
+/* Key agreement as CMS does it, which leaves the curve out of the sender's key; and ECDH alone. */
+static void check_cms_agree(const struct place *at, bool with_cert)
+{
+        static const struct {
+                const char *kdf;
+                int wrap;
+        } cases[] = {{"SHA1", NID_undef},
+                     {"SHA256", NID_id_aes128_wrap},
+                     {"SHA384", NID_id_aes256_wrap},
+                     {"SHA512", NID_id_aes192_wrap}};
+
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                CLEANUP(bio_free_p) BIO *in = BIO_new_mem_buf("content", 7);
+                CLEANUP(bio_free_p) BIO *out = BIO_new(BIO_s_mem());
+                CMS_ContentInfo *cms = CMS_encrypt_ex(NULL, in, EVP_aes_256_cbc(), CMS_PARTIAL | CMS_BINARY,
+                                                      at->libctx, NULL);
+                CMS_RecipientInfo *ri = CMS_add1_recipient_cert(cms, at->cert, CMS_KEY_PARAM);
+                EVP_PKEY_CTX *ctx = CMS_RecipientInfo_get0_pkey_ctx(ri);
+                char text[16] = "";
+
+                assert_int_equal(CMS_RecipientInfo_type(ri), CMS_RECIPINFO_AGREE);
+                assert_int_equal(EVP_PKEY_CTX_set_ecdh_kdf_md(ctx, EVP_get_digestbyname(cases[i].kdf)), 1);
+                if (cases[i].wrap != NID_undef)
+                        assert_int_equal(EVP_EncryptInit_ex(CMS_RecipientInfo_kari_get0_ctx(ri),
+                                                            EVP_get_cipherbynid(cases[i].wrap), NULL, NULL,
+                                                            NULL),
+                                         1);
+                assert_int_equal(CMS_final(cms, in, NULL, CMS_BINARY), 1);
+                if (CMS_decrypt(cms, at->key, with_cert ? at->cert : NULL, NULL, out, CMS_DEBUG_DECRYPT) !=
+                    1) {
+                        ERR_print_errors_fp(stderr);
+                        fail_msg("%s, wrap %d", cases[i].kdf, cases[i].wrap);
+                }
+                assert_int_equal(BIO_read(out, text, sizeof text), 7);
+                assert_string_equal(text, "content");
+                CMS_ContentInfo_free(cms);
+        }
+}
+
+static void check_ecdh(const struct place *at)
+{
+        EVP_PKEY *peer = EVP_PKEY_Q_keygen(at->libctx, NULL, "EC", "P-256");
+        EVP_PKEY *odd = EVP_PKEY_Q_keygen(at->libctx, NULL, "EC", "P-384");
+        CLEANUP(evp_pkey_ctx_free_p)
+        EVP_PKEY_CTX *ours = EVP_PKEY_CTX_new_from_pkey(at->libctx, at->key, NULL);
+        CLEANUP(evp_pkey_ctx_free_p)
+        EVP_PKEY_CTX *theirs = EVP_PKEY_CTX_new_from_pkey(at->libctx, peer, NULL);
+        EVP_PKEY *public = NULL, *odd_public = NULL;
+        uint8_t a[32], b[32];
+        size_t n = 0, m = sizeof b;
+
+        assert_int_equal(public_copy(at->libctx, peer, &public, NULL), ERR_OK);
+        assert_int_equal(public_copy(at->libctx, odd, &odd_public, NULL), ERR_OK);
+        assert_int_equal(EVP_PKEY_derive_init(ours), 1);
+        assert_int_not_equal(EVP_PKEY_derive_set_peer(ours, odd_public), 1);
+        assert_int_equal(EVP_PKEY_derive_set_peer(ours, public), 1);
+        assert_int_equal(EVP_PKEY_derive(ours, NULL, &n), 1);
+        assert_int_equal(n, sizeof a);
+        assert_int_equal(EVP_PKEY_derive(ours, a, &n), 1);
+        /* and a key of nobody's, in the same process, by whichever provider is found */
+        assert_int_equal(EVP_PKEY_derive_init(theirs), 1);
+        assert_int_equal(EVP_PKEY_derive_set_peer(theirs, X509_get0_pubkey(at->cert)), 1);
+        assert_int_equal(EVP_PKEY_derive(theirs, b, &m), 1);
+        assert_memory_equal(a, b, sizeof a);
+        ERR_clear_error();
+        EVP_PKEY_free(public);
+        EVP_PKEY_free(odd_public);
+        EVP_PKEY_free(peer);
+        EVP_PKEY_free(odd);
+}
+
 static void check_pss(const struct place *at)
 {
         static const int salts[] = {RSA_PSS_SALTLEN_DIGEST, RSA_PSS_SALTLEN_MAX, 20};
@@ -220,6 +291,10 @@ static void everything(enum key_alg alg, enum key_protection protection)
                         check_cms_decrypt(&at, true, true);
                         check_pss(&at);
                         check_pss_certificate(&at);
+                } else {
+                        check_cms_agree(&at, true);
+                        check_cms_agree(&at, false);
+                        check_ecdh(&at);
                 }
                 X509_free(at.cert);
                 EVP_PKEY_free(at.key);

@@ -94,10 +94,55 @@ static void tls_grants(void **state)
         expect_ok(access_decide(&(struct key_access){.grant = &tls_alone}, NULL, FRAME_TLS_SIGN, &e));
 }
 
+/* Three ways for a reply, one use for all. */
+static void reply_grants(void **state)
+{
+        char never_looked_into;
+        struct ksp_key *some = (struct ksp_key *)(void *)&never_looked_into;
+        static uint8_t word[] = "challenge";
+        static const struct {
+                bool key, derives, password;
+                bool decrypt, derive, unwrap;
+        } cases[] = {
+                {true, false, false, true, false, false},  {true, true, false, false, true, false},
+                {true, true, true, false, true, true},     {false, false, true, false, false, true},
+                {false, true, false, false, false, false},
+        };
+        static const enum frame_type types[] = {FRAME_DECRYPT, FRAME_DERIVE, FRAME_UNWRAP};
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                const bool may[] = {cases[i].decrypt, cases[i].derive, cases[i].unwrap};
+
+                for (size_t t = 0; t < N_ELEMENTS(types); t++) {
+                        struct key_grant grant = {
+                                .key = cases[i].key ? some : NULL, .derives = cases[i].derives, .uses = 1};
+
+                        if (cases[i].password)
+                                grant.password = (struct secret){word, sizeof word, 0};
+                        assert_int_equal(access_decide(&(struct key_access){.grant = &grant}, NULL, types[t],
+                                                       &e) == ERR_OK,
+                                         may[t]);
+                        assert_int_equal(grant.uses, !may[t]);
+                        for (size_t again = 0; may[t] && again < N_ELEMENTS(types); again++)
+                                expect_err(access_decide(&(struct key_access){.grant = &grant}, NULL,
+                                                         types[again], &e),
+                                           ERR_KEY_DENIED);
+                }
+        }
+        /* What opens a password is no application's, not even root's. */
+        expect_err(access_decide(&(struct key_access){.peer = &(struct key_peer){.root = true}},
+                                 &(struct key_owner){.uid = 0}, FRAME_UNWRAP, &e),
+                   ERR_KEY_DENIED);
+        expect_ok(access_decide(&(struct key_access){.peer = &(struct key_peer){.root = true}},
+                                &(struct key_owner){.uid = 0}, FRAME_DERIVE, &e));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(peers), cmocka_unit_test(grants),
-                                           cmocka_unit_test(tls_grants)};
+                                           cmocka_unit_test(tls_grants), cmocka_unit_test(reply_grants)};
 
         return cmocka_run_group_tests_name("access", tests, NULL, NULL);
 }
