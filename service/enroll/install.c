@@ -169,6 +169,17 @@ static void take(char **to, char **from)
         *to = STEAL(*from);
 }
 
+/* Which of the two ways of a challenge the server took (methods.c). */
+static void learn_direct(struct record *record)
+{
+        enum scep_method way = SCEP_AUTO;
+
+        if (scep_method_from_name(record->method, &way) && way == SCEP_CHALLENGE_DIRECT)
+                record->direct = true;
+        else if (way == SCEP_CHALLENGE)
+                record->direct = false;
+}
+
 /* The key of the request becomes that of the certificate. */
 static enum err adopt(struct enrollment *en, struct error *e)
 {
@@ -188,6 +199,7 @@ static enum err adopt(struct enrollment *en, struct error *e)
         record->current = en->generation;
         record->requested = 0;
         record->attempts = record->pending_since = record->polls = record->next_poll = 0;
+        learn_direct(record);
         if (record->renewing)
                 take(&record->renewed_by, &record->method);
         record->renewing = false;
@@ -401,7 +413,8 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
                                            ERR_TPM_ABSENT, ERR_DENIED};
         const struct record *record = &en->record;
         const uint64_t now = clock_now(&en->d->clock);
-        const bool challenge = strcmp(record->method, scep_method_name(SCEP_CHALLENGE)) == 0;
+        const bool challenge = strcmp(record->method, scep_method_name(SCEP_CHALLENGE)) == 0 ||
+                               strcmp(record->method, scep_method_name(SCEP_CHALLENGE_DIRECT)) == 0;
         uint64_t wait;
 
         for (size_t i = 0; i < N_ELEMENTS(lasting); i++)
@@ -439,6 +452,8 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
                 r = record_set_text(&record->method, "", e);
         if (over)
                 record->refused = 0;
+        if (!r && !over && en->reopens)
+                r = method_reopen(en, e);
         if (!r)
                 r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
         if (!r && over)

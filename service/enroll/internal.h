@@ -53,7 +53,7 @@ struct enrollment {
         struct secret challenge;
         STACK_OF(X509) * anchors;
 
-        struct ksp_key *key, *transport; /* transport: signs and receives where the key itself cannot (EC) */
+        struct ksp_key *key, *transport; /* transport: an RSA key that signs and receives for an EC key */
         uint64_t generation;
         struct ksp_key *old_key; /* of the certificate that is renewed, where it signs; old_cert: that */
         X509 *old_cert;
@@ -86,7 +86,9 @@ struct enrollment {
         sd_event_source *timer;
         enum err result; /* of the step in the thread */
         struct error error;
-        struct error why; /* what failed, while it is being recorded */
+        struct error why;     /* what failed, while it is being recorded */
+        struct error refused; /* why the other way of a challenge was refused */
+        bool reopens;         /* method_reopen() is due */
 };
 
 /* Runs in a thread of the pool; @en->result and @en->error tell the end. steps.c */
@@ -125,7 +127,7 @@ static inline struct ksp_key *request_key(const struct enrollment *en)
 {
         if (en->exchange.signed_by_old)
                 return en->old_key;
-        return en->transport ? en->transport : en->key;
+        return en->transport && !en->exchange.direct ? en->transport : en->key;
 }
 /* On whose behalf the TPM works. */
 static inline uid_t tpm_uid(const struct enrollment *en)
@@ -145,6 +147,11 @@ MUST_CHECK enum err take_challenge(struct enrollment *en, struct error *e);
 MUST_CHECK enum err method_choose(struct enrollment *en, uint32_t caps, enum scep_method *ret,
                                   struct error *e);
 bool method_is_last(struct enrollment *en);
+/* What to tell of the refusal @why of the last way: what a challenge's first way was refused for, too. */
+struct error method_refusals(struct enrollment *en, const struct error *why);
+/* What was refused by HTTP alone, for all ways of a first request, is no word of the CA: they are open again.
+ */
+MUST_CHECK enum err method_reopen(struct enrollment *en, struct error *e);
 enum err step_next_method(struct enrollment *en, struct error *e);
 MUST_CHECK enum err method_load_old(struct enrollment *en, struct error *e);
 /* challenge and request.der of the generation that was requested. */

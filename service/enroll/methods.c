@@ -1,13 +1,32 @@
 /*
- * The way a request takes (design §6, Renewal): signed by the old certificate, as RenewalReq or PKCSReq, or
- * with a challenge. The next one is taken only after a definitive refusal, and the one that worked comes
- * first the next time. Threads of the pool.
+ * The way a request takes (design §5.3, §6): signed by the old certificate, as RenewalReq or PKCSReq, or with
+ * a challenge; and with a challenge for an EC key, signed by an RSA transport key or by the EC key itself, to
+ * which the reply comes by key agreement or by the challenge. The next one is taken only after a definitive
+ * refusal, and the one that worked comes first the next time. Threads of the pool.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
 #include "tell.h"
+
+static bool for_ec(const struct enrollment *en)
+{
+        return en->key && !key_alg_is_rsa(ksp_key_alg(en->key));
+}
+
+/* A challenge has two ways where the key is an EC key. */
+static void add_way(const struct enrollment *en, enum scep_method ret[_SCEP_METHOD_MAX], size_t *n,
+                    enum scep_method way)
+{
+        const bool both = way == SCEP_CHALLENGE && for_ec(en);
+
+        if (both && en->record.direct)
+                ret[(*n)++] = SCEP_CHALLENGE_DIRECT;
+        ret[(*n)++] = way;
+        if (both && !en->record.direct)
+                ret[(*n)++] = SCEP_CHALLENGE_DIRECT;
+}
 
 /* The ways of the plan, the best first; the end is SCEP_AUTO. */
 static void ways_of(const struct enrollment *en, enum scep_method ret[_SCEP_METHOD_MAX])
@@ -19,25 +38,40 @@ static void ways_of(const struct enrollment *en, enum scep_method ret[_SCEP_METH
         size_t n = 0;
 
         if (!en->record.renewing) {
-                ret[n++] = SCEP_CHALLENGE;
+                add_way(en, ret, &n, SCEP_CHALLENGE);
         } else if (en->plan.method != RENEWAL_AUTO) {
-                ret[n++] = of_plan[en->plan.method];
+                add_way(en, ret, &n, of_plan[en->plan.method]);
         } else {
-                if (scep_method_from_name(en->record.renewed_by, &before) && before != SCEP_AUTO)
-                        ret[n++] = before;
-                for (int way = SCEP_RENEWAL; way < _SCEP_METHOD_MAX; way++)
+                if (!scep_method_from_name(en->record.renewed_by, &before))
+                        before = SCEP_AUTO;
+                if (before == SCEP_CHALLENGE_DIRECT)
+                        before = SCEP_CHALLENGE;
+                if (before != SCEP_AUTO)
+                        add_way(en, ret, &n, before);
+                for (int way = SCEP_RENEWAL; way <= SCEP_CHALLENGE; way++)
                         if ((enum scep_method)way != before)
-                                ret[n++] = (enum scep_method)way;
+                                add_way(en, ret, &n, (enum scep_method)way);
         }
         if (n < _SCEP_METHOD_MAX)
                 ret[n] = SCEP_AUTO;
 }
 
-/* An EC key can neither sign a message that RFC 8894 knows nor open the reply; nobody takes a signature of a
- * certificate that was revoked. */
+/* The reply comes to the old key: by key agreement where that is an EC key, which one in a TPM that somebody
+ * else made may be unable to. */
+static bool receives(const struct record *record)
+{
+        if (strncmp(record->key_algorithm, "rsa", 3) == 0 || strcmp(record->key_protection, "tpm") != 0)
+                return true;
+        for (size_t i = 0; i < record->key_attributes.count; i++)
+                if (strcmp(record->key_attributes.items[i], ksp_attribute_name(KSP_DECRYPT)) == 0)
+                        return true;
+        return false;
+}
+
+/* Nobody takes a signature of a certificate that was revoked. */
 static bool can_sign(const struct enrollment *en)
 {
-        return strncmp(en->record.key_algorithm, "rsa", 3) == 0 && !en->record.revoked_at &&
+        return receives(&en->record) && !en->record.revoked_at &&
                !(en->plan.after_expiry == AFTER_EXPIRY_ENROLL &&
                  en->record.not_after <= clock_now(&en->d->clock));
 }
@@ -46,7 +80,7 @@ static bool is_open(const struct enrollment *en, enum scep_method way, uint32_t 
 {
         if (en->record.refused & (UINT64_C(1) << way))
                 return false;
-        if (way == SCEP_CHALLENGE)
+        if (way == SCEP_CHALLENGE || way == SCEP_CHALLENGE_DIRECT)
                 return true;
         /* A server that does not list Renewal knows no type 17, unless the profile insists. */
         return can_sign(en) &&
@@ -92,7 +126,7 @@ bool method_is_last(struct enrollment *en)
         enum scep_method way;
         bool last;
 
-        if (!en->record.renewing || !scep_method_from_name(en->record.method, &way))
+        if (!scep_method_from_name(en->record.method, &way))
                 return true;
         en->record.refused |= UINT64_C(1) << way;
         last = first_open(en, en->caps_flags) == SCEP_AUTO;
@@ -100,10 +134,39 @@ bool method_is_last(struct enrollment *en)
         return last;
 }
 
+struct error method_refusals(struct enrollment *en, const struct error *why)
+{
+        struct error all = *why;
+
+        en->reopens = for_ec(en) && !en->record.renewing;
+        if (en->refused.code == ERR_OK || !en->exchange.with_challenge)
+                return all;
+        /* A refusal by the CA itself says more than a status of HTTP. */
+        all.code = ERR_OK;
+        (void)error_set(&all, en->refused.code == ERR_SERVER_REFUSED ? ERR_SERVER_REFUSED : why->code,
+                        "%s; a request signed with %s was refused too: %s", en->refused.message,
+                        en->exchange.direct ? "the EC key itself" : "a transport key", why->message);
+        (void)error_remedy(&all, all.code, "%s", en->refused.remedy);
+        return all;
+}
+
+enum err method_reopen(struct enrollment *en, struct error *e)
+{
+        enum err r = record_set_text(&en->record.method, "", e);
+
+        en->record.refused = 0;
+        if (!r)
+                r = request_forget(en, e);
+        return r ? r : request_identify(en, e);
+}
+
 enum err step_next_method(struct enrollment *en, struct error *e)
 {
         enum scep_method way = SCEP_AUTO;
         enum err r;
+
+        if (en->exchange.with_challenge)
+                en->refused = en->why;
 
         tell_method_refused(en, &en->why);
         if (scep_method_from_name(en->record.method, &way))

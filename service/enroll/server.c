@@ -141,8 +141,14 @@ static bool fails_over(struct enrollment *en, const struct error *why, const str
 /* @definitive: the server does not want a request of this kind; another one may be welcome. */
 static void fail_or_next(struct enrollment *en, const struct error *why, bool definitive)
 {
-        if (!definitive || method_is_last(en)) {
+        if (!definitive) {
                 enrollment_fail(en, why);
+                return;
+        }
+        if (method_is_last(en)) {
+                const struct error all = method_refusals(en, why);
+
+                enrollment_fail(en, &all);
                 return;
         }
         en->why = *why;
@@ -220,8 +226,13 @@ static void next_exchange(struct enrollment *en)
 {
         struct job job = {.kind = JOB_EXCHANGE};
         struct job_exchange *exchange = &job.of.exchange;
-        const struct worker_grant grant = {
-                .key = request_key(en), .uid = tpm_uid(en), .tls = en->link.client_key};
+        const bool transport = key_alg_is_rsa(ksp_key_alg(request_key(en)));
+        const bool password = !transport && en->exchange.with_challenge && en->challenge.len;
+        const struct worker_grant grant = {.key = request_key(en),
+                                           .password =
+                                                   password ? secret_view(&en->challenge) : (struct view){0},
+                                           .uid = tpm_uid(en),
+                                           .tls = en->link.client_key};
         struct bytes signers[JOB_CERTS_MAX] = {{0}}, recipient = {0};
         struct error e = {0};
         enum err r = x509_der(en->signer, &recipient, &e);
@@ -235,7 +246,10 @@ static void next_exchange(struct enrollment *en)
                                       .transaction = en->record.transaction,
                                       .nonce = {en->nonce, sizeof en->nonce},
                                       .recipient = bytes_view(&recipient),
-                                      .allow = en->plan.allow_legacy & LEGACY_DES ? EXCHANGE_ALLOW_DES : 0};
+                                      .allow = en->plan.allow_legacy & LEGACY_DES ? EXCHANGE_ALLOW_DES : 0,
+                                      .ways = transport  ? REPLY_BY_TRANSPORT
+                                              : password ? REPLY_BY_AGREEMENT | REPLY_BY_PASSWORD
+                                                         : REPLY_BY_AGREEMENT};
         server_link_fill(&en->link, &en->plan, &exchange->link);
         for (int i = 0; !r && i < sk_X509_num(en->choice.signers) && i < JOB_CERTS_MAX; i++) {
                 r = x509_der(sk_X509_value(en->choice.signers, i), &signers[i], &e);

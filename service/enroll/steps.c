@@ -360,10 +360,7 @@ enum err step_key(struct enrollment *en, struct error *e)
                 .uid = en->owner == NO_OWNER ? 0 : en->owner,
                 .no_downgrade = !en->plan.allow_downgrade && strcmp(en->record.key_protection, "tpm") == 0,
         };
-        const struct ksp_spec transport = {
-                .alg = KEY_ALG_RSA_2048, .protection = KEY_PROTECTION_SOFTWARE, .uid = spec.uid};
         CLEANUP(free_p) char *reason = NULL;
-        CLEANUP(free_p) char *unused = NULL;
         CLEANUP(close_p) int fd = -1;
         enum err r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
 
@@ -373,16 +370,30 @@ enum err step_key(struct enrollment *en, struct error *e)
                 r = copy_key(en, fd, e);
         if (!r)
                 r = open_or_make(en, fd, "key.pem", &spec, &en->key, &reason, e);
-        /* SCEP's reply is encrypted to the key that signs, and an EC key cannot decrypt: a software RSA key
-         * signs and receives, and the EC key stands in the request alone. */
-        if (!r && !key_alg_is_rsa(ksp_key_alg(en->key)))
-                r = open_or_make(en, fd, "transport.pem", &transport, &en->transport, &unused, e);
         if (!r)
                 r = describe_key(en, reason, e);
         if (!r)
                 r = request_identify(en, e);
         /* A key that was there already is in the record; the transaction goes in with the request. */
         return r || !reason ? r : store_record_write(en->d->store, en->id, &en->record, e);
+}
+
+/* SCEP's reply is encrypted to the key that signs, and few servers can encrypt to an EC key: a software RSA
+ * key signs and receives, and the EC key stands in the request alone. It outlives the daemon: a poll is
+ * signed with it too. */
+static enum err take_transport(struct enrollment *en, struct error *e)
+{
+        const struct ksp_spec spec = {
+                .alg = KEY_ALG_RSA_2048, .protection = KEY_PROTECTION_SOFTWARE, .uid = tpm_uid(en)};
+        CLEANUP(free_p) char *unused = NULL;
+        CLEANUP(close_p) int fd = -1;
+        enum err r;
+
+        if (en->transport || key_alg_is_rsa(ksp_key_alg(en->key)) || en->exchange.direct ||
+            en->exchange.signed_by_old)
+                return ERR_OK;
+        r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
+        return r ? r : open_or_make(en, fd, "transport.pem", &spec, &en->transport, &unused, e);
 }
 
 static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *caps, struct error *e)
@@ -399,7 +410,8 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         enum err r = method_choose(en, caps->flags, &wanted.method, e);
 
         /* A request that is stored already has it inside. */
-        if (!r && wanted.method == SCEP_CHALLENGE && !en->challenge.len && !*en->record.nonce) {
+        if (!r && (wanted.method == SCEP_CHALLENGE || wanted.method == SCEP_CHALLENGE_DIRECT) &&
+            !en->challenge.len && !*en->record.nonce) {
                 r = take_challenge(en, e);
                 if (!r)
                         r = keep_challenge(en, e);
@@ -416,6 +428,8 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         r = exchange_fix(&wanted, caps, &en->exchange, e);
         if (!r && en->exchange.signed_by_old)
                 r = method_load_old(en, e);
+        if (!r)
+                r = take_transport(en, e);
         if (r)
                 return r;
         en->record.request_post = en->exchange.post;

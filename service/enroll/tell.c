@@ -300,8 +300,10 @@ void tell_method_refused(struct enrollment *en, const struct error *why)
 
         if (record->last_http_status)
                 values[n++] = (struct event_value){EVENT_HTTP_STATUS, NULL, record->last_http_status};
-        tell(en, EVENT_RENEW_REFUSED, "The server refused this way to renew; another one is tried", values,
-             n);
+        tell(en, EVENT_RENEW_REFUSED,
+             record->renewing ? "The server refused this way to renew; another one is tried"
+                              : "The server refused this way to ask; another one is tried",
+             values, n);
 }
 
 void tell_cancelled(struct enrollment *en)

@@ -60,6 +60,7 @@ static const struct json_row rows[] = {
         ROW(JSON_ROW_NUMBER, status),
         ROW(JSON_ROW_NUMBER, retry_at),
         ROW(JSON_ROW_TEXT, renewed_by),
+        ROW(JSON_ROW_BOOL, direct),
         ROW(JSON_ROW_TEXT, last_url),
         ROW(JSON_ROW_NUMBER, last_time),
         ROW(JSON_ROW_NUMBER, last_http_status),

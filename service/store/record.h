@@ -49,6 +49,7 @@ struct record {
         uint64_t attempts, status;                       /* status: the number of Windows' CSP */
         uint64_t retry_at;                               /* when it is tried again by itself; 0: not */
         char *renewed_by;                                /* the way the last renewal took */
+        bool direct; /* the server took a challenge with a message that the EC key signed itself */
 
         /* The last transaction of the enrollment that runs or ended; last_time 0: it came to none. What the
          * server did not say is "" or 0. */

@@ -9,6 +9,7 @@
 #include "channel/frame.h"
 #include "keys/access.h"
 #include "keys/tls-sign.h"
+#include "keys/unwrap.h"
 #include "process.h"
 
 enum {
@@ -45,6 +46,8 @@ struct worker_job {
         enum frame_type op_type;
         uint16_t op_scheme; /* FRAME_TLS_SIGN */
         struct bytes op_data;
+        struct key_unwrap op_unwrap; /* FRAME_UNWRAP; borrows from op_octets */
+        struct bytes op_octets;
         worker_done *done;
         void *ctx;
 
@@ -120,8 +123,10 @@ static void free_job(struct worker_job *job)
         bytes_done(&job->out);
         secret_done(&job->in);
         bytes_done(&job->op_data);
+        bytes_done(&job->op_octets);
         bytes_done(&job->op.signature);
         secret_done(&job->op.plain);
+        secret_done(&job->grant.password);
         ksp_key_unref(job->grant.key);
         ksp_key_unref(job->grant.tls);
         free(job);
@@ -258,6 +263,12 @@ static void run_operation(void *ctx)
         if (job->op_type == FRAME_TLS_SIGN)
                 job->op.result = tls_sign(job->grant.tls, job->op.uid, job->op_scheme, job->op.data,
                                           &job->op.signature, &job->op.error);
+        else if (job->op_type == FRAME_DERIVE)
+                job->op.result =
+                        ksp_derive(job->grant.key, job->op.uid, job->op.data, &job->op.plain, &job->op.error);
+        else if (job->op_type == FRAME_UNWRAP)
+                job->op.result = password_unwrap(secret_view(&job->grant.password), &job->op_unwrap,
+                                                 job->op.data, &job->op.plain, &job->op.error);
         else
                 job->op.result = ksp_decrypt(job->grant.key, job->op.uid, &job->op.decrypt, job->op.data,
                                              &job->op.plain, &job->op.error);
@@ -298,6 +309,8 @@ static enum err take_request(struct worker_job *job, const struct frame_header *
         }
         bytes_done(&job->op_data);
         r = bytes_copy(&job->op_data, request.data.data, request.data.len, e);
+        if (!r && h->type == FRAME_UNWRAP)
+                r = unwrap_copy(&request.unwrap, &job->op_octets, &job->op_unwrap, e);
         if (r)
                 return r;
         job->op.uid = job->grant.uid;
@@ -537,8 +550,12 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
                                     .done = done,
                                     .ctx = ctx,
                                     .process = NO_PROCESS};
-        if (grant && grant->key)
-                made->grant = (struct key_grant){.key = ksp_key_ref(grant->key), .uses = 1};
+        if (grant && grant->key) {
+                made->grant.key = ksp_key_ref(grant->key);
+                made->grant.derives = !key_alg_is_rsa(ksp_key_alg(grant->key));
+        }
+        if (grant && (grant->key || grant->password.len))
+                made->grant.uses = 1;
         if (grant && grant->tls) {
                 made->grant.tls = ksp_key_ref(grant->tls);
                 made->grant.tls_uses = GRANT_TLS_SIGNATURES;
@@ -546,7 +563,9 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
         if (grant)
                 made->grant.uid = grant->uid;
         made->deadline_usec = deadline_of(job, &made->grant);
-        r = job_encode(job, &made->record, e);
+        r = grant && grant->password.len ? secret_copy(&made->grant.password, grant->password, e) : ERR_OK;
+        if (!r)
+                r = job_encode(job, &made->record, e);
         if (r) {
                 free_job(made);
                 return r;

@@ -55,6 +55,28 @@ static enum err grant_decrypt(void *key, const struct key_decrypt *how, struct v
         return r ? r : secret_copy(ret, plain, e);
 }
 
+static enum err grant_derive(void *key, struct view point, struct secret *ret, struct error *e)
+{
+        const struct key_request request = {.data = point};
+        CLEANUP(secret_done) struct secret answer = {0};
+        struct view shared;
+        enum err r = ask(key, FRAME_DERIVE, &request, &answer, &shared, e);
+
+        return r ? r : secret_copy(ret, shared, e);
+}
+
+enum err granted_unwrap(int fd, const struct key_unwrap *how, struct view wrapped, struct secret *ret,
+                        struct error *e)
+{
+        struct grant grant = {.fd = fd, .next_id = 1};
+        const struct key_request request = {.unwrap = *how, .data = wrapped};
+        CLEANUP(secret_done) struct secret answer = {0};
+        struct view plain;
+        enum err r = ask(&grant, FRAME_UNWRAP, &request, &answer, &plain, e);
+
+        return r ? r : secret_copy(ret, plain, e);
+}
+
 static enum err sign_verify(struct grant *grant, const struct key_sign *how, struct view message,
                             struct bytes *ret, struct error *e)
 {
@@ -87,7 +109,7 @@ static void grant_close(void *key)
 }
 
 static const struct ksp_backend recipient_backend = {
-        .sign = grant_sign, .decrypt = grant_decrypt, .close = grant_close};
+        .sign = grant_sign, .decrypt = grant_decrypt, .derive = grant_derive, .close = grant_close};
 static const struct ksp_backend client_backend = {.sign = grant_sign,
                                                   .decrypt = refuse_decrypt,
                                                   .close = grant_close,

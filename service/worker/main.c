@@ -113,6 +113,12 @@ static const struct job_link *link_of(const struct job *job)
         }
 }
 
+static enum err unwrap(void *ctx, const struct key_unwrap *how, struct view wrapped, struct secret *ret,
+                       struct error *e)
+{
+        return granted_unwrap(*(const int *)ctx, how, wrapped, ret, e);
+}
+
 /* The keys the job needs: that of its client certificate, and, for an exchange, the recipient's. */
 static enum err network_job(int fd, const struct job *job, struct bytes *ret, struct result_http *http,
                             struct error *e)
@@ -137,8 +143,9 @@ static enum err network_job(int fd, const struct job *job, struct bytes *ret, st
         with.key = keys.client;
         switch (job->kind) {
         case JOB_EXCHANGE:
-                return network_exchange(&job->of.exchange, keys.recipient, with.key ? &with : NULL, ret, http,
-                                        e);
+                return network_exchange(&job->of.exchange,
+                                        &(struct network_opener){keys.recipient, unwrap, &fd},
+                                        with.key ? &with : NULL, ret, http, e);
         case JOB_PROBE:
                 return network_probe(&job->of.probe, with.key ? &with : NULL, ret, http, e);
         case JOB_FETCH:

@@ -139,13 +139,10 @@ static enum err check(const struct message_spec *spec, struct error *e)
                 return error_set(e, ERR_INVALID, "There is nothing to send, or more than %d octets",
                                  MESSAGE_MAX / 2);
         if (!EVP_PKEY_is_a(X509_get0_pubkey(spec->recipient), "RSA"))
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "The server's certificate has no RSA key; password recipients belong to a "
-                                 "later step of scepter");
-        if (!EVP_PKEY_is_a(spec->key, "RSA"))
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "A SCEP message is signed with an RSA key; signing it with another "
-                                 "belongs to a later step of scepter");
+                return error_set(
+                        e, ERR_UNSUPPORTED,
+                        "The server's certificate has no RSA key; encrypting to another belongs to a "
+                        "later step of scepter");
         return ERR_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The pkiMessage that goes out: EnvelopedData to one recipient inside SignedData with the SCEP attributes
- * (RFC 8894 §3). Always DER, always rsaEncryption as the signature's OID. Daemon alone.
+ * (RFC 8894 §3). Always DER; the OID of an RSA signature is always rsaEncryption. Daemon alone.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ MUST_CHECK enum err poll_data_build(const X509 *issuer, struct view subject, str
                                     struct error *e);
 /*
  * *ret: what travels. @ret_nonce: the senderNonce a reply must repeat; fresh for every message.
- * ERR_UNSUPPORTED: the recipient's or signer's key is not RSA. ERR_INVALID: the spec. ERR_FAILED: key or
+ * ERR_UNSUPPORTED: the recipient's key is not RSA. ERR_INVALID: the spec. ERR_FAILED: key or
  * OpenSSL.
  */
 MUST_CHECK enum err message_build(const struct message_spec *spec, uint8_t ret_nonce[SCEP_NONCE_LEN],

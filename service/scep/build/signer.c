@@ -15,10 +15,16 @@ static bool set_serial(X509 *cert)
         return serial && BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(cert));
 }
 
-static bool set_key_usage(X509 *cert)
+/* RFC 5280 §4.2.1.3 */
+enum { DIGITAL_SIGNATURE = 0, KEY_ENCIPHERMENT = 2, KEY_AGREEMENT = 4 };
+
+/* A server may tell from it how the reply can reach us. */
+static bool set_key_usage(X509 *cert, EVP_PKEY *key)
 {
+        const int receives = EVP_PKEY_is_a(key, "RSA") ? KEY_ENCIPHERMENT : KEY_AGREEMENT;
         ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
-        bool ok = bits && ASN1_BIT_STRING_set_bit(bits, 0, 1) && ASN1_BIT_STRING_set_bit(bits, 2, 1) &&
+        bool ok = bits && ASN1_BIT_STRING_set_bit(bits, DIGITAL_SIGNATURE, 1) &&
+                  ASN1_BIT_STRING_set_bit(bits, receives, 1) &&
                   X509_add1_ext_i2d(cert, NID_key_usage, bits, 1, X509V3_ADD_DEFAULT) == 1;
 
         ASN1_BIT_STRING_free(bits);
@@ -47,15 +53,11 @@ enum err signer_build(struct view subject, EVP_PKEY *key, const char *digest, ti
                                  SIGNER_LIFE_MIN, SIGNER_LIFE_MAX, life);
         if (!md)
                 return ossl_error(e, ERR_UNSUPPORTED, "The digest '%s' is not available", digest);
-        if (!EVP_PKEY_is_a(key, "RSA"))
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "A SCEP message is signed with an RSA key; signing it with another, and "
-                                 "replies by key agreement, belong to a later step of scepter");
         if (!X509_set_version(cert, X509_VERSION_3) || !set_serial(cert) ||
             !X509_set_subject_name(cert, name) || !X509_set_issuer_name(cert, name) ||
             !ASN1_TIME_set(X509_getm_notBefore(cert), now - SIGNER_BACKDATE) ||
             !ASN1_TIME_set(X509_getm_notAfter(cert), now + (time_t)life) || !X509_set_pubkey(cert, key) ||
-            !set_key_usage(cert))
+            !set_key_usage(cert, key))
                 return ossl_error(e, ERR_FAILED, "The signer certificate could not be built");
         if (X509_sign(cert, key, md) <= 0)
                 return ossl_error(e, ERR_FAILED, "The signer certificate could not be signed");

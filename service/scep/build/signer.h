@@ -14,9 +14,9 @@ enum {
 
 /*
  * Subject and issuer are @subject (DER Name, as in the request), key usage digitalSignature and
- * keyEncipherment, serial random. Valid from SIGNER_BACKDATE before @now to @life seconds after it. Signed
- * with @key, which may live in a provider; blocks. *ret was re-parsed from its DER, so its public key belongs
- * to OpenSSL's default provider. ERR_UNSUPPORTED: @key is not RSA. ERR_INVALID: @subject or @life.
+ * keyEncipherment, for an EC key keyAgreement, serial random. Valid from SIGNER_BACKDATE before @now to @life
+ * seconds after it. Signed with @key, which may live in a provider; blocks. *ret was re-parsed from its DER,
+ * so its public key belongs to OpenSSL's default provider. ERR_INVALID: @subject or @life.
  */
 MUST_CHECK enum err signer_build(struct view subject, EVP_PKEY *key, const char *digest, time_t now,
                                  unsigned life, X509 **ret, struct error *e);

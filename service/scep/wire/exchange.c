@@ -55,7 +55,8 @@ bool scep_digest_from_name(const char *name, enum scep_digest *ret)
 static const char *const methods[_SCEP_METHOD_MAX] = {[SCEP_AUTO] = "auto",
                                                       [SCEP_RENEWAL] = "renewal",
                                                       [SCEP_SIGNED_PKCSREQ] = "signed-pkcsreq",
-                                                      [SCEP_CHALLENGE] = "challenge"};
+                                                      [SCEP_CHALLENGE] = "challenge",
+                                                      [SCEP_CHALLENGE_DIRECT] = "challenge-direct"};
 
 const char *scep_method_name(enum scep_method method)
 {
@@ -128,8 +129,9 @@ static enum err fix_type(const struct exchange_plan *plan, uint32_t flags, struc
                         method = flags & SCEP_CAP_RENEWAL ? SCEP_RENEWAL : SCEP_SIGNED_PKCSREQ;
         }
         x->type = method == SCEP_RENEWAL ? SCEP_RENEWAL_REQ : SCEP_PKCS_REQ;
-        x->signed_by_old = method != SCEP_CHALLENGE;
-        x->with_challenge = method == SCEP_CHALLENGE;
+        x->with_challenge = method == SCEP_CHALLENGE || method == SCEP_CHALLENGE_DIRECT;
+        x->signed_by_old = !x->with_challenge;
+        x->direct = method == SCEP_CHALLENGE_DIRECT;
         return ERR_OK;
 }
 

@@ -9,14 +9,23 @@
 
 enum scep_digest { SCEP_SHA1, SCEP_SHA256, SCEP_SHA384, SCEP_SHA512, _SCEP_DIGEST_MAX };
 enum scep_cipher { SCEP_AES128, SCEP_DES3, SCEP_DES, _SCEP_CIPHER_MAX };
-enum scep_method { SCEP_AUTO, SCEP_RENEWAL, SCEP_SIGNED_PKCSREQ, SCEP_CHALLENGE, _SCEP_METHOD_MAX };
+/* CHALLENGE_DIRECT: for an EC key, which then signs the message itself; with CHALLENGE a transport key does.
+ */
+enum scep_method {
+        SCEP_AUTO,
+        SCEP_RENEWAL,
+        SCEP_SIGNED_PKCSREQ,
+        SCEP_CHALLENGE,
+        SCEP_CHALLENGE_DIRECT,
+        _SCEP_METHOD_MAX
+};
 
 /* Names OpenSSL takes ("SHA256", "AES-128-CBC"), and those people read ("SHA-256", "AES-128"). */
 const char *scep_digest_ossl(enum scep_digest digest);
 const char *scep_digest_name(enum scep_digest digest);
 const char *scep_cipher_ossl(enum scep_cipher cipher);
 const char *scep_cipher_name(enum scep_cipher cipher);
-/* "renewal", "signed-pkcsreq", "challenge", as profiles have them. */
+/* "renewal", "signed-pkcsreq", "challenge", as profiles have them; and "challenge-direct". */
 const char *scep_method_name(enum scep_method method);
 bool scep_method_from_name(const char *name, enum scep_method *ret); /* false: unknown */
 /* "sha-256", "SHA256" and so on. false: unknown. */
@@ -37,6 +46,7 @@ struct exchange {
         bool post;
         bool signed_by_old; /* the message is signed with the old certificate */
         bool with_challenge;
+        bool direct; /* CHALLENGE_DIRECT */
 };
 
 /*

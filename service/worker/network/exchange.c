@@ -94,8 +94,9 @@ static enum err encode(const struct reply *reply, const struct result_http *http
         return r;
 }
 
-enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, const struct network_client *client,
-                          struct bytes *ret, struct result_http *ret_http, struct error *e)
+enum err network_exchange(const struct job_exchange *job, const struct network_opener *opener,
+                          const struct network_client *client, struct bytes *ret,
+                          struct result_http *ret_http, struct error *e)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *signers = NULL;
         CLEANUP(x509_free_p) X509 *recipient = NULL;
@@ -115,7 +116,11 @@ enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key, const s
                         .transaction = job->transaction,
                         .nonce = job->nonce,
                         .recipient = recipient,
-                        .key = key,
+                        .key = opener->key,
+                        .transport = (job->ways & REPLY_BY_TRANSPORT) != 0,
+                        .agreement = (job->ways & REPLY_BY_AGREEMENT) != 0,
+                        .unwrap = job->ways & REPLY_BY_PASSWORD ? opener->unwrap : NULL,
+                        .unwrap_ctx = opener->ctx,
                         .allow_des = (job->allow & EXCHANGE_ALLOW_DES) != 0,
                         .now = time(NULL),
                 };

@@ -7,6 +7,8 @@
 
 #include <openssl/evp.h>
 
+#include "base/secret.h"
+#include "key/key.h"
 #include "worker/protocol.h"
 
 /* @failure: scep-http/http.h */
@@ -26,7 +28,14 @@ MUST_CHECK enum err network_probe(const struct job_probe *job, const struct netw
 /* A file at the first URL that has it. */
 MUST_CHECK enum err network_fetch(const struct job_fetch *job, const struct network_client *client,
                                   struct bytes *ret, struct result_http *ret_http, struct error *e);
-/* @key: the recipient's private key, asked for one decrypt at most. */
-MUST_CHECK enum err network_exchange(const struct job_exchange *job, EVP_PKEY *key,
+/* What opens the reply, asked for one operation at most: the recipient's private key, and who unwraps what
+ * the challenge wrapped (scep-open/reply.h; NULL: nobody). */
+struct network_opener {
+        EVP_PKEY *key;
+        enum err (*unwrap)(void *ctx, const struct key_unwrap *how, struct view wrapped, struct secret *ret,
+                           struct error *e);
+        void *ctx;
+};
+MUST_CHECK enum err network_exchange(const struct job_exchange *job, const struct network_opener *opener,
                                      const struct network_client *client, struct bytes *ret,
                                      struct result_http *ret_http, struct error *e);

@@ -51,6 +51,7 @@ static const struct field exchange_fields[] = {
         FIELD(8, SHAPE_BLOBS, true, job_exchange, signers, JOB_CERT_MAX),
         FIELD(9, SHAPE_BLOB, true, job_exchange, recipient, JOB_CERT_MAX),
         FIELD(10, SHAPE_NUMBER, true, job_exchange, allow, EXCHANGE_ALLOW_ALL),
+        FIELD(11, SHAPE_NUMBER, true, job_exchange, ways, REPLY_BY_ALL),
         LINK_FIELDS(job_exchange),
 };
 
@@ -211,6 +212,8 @@ enum err job_decode(struct view record, struct job *ret, struct error *e)
         if (!r && job.kind == JOB_EXCHANGE && job.of.exchange.nonce.len != 16)
                 return error_set(e, ERR_PROTOCOL, "A worker's job has a nonce of %zu octets",
                                  job.of.exchange.nonce.len);
+        if (!r && job.kind == JOB_EXCHANGE && job.of.exchange.ways == 0)
+                return error_set(e, ERR_PROTOCOL, "A worker's job names no way for the reply");
         if (!r && job.kind == JOB_DISCOVER && job.of.discover.want == 0)
                 return error_set(e, ERR_PROTOCOL, "A worker's job wants nothing");
         if (r)

@@ -1,8 +1,8 @@
 /*
  * The job protocol: what the daemon asks of a worker (body of FRAME_JOB) and what it answers (body of
  * FRAME_RESULT). Pure; the frames around it and the granted operations between the two are the key channel's
- * (channel/frame.h: one FRAME_DECRYPT, and with a client certificate up to four FRAME_TLS_SIGN, each with
- * handle 0, answered by FRAME_ANSWER or FRAME_ERROR).
+ * (channel/frame.h: one FRAME_DECRYPT, FRAME_DERIVE or FRAME_UNWRAP, and with a client certificate up to four
+ * FRAME_TLS_SIGN, each with handle 0, answered by FRAME_ANSWER or FRAME_ERROR).
  *
  * A stream carries one job and ends with one result. Both sides come from one package, so there is no
  * growing: an unknown field, a missing one, a second one of a kind, or one out of its bounds is ERR_PROTOCOL,
@@ -84,6 +84,14 @@ struct job_fetch {
 
 enum { EXCHANGE_ALLOW_DES = 1, EXCHANGE_ALLOW_ALL = 1 };
 
+/* How the content key of the reply may reach us: what the grant opens. */
+enum {
+        REPLY_BY_TRANSPORT = 1, /* RSA, to the recipient's key: FRAME_DECRYPT */
+        REPLY_BY_AGREEMENT = 2, /* ECDH with the recipient's key: FRAME_DERIVE */
+        REPLY_BY_PASSWORD = 4,  /* the challenge: FRAME_UNWRAP */
+        REPLY_BY_ALL = 7,
+};
+
 /* Send a pkiMessage, open the reply; kind network. */
 struct job_exchange {
         const char *url; /* the one that answered, suffix included */
@@ -95,6 +103,7 @@ struct job_exchange {
         struct job_blobs signers; /* DER; who may sign the reply, chained by the daemon */
         struct view recipient;    /* DER; the certificate the reply is encrypted to */
         uint64_t allow;           /* EXCHANGE_… */
+        uint64_t ways;            /* REPLY_BY_…, at least one */
         struct job_link link;
 };
 

@@ -11,7 +11,7 @@ static struct bytes take(BIO *bio)
         return b;
 }
 
-static struct bytes envelope(const struct rep *rep)
+struct bytes rep_envelope(const struct rep *rep)
 {
         const char *name = rep->cipher ? rep->cipher : "AES-128-CBC";
         bool legacy = strcmp(name, "DES-CBC") == 0 || strncmp(name, "RC2", 3) == 0;
@@ -22,10 +22,18 @@ static struct bytes envelope(const struct rep *rep)
         STACK_OF(X509) *to = pki_stack(&rep->recipient, 1);
         BIO *in = BIO_new_mem_buf(rep->payload.data, (int)rep->payload.len), *out = BIO_new(BIO_s_mem());
         unsigned flags = CMS_BINARY | (rep->ber ? CMS_STREAM : 0);
-        CMS_ContentInfo *cms = CMS_encrypt_ex(to, in, cipher, flags, libctx, NULL);
+        CMS_ContentInfo *cms = CMS_encrypt_ex(rep->password ? NULL : to, in, cipher,
+                                              flags | (rep->password ? CMS_PARTIAL : 0), libctx, NULL);
         struct bytes der;
 
         assert_non_null(cms);
+        if (rep->password) {
+                assert_non_null(CMS_add0_recipient_password(
+                        cms, rep->iterations ? rep->iterations : -1, NID_id_alg_PWRI_KEK, NID_undef,
+                        (unsigned char *)OPENSSL_strdup(rep->password), -1, NULL));
+                if (!rep->ber)
+                        assert_int_equal(CMS_final(cms, in, NULL, flags), 1);
+        }
         assert_int_equal(rep->ber ? i2d_CMS_bio_stream(out, cms, in, (int)flags) : i2d_CMS_bio(out, cms), 1);
         der = take(out);
         CMS_ContentInfo_free(cms);
@@ -47,7 +55,7 @@ static struct bytes content(const struct rep *rep)
 
         switch (rep->content) {
         case REP_ENVELOPE:
-                return envelope(rep);
+                return rep_envelope(rep);
         case REP_ABSENT:
                 break;
         case REP_ONE_OCTET:
@@ -58,6 +66,9 @@ static struct bytes content(const struct rep *rep)
                 break;
         case REP_PLAIN_SIGNED:
                 return pki_degenerate(&rep->recipient, 1);
+        case REP_AS_IT_IS:
+                assert_int_equal(bytes_copy(&b, rep->payload.data, rep->payload.len, NULL), ERR_OK);
+                break;
         }
         return b;
 }

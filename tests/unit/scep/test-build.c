@@ -258,6 +258,7 @@ static void signer(void **state)
         CLEANUP(bytes_done) struct bytes subject = pki_name("device-1");
         CLEANUP(x509_free_p) X509 *cert = NULL;
         CLEANUP(x509_free_p) X509 *none = NULL;
+        CLEANUP(x509_free_p) X509 *ec = NULL;
         struct error e = {0};
         int days, seconds;
 
@@ -276,8 +277,9 @@ static void signer(void **state)
                    ERR_INVALID);
         expect_err(signer_build(str_view("x"), pki_key(0), "SHA256", PKI_NOW, PKI_DAY, &none, &e),
                    ERR_INVALID);
-        expect_err(signer_build(bytes_view(&subject), pki_ec_key(), "SHA256", PKI_NOW, PKI_DAY, &none, &e),
-                   ERR_UNSUPPORTED);
+        expect_ok(signer_build(bytes_view(&subject), pki_ec_key(), "SHA256", PKI_NOW, PKI_DAY, &ec, &e));
+        assert_int_equal(X509_verify(ec, X509_get0_pubkey(ec)), 1);
+        assert_int_equal(X509_get_key_usage(ec), KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT);
         expect_err(signer_build(bytes_view(&subject), pki_key(0), "ROT13", PKI_NOW, PKI_DAY, &none, &e),
                    ERR_UNSUPPORTED);
 }
@@ -429,8 +431,35 @@ static void message_refused(void **state)
         REFUSED(transaction, "", ERR_INVALID);
         REFUSED(transaction, "a_b", ERR_INVALID);
         REFUSED(key, pki_key(2), ERR_FAILED); /* not the signer's */
-        REFUSED(key, pki_ec_key(), ERR_UNSUPPORTED);
+        REFUSED(key, pki_ec_key(), ERR_FAILED);
         assert_null(der.data);
+}
+
+/* Signed by an EC key: ECDSA by its own name. */
+static void message_by_ec(void **state)
+{
+        CLEANUP(x509_free_p) X509 *ra = pki_cert(&(struct pki_spec){.subject = "RA", .key = 1});
+        CLEANUP(x509_free_p) X509 *own = pki_cert(&(struct pki_spec){.subject = "me", .ec = true});
+        const struct message_spec spec = {SCEP_RENEWAL_REQ, str_view("p"), ra,  SCEP_AES128, own,
+                                          pki_ec_key(),     SCEP_SHA256,   "ab"};
+        CLEANUP(bytes_done) struct bytes der = {0};
+        uint8_t nonce[SCEP_NONCE_LEN];
+        X509_ALGOR *signature;
+        const ASN1_OBJECT *oid;
+        CMS_ContentInfo *cms;
+        const uint8_t *p;
+        struct error e = {0};
+
+        (void)state;
+        expect_ok(message_build(&spec, nonce, &der, &e));
+        p = der.data;
+        cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
+        assert_int_equal(CMS_verify(cms, NULL, NULL, NULL, NULL, CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY), 1);
+        CMS_SignerInfo_get0_algs(sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0), NULL, NULL, NULL,
+                                 &signature);
+        X509_ALGOR_get0(&oid, NULL, NULL, signature);
+        assert_int_equal(OBJ_obj2nid(oid), NID_ecdsa_with_SHA256);
+        CMS_ContentInfo_free(cms);
 }
 
 static void poll_data(void **state)
@@ -463,6 +492,7 @@ int main(void)
                 cmocka_unit_test(transactions),
                 cmocka_unit_test(message_round_trip),
                 cmocka_unit_test(message_refused),
+                cmocka_unit_test(message_by_ec),
                 cmocka_unit_test(poll_data),
         };
 

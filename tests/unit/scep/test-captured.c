@@ -78,6 +78,7 @@ static void check(const char *folder, const char *name)
                                           .nonce = {(const uint8_t *)nonce, nonce_len},
                                           .recipient = sk_X509_value(carried, 0),
                                           .key = pki_key(0),
+                                          .transport = true,
                                           .now = time(NULL)};
 
                 r = reply_open(&spec, &reply, &e);

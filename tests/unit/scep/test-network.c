@@ -91,7 +91,8 @@ static enum err exchange(struct rep *rep, const char *path, struct bytes *ret_re
         job.nonce = (struct view){nonce, sizeof nonce};
         job.signers = (struct job_blobs){{bytes_view(&ra_der)}, 1};
         job.recipient = bytes_view(&own_der);
-        r = network_exchange(&job, pki_key(4), NULL, ret_record, &http, e);
+        job.ways = REPLY_BY_TRANSPORT;
+        r = network_exchange(&job, &(struct network_opener){.key = pki_key(4)}, NULL, ret_record, &http, e);
         if (!r) {
                 assert_int_equal(http.status, 200);
                 r = result_decode(bytes_view(ret_record), JOB_EXCHANGE, ret, e);

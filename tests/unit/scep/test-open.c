@@ -1,12 +1,13 @@
 /* service/scep/open: CertReps that must be taken, and those that must not. */
 #include "rep.h"
 
+#include "keys/unwrap.h"
 #include "scep-open/reply.h"
 
 #define ID "00112233445566778899aabbccddeeff00112233"
 
 static const uint8_t nonce[16] = "0123456789abcdef", other_nonce[16] = "fedcba9876543210";
-static X509 *ra, *ca, *stranger, *own, *other, *issued;
+static X509 *ra, *ca, *stranger, *own, *other, *issued, *ec, *ec_other;
 static struct bytes issued_der;
 
 static int make(void **state)
@@ -22,6 +23,8 @@ static int make(void **state)
         other = pki_cert(&(struct pki_spec){.subject = "another", .key = 5, .serial = 6});
         issued = pki_cert(&(struct pki_spec){
                 .subject = "device", .issuer = ca, .issuer_key = 1, .key = 4, .serial = 77});
+        ec = pki_cert(&(struct pki_spec){.subject = "device", .ec = true, .serial = 7});
+        ec_other = pki_cert(&(struct pki_spec){.subject = "another", .ec = true, .serial = 8});
         chain[0] = issued;
         chain[1] = ca;
         issued_der = pki_degenerate(chain, 2);
@@ -32,7 +35,7 @@ static int drop(void **state)
 {
         (void)state;
         X509_free(ra), X509_free(ca), X509_free(stranger), X509_free(own), X509_free(other),
-                X509_free(issued);
+                X509_free(issued), X509_free(ec), X509_free(ec_other);
         bytes_done(&issued_der);
         return 0;
 }
@@ -58,6 +61,7 @@ static struct reply_spec spec_for(const struct bytes *der, STACK_OF(X509) * sign
                                    .nonce = {nonce, sizeof nonce},
                                    .recipient = own,
                                    .key = pki_key(4),
+                                   .transport = true,
                                    .now = time(NULL)};
 }
 
@@ -258,6 +262,113 @@ static void forged(void **state)
         bytes_done(&der);
 }
 
+struct unwrapping {
+        const char *password;
+        unsigned calls;
+};
+
+static enum err unwrap(void *ctx, const struct key_unwrap *how, struct view wrapped, struct secret *ret,
+                       struct error *e)
+{
+        struct unwrapping *with = ctx;
+
+        with->calls++;
+        return password_unwrap(str_view(with->password), how, wrapped, ret, e);
+}
+
+static enum err open_by(const struct rep *rep, bool agreement, struct unwrapping *with, struct reply *ret,
+                        struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes der = rep_make(rep);
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *signers = signers_of();
+        struct reply_spec spec = spec_for(&der, signers);
+
+        spec.transport = false;
+        spec.allow_des = true;
+        spec.recipient = ec;
+        spec.key = pki_ec_key();
+        spec.agreement = agreement;
+        spec.unwrap = with ? unwrap : NULL;
+        spec.unwrap_ctx = with;
+        return reply_open(&spec, ret, e);
+}
+
+static void T3_reply_by_key_agreement(void **state)
+{
+        static const char *const ciphers[] = {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-EDE3-CBC"};
+        struct reply reply = {0};
+        struct error e = {0};
+        struct rep rep = good();
+
+        (void)state;
+        rep.recipient = ec;
+        for (size_t i = 0; i < N_ELEMENTS(ciphers); i++) {
+                for (int ber = 0; ber < 2; ber++) {
+                        rep.cipher = ciphers[i];
+                        rep.ber = ber;
+                        if (open_by(&rep, true, NULL, &reply, &e))
+                                fail_msg("%s: %s", ciphers[i], e.message);
+                        assert_int_equal(sk_X509_num(reply.certs), 2);
+                        reply_done(&reply);
+                }
+        }
+        rep = good();
+        rep.recipient = ec;
+        expect_err(open_by(&rep, false, NULL, &reply, &e), ERR_REPLY);
+        assert_non_null(strstr(e.message, "key agreement, and no such reply was asked for"));
+        expect_err(open_it(&rep, false, &reply, &e), ERR_REPLY);
+        rep.recipient = ec_other;
+        expect_err(open_by(&rep, true, NULL, &reply, &e), ERR_REPLY);
+        assert_non_null(strstr(e.message, "another certificate"));
+        rep = good(); /* RSA, to a key that is none */
+        expect_err(open_by(&rep, true, NULL, &reply, &e), ERR_REPLY);
+        assert_non_null(strstr(e.message, "key transport, and no such reply"));
+}
+
+static void T3_reply_by_password(void **state)
+{
+        static const char *const ciphers[] = {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-EDE3-CBC"};
+        struct unwrapping with = {"word", 0};
+        struct reply reply = {0};
+        struct error e = {0};
+        struct rep rep = good();
+
+        (void)state;
+        rep.password = "word";
+        for (size_t i = 0; i < N_ELEMENTS(ciphers); i++) {
+                for (int ber = 0; ber < 2; ber++) {
+                        rep.cipher = ciphers[i];
+                        rep.ber = ber;
+                        with.calls = 0;
+                        if (open_by(&rep, true, &with, &reply, &e))
+                                fail_msg("%s: %s", ciphers[i], e.message);
+                        assert_int_equal(with.calls, 1);
+                        assert_int_equal(sk_X509_num(reply.certs), 2);
+                        reply_done(&reply);
+                }
+        }
+        rep.cipher = NULL;
+        rep.ber = false;
+        rep.iterations = KEY_ITERATIONS_MAX;
+        expect_ok(open_by(&rep, true, &with, &reply, &e));
+        reply_done(&reply);
+        with.calls = 0;
+        rep.iterations++; /* judged before anybody does them */
+        expect_err(open_by(&rep, true, &with, &reply, &e), ERR_SERVER_ALGORITHM);
+        assert_int_equal(with.calls, 0);
+        rep.iterations = 0;
+        expect_err(open_by(&rep, true, NULL, &reply, &e), ERR_REPLY);
+        assert_non_null(strstr(e.message, "password, and no such reply was asked for"));
+        for (int i = 0; i < 300; i++) { /* one in 2^24 of other passwords passes for the right one */
+                char word[16];
+
+                snprintf(word, sizeof word, "wrong%d", i);
+                with.password = word;
+                expect_err(open_by(&rep, true, &with, &reply, &e), ERR_INVALID);
+                assert_non_null(strstr(e.message, "another password"));
+        }
+}
+
 static void wrong_key(void **state)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *signers = signers_of();
@@ -327,6 +438,28 @@ static void mutations(void **state)
                 reply_done(&reply);
                 bytes_done(&m);
         }
+        for (int way = 0; way < 2; way++) {
+                /* The envelope itself, as a server that is ours could make it. */
+                struct unwrapping with = {"word", 0};
+                struct rep odd = good();
+                struct bytes envelope;
+
+                odd.recipient = ec;
+                odd.password = way ? "word" : NULL;
+                odd.cipher = "AES-256-CBC";
+                envelope = rep_envelope(&odd);
+                odd.content = REP_AS_IT_IS;
+                for (int i = 0; i < 400; i++) {
+                        struct bytes m = mutate(bytes_view(&envelope), &seed);
+                        struct reply reply = {0};
+
+                        odd.payload = bytes_view(&m);
+                        (void)!open_by(&odd, true, &with, &reply, NULL);
+                        reply_done(&reply);
+                        bytes_done(&m);
+                }
+                bytes_done(&envelope);
+        }
         for (int i = 0; i < 150; i++) {
                 struct bytes m = mutate(bytes_view(&issued_der), &seed);
                 struct reply reply = {0};
@@ -342,9 +475,15 @@ static void mutations(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(taken),     cmocka_unit_test(refused),   cmocka_unit_test(single_des),
-                cmocka_unit_test(forged),    cmocka_unit_test(wrong_key), cmocka_unit_test(not_cms),
+                cmocka_unit_test(taken),
+                cmocka_unit_test(refused),
+                cmocka_unit_test(single_des),
+                cmocka_unit_test(forged),
+                cmocka_unit_test(wrong_key),
+                cmocka_unit_test(not_cms),
                 cmocka_unit_test(mutations),
+                cmocka_unit_test(T3_reply_by_key_agreement),
+                cmocka_unit_test(T3_reply_by_password),
         };
 
         return cmocka_run_group_tests(tests, make, drop);

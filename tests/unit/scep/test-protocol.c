@@ -30,6 +30,7 @@ static const struct job jobs[] = {
                          .signers = {{{(const uint8_t *)"c1", 2}, {(const uint8_t *)"c22", 3}}, 2},
                          .recipient = {(const uint8_t *)"own", 3},
                          .allow = 1,
+                         .ways = REPLY_BY_PASSWORD,
                          .link = {.connect_ms = 1, .total_ms = 2}}},
 };
 
@@ -188,6 +189,7 @@ static void bounds(void **state)
         BAD_JOB(3, exchange.signers.n, JOB_CERTS_MAX + 1);
         BAD_JOB(3, exchange.signers.at[1], ((struct view){big, JOB_CERT_MAX + 1}));
         BAD_JOB(3, exchange.allow, 2);
+        BAD_JOB(3, exchange.ways, 8);
         job.kind = _JOB_KIND_MAX;
         expect_err(job_encode(&job, &out, &e), ERR_PROTOCOL);
         assert_null(out.data);

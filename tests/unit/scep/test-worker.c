@@ -271,6 +271,7 @@ static void exchange(void **state)
                                                   .type = 19,
                                                   .transaction = ID,
                                                   .allow = cases[i].allow,
+                                                  .ways = REPLY_BY_TRANSPORT,
                                                   .link = {.connect_ms = 5000, .total_ms = 5000}}};
                 struct job_exchange *x = &job.of.exchange;
                 struct worker w = start("network");
