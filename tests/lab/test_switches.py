@@ -5,6 +5,7 @@ import http.client
 import os
 import pathlib
 import ssl
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -15,10 +16,11 @@ from asn1crypto import core
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from conftest import LAB, Responder, fetch, run
 from device import Device, certificates, is_ca, key_of, usage_of
 
-from ndes import messages, policy, switches
+from ndes import cms, messages, policy, switches
 
 CLIENT, SERVER = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"
 SIGN, ENCRYPT = ["digital_signature"], ["key_encipherment"]
@@ -223,6 +225,78 @@ def key_transport(reply):
 def from_ec(r):
     reply = Device(r, "ec", "ec").enroll()
     return reply.fail_info if reply.status == "2" else (reply.recipient_info().cls, reply.recipient_info().tag)
+
+
+def agreed(r):
+    """Scheme, wrap, whether it is for the signer, octets of point and wrapped key."""
+    r.set(ec_reply="kari", reply_shape="rfc")
+    device = Device(r, "ec", "ec")
+    info = device.enroll().recipient_info()
+    encrypted = info[3][0]
+    return (info[2][0].oid(), info[2][1][0].oid(), encrypted[0][1].integer() == device.signer.serial,
+            len(info[1][0][1].content), len(encrypted[1].octets()))
+
+
+def curve_holds(r):
+    """Whether the sender's point lies on P-256."""
+    r.set(ec_reply="kari", reply_shape="rfc")
+    point = Device(r, "ec", "ec").enroll().recipient_info()[1][0][1].content[1:]
+    try:
+        EllipticCurvePublicKey.from_encoded_point(SECP256R1(), point)
+        return True
+    except ValueError:
+        return False
+
+
+def by_password(r):
+    """PRF, iterations, octets of the wrapped key."""
+    r.set(ec_reply="pwri", reply_shape="rfc")
+    info = Device(r, "ec", "ec").enroll().recipient_info()
+    derivation = info[1][1]
+    prf = derivation[2][0].oid() if len(derivation.children) > 2 else None
+    return prf, derivation[1].integer(), len(info[3].octets())
+
+
+def opens_with_challenge(r):
+    """By OpenSSL."""
+    r.set(ec_reply="pwri", reply_shape="rfc")
+    challenge = r.challenge()
+    reply = Device(r, "ec", "ec").enroll(challenge)
+    done = subprocess.run(["openssl", "cms", "-decrypt", "-inform", "der", "-binary", "-pwri_password", challenge],
+                          input=reply.content, capture_output=True, check=False, timeout=60)
+    return done.returncode == 0
+
+
+def foreign_and_own(r):
+    foreign, own = Device(r, "ec").enroll(), Device(r).enroll()
+    return foreign.http, foreign.fail_info, own.status
+
+
+def attributes_order(r):
+    """Sorted as sent, and whether the signature is over what was sent."""
+    reply = Device(r).enroll()
+    field = reply.info.context(0)
+    sent = [node.raw for node in field.children]
+    signer = [one for one in certificates(r.get("GetCACert")[2])
+              if one.serial_number == reply.info[1][1].integer()][0]
+    try:
+        signer.public_key().verify(reply.info[5].octets(), b"\x31" + field.raw[1:], padding.PKCS1v15(),
+                                   cms.HASHES[reply.digest]())
+        as_sent = True
+    except InvalidSignature:
+        as_sent = False
+    return sent == sorted(sent), as_sent
+
+
+def ca_keys(r):
+    """Kinds of the keys: the issuing CA's, the RA's; and the device gets a certificate of it."""
+    found = certificates(r.get("GetCACert")[2])
+    def kind(one):
+        return type(one.public_key()).__name__.strip("_")[:2]
+
+    issued = Device(r).enroll().certificate()
+    issuer = [one for one in found if one.subject == issued.issuer][0]
+    return kind(issuer), {kind(one) for one in found if not is_ca(one)}
 
 
 def for_ec(r):
@@ -454,6 +528,35 @@ ROWS = [
     ("ec-reply", "refuse", from_ec, "0"),
     ("ec-reply", "pwri", from_ec, (2, 3)),
     ("ec-reply", "kari", from_ec, (2, 1)),
+    ("transport", "oaep-sha256", enrolled(key_transport), "1.2.840.113549.1.1.7"),
+    ("kari-kdf", "sha256", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", True, 66, 24)),
+    ("kari-kdf", "sha1", agreed, ("1.3.133.16.840.63.0.2", "2.16.840.1.101.3.4.1.5", True, 66, 24)),
+    ("kari-kdf", "unknown", agreed, ("1.3.6.1.4.1.55555.1", "2.16.840.1.101.3.4.1.5", True, 66, 24)),
+    ("kari-wrap", "aes256", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.45", True, 66, 24)),
+    ("kari-wrap", "unknown", agreed, ("1.3.132.1.11.1", "1.3.6.1.4.1.55555.1", True, 66, 24)),
+    ("kari-fault", "other-recipient", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", False, 66, 24)),
+    ("kari-fault", "other-curve", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", True, 98, 24)),
+    ("kari-fault", "truncated", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", True, 66, 12)),
+    ("kari-fault", "off", curve_holds, True),
+    ("kari-fault", "off-curve", curve_holds, False),
+    ("pwri-prf", "none", by_password, (None, 10000, 32)),
+    ("pwri-prf", "sha512", by_password, ("1.2.840.113549.2.11", 10000, 32)),
+    ("pwri-prf", "unknown", by_password, ("1.3.6.1.4.1.55555.1", 10000, 32)),
+    ("pwri-prf", "none", opens_with_challenge, True),
+    ("pwri-prf", "sha384", opens_with_challenge, True),
+    ("pwri-iterations", "2048", by_password, ("1.2.840.113549.2.9", 2048, 32)),
+    ("pwri-iterations", "10000000", by_password, ("1.2.840.113549.2.9", 10000000, 32)),
+    ("pwri-fault", "truncated", by_password, ("1.2.840.113549.2.9", 10000, 16)),
+    ("pwri-fault", "off", opens_with_challenge, True),
+    ("pwri-fault", "other-password", opens_with_challenge, False),
+    ("foreign-signer", "accept", foreign_and_own, (200, None, "0")),
+    ("foreign-signer", "refuse", foreign_and_own, (200, "2", "0")),
+    ("foreign-signer", "http-400", foreign_and_own, (400, None, "0")),
+    ("attributes", "sorted", attributes_order, (True, True)),
+    ("attributes", "unsorted", attributes_order, (False, False)),
+    ("attributes", "unsorted-signed", attributes_order, (False, True)),
+    ("ca-key", "rsa", ca_keys, ("RS", {"RS"})),
+    ("ca-key", "ec", ca_keys, ("El", {"RS"})),
     ("ec-key", "accept", for_ec, ("0", None)),
     ("ec-key", "refuse", for_ec, ("2", "0")),
     ("encoding", "der", enrolled(lambda reply: reply.body[1]), 0x82),

@@ -213,19 +213,22 @@ def degenerate(certificates, crls=()):
         ber.integer(1), ber.set_of(), ber.seq(ber.oid(DATA)), *lists, ber.set_of())))
 
 
-def sign(content: Optional[bytes], attributes, signer, digest, certificates=(), full_name=False, form=ber.Der):
-    """SignedData. @content None: absent. @attributes: list of (OID, DER of the value)."""
+def sign(content: Optional[bytes], attributes, signer, digest, certificates=(), full_name=False, form=ber.Der,
+         order="sorted"):
+    """SignedData. @content None: absent. @attributes: list of (OID, DER of the value); @order: the switch attributes."""
     attributes = [(CONTENT_TYPE, ber.oid(DATA)),
                   (MESSAGE_DIGEST, ber.octet_string(hashlib.new(digest, content or b"").digest()))] + attributes
     encoded = [ber.seq(ber.oid(dotted), ber.set_of(value)) for dotted, value in attributes]
+    sent = sorted(encoded, reverse=order != "sorted")
+    signed = ber.tlv(ber.SET, b"".join(sent)) if order == "unsorted-signed" else ber.set_of(*encoded)
     if isinstance(signer.key, ec.EllipticCurvePrivateKey):
-        signature = signer.key.sign(ber.set_of(*encoded), ec.ECDSA(HASHES[digest]()))
+        signature = signer.key.sign(signed, ec.ECDSA(HASHES[digest]()))
         name = ber.algorithm(EC_SIGNATURE_OIDS[digest], b"")
     else:
-        signature = signer.key.sign(ber.set_of(*encoded), padding.PKCS1v15(), HASHES[digest]())
+        signature = signer.key.sign(signed, padding.PKCS1v15(), HASHES[digest]())
         name = ber.algorithm(RSA_SIGNATURE_OIDS[digest] if full_name else RSA)
     algorithm = ber.algorithm(DIGEST_OIDS[digest])
-    info = ber.seq(ber.integer(1), issuer_and_serial(signer.certificate), algorithm, ber.context_set(0, *encoded),
+    info = ber.seq(ber.integer(1), issuer_and_serial(signer.certificate), algorithm, ber.context(0, *sent),
                    name, ber.octet_string(signature))
     encapsulated = [ber.oid(DATA)]
     if content is not None:

@@ -62,6 +62,8 @@ class Enrollment:
         self._log.write(4003, transaction=outer.transaction, messageType=outer.kind, cipher=request.cipher,
                         digest=outer.digest, signer=ca.name_text(outer.signer.subject.dump()),
                         sha256=hashlib.sha256(body).hexdigest())
+        if self._switches["foreign-signer"] == "http-400" and self._foreign(pki, request):
+            return Answer(400, "text/html", b"<html><body>400</body></html>", "signed by another key", outer.transaction)
         if outer.kind == messages.RENEWAL_REQ and self._switches["renewal"] == "http-500":
             return Answer(500, "text/html", b"<html><body>500</body></html>", "RenewalReq", outer.transaction)
         try:
@@ -72,6 +74,16 @@ class Enrollment:
             self._log.write(failure.event, transaction=outer.transaction, reason=str(failure),
                             failInfo=failure.fail_info, hresult=f"0x{failure.hresult:08X}", **failure.fields)
             return self._reply(pki, outer, messages.FAILURE, fail_info=failure.fail_info, hresult=failure.hresult)
+
+    @staticmethod
+    def _foreign(pki, request):
+        """A first request that another key has signed than the one it is for."""
+        if request.outer.kind != messages.PKCS_REQ or pki.issuer_of(request.outer.signer) is not None:
+            return False
+        try:
+            return pkcs10.read(request.payload).spki != request.outer.signer.public_key.dump()
+        except (ValueError, cms.BadSignature):
+            return False
 
     def _reply(self, pki, outer, status, **more):
         signer = self._strangers("signer") if self._switches["unknown-signer"] else pki.signer(self._switches)
@@ -135,6 +147,8 @@ class Enrollment:
             raise Failure("RenewalReq was not signed with a certificate of this CA", event=28, subject=subject)
         if self._switches["fail-info"] != "off":
             raise Failure("switch fail-info", self._switches["fail-info"], subject=subject)
+        if self._switches["foreign-signer"] == "refuse" and self._foreign(pki, request):
+            raise Failure("the request was signed with another key than its own", subject=subject)
         self._check_keys(csr, outer, subject)
         if renewal and csr.challenge is None and self._switches["renewal"] != "challenge":
             self._check_signer(pki, outer.signer, subject)

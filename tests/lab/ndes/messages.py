@@ -99,6 +99,9 @@ class Shape(NamedTuple):
     full_name: bool
     transport: str
     ec: str
+    agreement: recipients.Agreement
+    password: recipients.Password
+    attributes: str
     form: type
 
     @classmethod
@@ -108,6 +111,9 @@ class Shape(NamedTuple):
         return cls(ndes, ("sha1" if ndes else "sha256") if digest == "auto" else digest,
                    ("des3" if ndes else "aes") if cipher == "auto" else cipher,
                    switches["signature"] == "full", switches["transport"], switches["ec-reply"],
+                   recipients.Agreement(*(switches["kari-" + part] for part in ("kdf", "wrap", "fault"))),
+                   recipients.Password(*(switches["pwri-" + part] for part in ("prf", "iterations", "fault"))),
+                   switches["attributes"],
                    ber.Indefinite if switches["encoding"] == "ber" else ber.Der)
 
 
@@ -116,9 +122,9 @@ def _wrap(signer, shape, secret):
     if signer.public_key.algorithm != "ec":
         return lambda key: recipients.transport(key, signer, shape.transport)
     if shape.ec == "kari":
-        return lambda key: recipients.agreement(key, signer)
+        return lambda key: recipients.agreement(key, signer, shape.agreement)
     if shape.ec == "pwri" and secret:
-        return lambda key: recipients.password(key, secret)
+        return lambda key: recipients.password(key, secret, shape.password)
     raise cms.NotForUs("the request was signed with an EC key" + (" and has no challenge" if shape.ec == "pwri" else ""))
 
 
@@ -142,4 +148,4 @@ def reply(outer, status, signer, shape, switches, payload=b"", secret=None, fail
     if status == SUCCESS:
         content = cms.envelope(payload, shape.cipher, _wrap(outer.signer, shape, secret), shape.form)
     return cms.sign(content, attributes, signer, shape.digest, () if shape.ndes else (signer.der,),
-                    shape.full_name, shape.form)
+                    shape.full_name, shape.form, shape.attributes)

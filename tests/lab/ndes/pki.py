@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from asn1crypto import pem, x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from . import ber, ca, clock
 from .ca import CERT_SIGN, CRL_SIGN, ENCIPHER, SIGN, YEAR
 
 REQUEST_AGENT = "1.3.6.1.4.1.311.20.2.1"
 RA_USAGES = {"sign": SIGN, "encrypt": ENCIPHER, "both": SIGN | ENCIPHER}
-AUTHORITIES = tuple(age + tier for age in ("", "next-", "old-") for tier in ("issuing", "root"))
+AUTHORITIES = tuple(age + tier for age in ("", "next-", "old-") for tier in ("issuing", "root", "issuing-ec"))
 
 
 class Pki:
@@ -42,7 +42,7 @@ class Pki:
             with open(path, "rb") as file:
                 key = serialization.load_pem_private_key(file.read(), None)
         else:
-            key = ca.new_key()
+            key = ca.new_ec_key() if label.endswith("-ec") else ca.new_key()
             text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                      serialization.NoEncryption())
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -81,7 +81,8 @@ class Pki:
     def _ca_recipe(self, label):
         """Key and certificate of a CA. Old and next have the same name and another key, as after a renewal at AD CS."""
         now, root = clock.now(), label.endswith("root")
-        subject = self._names(self._title + (" Root CA" if root else " Issuing CA"))
+        subject = self._names(self._title + (" Root CA" if root else " Issuing CA") +
+                              (" EC" if label.endswith("-ec") else ""))
         start = now - (5 if label.startswith("old-") else 3) * YEAR
         if label.startswith("next-"):
             start = now - datetime.timedelta(days=1)
@@ -116,7 +117,9 @@ class Pki:
     # what is in force
 
     def _tier(self, switches):
-        return "root" if switches["single-tier"] else "issuing"
+        if switches["single-tier"]:
+            return "root"
+        return "issuing-ec" if switches["ca-key"] == "ec" else "issuing"
 
     def issuer_label(self, switches):
         return ("next-" if switches["rollover"] == "done" else "") + self._tier(switches)
@@ -177,7 +180,9 @@ class Pki:
                 continue
             tbs, _, signature = ber.read(certificate.dump()).children[:3]
             try:
-                authority.key.public_key().verify(signature.octets()[1:], tbs.raw, padding.PKCS1v15(), hashes.SHA256())
+                how = ((padding.PKCS1v15(), hashes.SHA256()) if isinstance(authority.key, rsa.RSAPrivateKey) else
+                       (ec.ECDSA(hashes.SHA256()),))
+                authority.key.public_key().verify(signature.octets()[1:], tbs.raw, *how)
                 return label
             except InvalidSignature:
                 continue
