@@ -156,10 +156,12 @@ static void fail_or_next(struct enrollment *en, const struct error *why, bool de
         enrollment_step(en, step_next_method, after_next_method);
 }
 
-/* By HTTP; not what passes: too late, too many, overloaded. */
-static bool refuses(const struct result_http *http)
+/* By HTTP; not what passes: too late, too many, overloaded. A server that failed at a request with a
+ * challenge may have used that up: the same message again gets what it made of it, another one nothing. */
+static bool refuses(const struct enrollment *en, const struct result_http *http)
 {
-        return http->status >= 400 && http->status != 408 && http->status != 429 && http->status != 503;
+        return http->status >= 400 && http->status != 408 && http->status != 429 && http->status != 503 &&
+               (http->status < 500 || !en->exchange.with_challenge);
 }
 
 static void refused(struct enrollment *en, const struct result_exchanged *reply)
@@ -193,7 +195,7 @@ static void on_exchanged(void *ctx, const struct result *result, const struct er
         }
         if (failure) {
                 const struct result_http *http = result ? &result->of.failed.http : NULL;
-                const bool definitive = http && failure->code == ERR_HTTP && refuses(http);
+                const bool definitive = http && failure->code == ERR_HTTP && refuses(en, http);
 
                 en->retry_after = http ? http->retry_after : 0;
                 if ((definitive && !method_is_last(en)) || !fails_over(en, failure, http))

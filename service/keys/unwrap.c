@@ -91,7 +91,9 @@ enum err password_unwrap(struct view password, const struct key_unwrap *how, str
                               kek) != 1 ||
             !unwrap(cipher, kek, key_kek_block(how->kek), how->iv, wrapped, once, out))
                 return ossl_error(e, ERR_FAILED, "A wrapped key could not be decrypted");
-        if (!key_of(out, wrapped.len, &key))
-                return error_set(e, ERR_INVALID, "The key was wrapped with another password");
+        if (!key_of(out, wrapped.len, &key)) {
+                (void)error_set(e, ERR_REPLY, "It was encrypted with another password than the challenge");
+                return error_remedy(e, ERR_REPLY, "Enroll again with a fresh challenge.");
+        }
         return secret_copy(ret, key, e);
 }

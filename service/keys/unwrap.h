@@ -9,6 +9,6 @@
  * (key_unwrap_valid()). */
 MUST_CHECK enum err unwrap_copy(const struct key_unwrap *how, struct bytes *ret_octets,
                                 struct key_unwrap *ret, struct error *e);
-/* Blocks for the iterations' time: pool alone. ERR_INVALID: @how or @wrapped, or another password. */
+/* Blocks for the iterations' time: pool alone. ERR_INVALID: @how or @wrapped. ERR_REPLY: another password. */
 MUST_CHECK enum err password_unwrap(struct view password, const struct key_unwrap *how, struct view wrapped,
                                     struct secret *ret, struct error *e);

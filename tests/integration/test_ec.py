@@ -88,3 +88,166 @@ def test_T3_first_enrollment(lab, ndes, name, switches, protection, algorithm, d
     assert record(lab, name)["direct"] is direct
     refused = events(lab, name, "RENEW_REFUSED")
     assert [event["method"] for event in refused] == ["challenge"] * direct
+
+
+FAULTS = [
+    # name, switches beside "foreign-signer refuse", error, what it says
+    ("other-recipient", "ec-reply kari, kari-fault other-recipient", "InvalidReply", "another certificate"),
+    ("other-curve", "ec-reply kari, kari-fault other-curve", "InvalidReply", "no point of the curve"),
+    ("off-curve", "ec-reply kari, kari-fault off-curve", "InvalidReply", "no point of the curve"),
+    ("cut-agreement", "ec-reply kari, kari-fault truncated", "InvalidReply", "wrapped key of the reply has"),
+    ("unknown-kdf", "ec-reply kari, kari-kdf unknown", "ServerAlgorithm", "1.3.6.1.4.1.55555.1"),
+    ("unknown-wrap", "ec-reply kari, kari-wrap unknown", "ServerAlgorithm", "1.3.6.1.4.1.55555.1"),
+    ("ten-million", "ec-reply pwri, pwri-iterations 10000000", "ServerAlgorithm", "10000000 iterations"),
+    ("unknown-prf", "ec-reply pwri, pwri-prf unknown", "ServerAlgorithm", "1.3.6.1.4.1.55555.1"),
+    ("cut-password", "ec-reply pwri, pwri-fault truncated", "InvalidReply", "length that cannot be"),
+    ("other-password", "ec-reply pwri, pwri-fault other-password", "InvalidReply", "another password than the challenge"),
+]
+
+
+@pytest.mark.parametrize("name,switches,error,says", FAULTS, ids=[row[0] for row in FAULTS])
+def test_T3_broken_reply(lab, ndes, name, switches, error, says):
+    """A named error, nothing installed, and the same key at the next attempt."""
+    name = f"b-{name}"
+    lab.add(name, algorithm="ec-p256", protection="tpm")
+    switch(lab, "foreign-signer refuse, reply-shape rfc, " + switches)
+    done = lab.enroll(name, "--json")
+    told = json.loads(done.stdout)["error"]
+    assert done.returncode == 6 and told["name"] == error and says in told["message"] and told["remedy"], told
+    home = lab.certificate(name)
+    assert lab.json("show", name)["health"] == "none" and not (home / "current").exists()
+    key = (home / "generations/1/key.pem").read_text()
+    heal(lab)
+    assert lab.enroll(name).returncode == 0
+    assert (home / "current/key.pem").read_text() == key and key_of(lab, name) == NAMES["ec-p256"]
+
+
+@pytest.mark.parametrize("protection", ["tpm", "software"])
+@pytest.mark.parametrize("switches,types,way", [
+    ("", [17], "renewal"),
+    ("renewal type-19, kari-kdf sha1, kari-wrap aes256", [17, 19], "signed-pkcsreq"),
+    ("pending 2, encoding ber, kari-kdf sha384", [17, 20, 20], "renewal"),
+])
+def test_renewal_by_the_old_ec_key(lab, ndes, protection, switches, types, way):
+    """Signed, polled and opened with the key of the certificate that is renewed."""
+    name = f"r-{protection}-{len(types)}"
+    first = ready(lab, name, algorithm="ec-p256", protection=protection)
+    switch(lab, "ec-reply kari, " + switches)
+    second = come_polled(lab, name, first)
+    assert requests(lab, name)[1:] == types
+    is_ours(lab, name, second, protection=protection)
+    assert record(lab, name)["renewed_by"] == way
+    keys = [(lab.certificate(name) / f"generations/{n}/key.pem").read_text() for n in (1, 2)]
+    assert keys[0] != keys[1]
+
+
+def come_polled(lab, name, before):
+    """As come(), with the clock following each poll."""
+    set_clock(lab, before["renewAt"] + 1)
+    for _ in range(4):
+        shown = until(lab, name, lambda shown: shown["activity"] == "pending" or another(before)(shown))
+        if another(before)(shown):
+            break
+        polls = record(lab, name)["polls"]
+        set_clock(lab, record(lab, name)["next_poll"] + 1)
+        until(lab, name, lambda shown: record(lab, name)["polls"] != polls or another(before)(shown))
+    assert another(before)(shown)
+    return shown
+
+
+def test_pending_over_a_restart(lab, ndes):
+    """A first request signed by the EC key waits; the daemon is killed; the reply comes by the challenge."""
+    switch(lab, "foreign-signer refuse, ec-reply pwri, pending approve")
+    lab.add("waits", algorithm="ec-p256", protection="tpm")
+    assert lab.enroll("waits").returncode == 8
+    home = lab.certificate("waits")
+    before = record(lab, "waits")
+    request = (home / "generations/1/request.der").read_bytes()
+    lab.daemon("kill")
+    lab.daemon("restart")
+    lab.wait_for("waits", "pending")
+    ndes("approve")
+    set_clock(lab, before["next_poll"] + 1)
+    shown = lab.wait_for("waits", "idle")
+    assert request and record(lab, "waits")["direct"] and requests(lab, "waits")[-1] == 20
+    is_ours(lab, "waits", shown, protection="tpm")
+
+
+def test_the_way_that_worked(lab, ndes):
+    """The next challenge goes by it at once; and by the other one, should the server have changed its mind."""
+    switch(lab, "foreign-signer refuse, ec-reply kari")
+    first = ready(lab, "learns", algorithm="ec-p256", method="challenge")
+    assert requests(lab, "learns") == [19, 19] and record(lab, "learns")["direct"]
+    set_clock(lab, first["renewAt"] + 1)
+    lab.wait_for("learns", "needs-challenge")
+    assert lab.enroll("learns").returncode == 0
+    assert requests(lab, "learns") == [19, 19, 19] and record(lab, "learns")["direct"]
+    heal(lab)  # no signature by an EC key is taken any more
+    second = lab.json("show", "learns")
+    set_clock(lab, second["renewAt"] + 1)
+    lab.wait_for("learns", "needs-challenge")
+    assert lab.enroll("learns").returncode == 0
+    assert requests(lab, "learns") == [19] * 5 and not record(lab, "learns")["direct"]
+    assert [event["method"] for event in events(lab, "learns", "RENEW_REFUSED")] == ["challenge", "challenge-direct"]
+
+
+def test_refused_both_ways(lab, ndes):
+    """What the first way was refused for is what is told, beside what the second one was."""
+    ndes("set", "wrong-challenge", "always")
+    lab.add("twice", algorithm="ec-p256")
+    done = lab.enroll("twice", "--json")
+    told = json.loads(done.stdout)["error"]
+    assert done.returncode == 6 and told["name"] == "ServerRefused", told
+    assert told["message"].index("badRequest") < told["message"].index("the EC key itself") < told["message"].index("badAlg")
+    assert "challenge" in told["remedy"]
+    assert not (lab.certificate("twice") / "generations/1/challenge").exists()
+
+
+def test_http_refusals_are_no_last_word(lab, ndes):
+    """Both ways were refused by HTTP alone: the next attempt begins with the first one again, challenge and key kept."""
+    switch(lab, "http-status 404, fault-on pki, ec-reply kari, wrong-challenge always")
+    lab.add("again", algorithm="ec-p256")
+    done = lab.enroll("again", "--json")
+    assert json.loads(done.stdout)["error"]["name"] == "HttpError"
+    left = record(lab, "again")
+    assert left["method"] == "" and left["refused"] == 0 and left["retry_at"]
+    home = lab.certificate("again") / "generations/1"
+    assert (home / "challenge").exists() and (home / "key.pem").exists()
+    heal(lab)
+    set_clock(lab, left["retry_at"] + 1)
+    is_ours(lab, "again", until(lab, "again", lambda shown: shown["activity"] == "idle"))
+
+
+def test_a_failing_server_gets_the_same_message(lab, ndes):
+    """It answers 500, the work done and the challenge used up: no other way is tried, the same request brings it."""
+    switch(lab, "http-status 500, fault-on pki, ec-reply kari")
+    lab.add("same", algorithm="ec-p256")
+    assert json.loads(lab.enroll("same", "--json").stdout)["error"]["name"] == "HttpError"
+    left = record(lab, "same")
+    assert left["method"] == "challenge" and left["refused"] == 0
+    heal(lab)
+    set_clock(lab, left["retry_at"] + 1)
+    is_ours(lab, "same", until(lab, "same", lambda shown: shown["activity"] == "idle"))
+    assert requests(lab, "same") == [19, 19]
+    sent = [event["sha256"] for event in map(json.loads, lab.ndes("log", "4003").splitlines())
+            if event["transaction"] == left["transaction"]]
+    assert len(sent) == 2 and len(set(sent)) == 1
+
+
+def test_renewal_falls_to_a_challenge(lab, ndes):
+    """A server that takes no EC signature: both signed ways are tried, then the challenge, and the RSA transport key."""
+    first = ready(lab, "falls", algorithm="ec-p256")
+    set_clock(lab, first["renewAt"] + 1)
+    lab.wait_for("falls", "needs-challenge")
+    assert requests(lab, "falls") == [19, 17, 19]
+    assert lab.enroll("falls").returncode == 0
+    is_ours(lab, "falls", lab.json("show", "falls"))
+
+
+def test_a_certificate_for_another_type_of_key(lab, ndes):
+    """A server that issues for an RSA key what was asked for an EC key: refused, nothing installed."""
+    switch(lab, "wrong-key on, foreign-signer refuse, ec-reply kari")
+    lab.add("silent", algorithm="ec-p256")
+    done = lab.enroll("silent", "--json")
+    assert json.loads(done.stdout)["error"]["name"] == "CertificateRefused"
+    assert not (lab.certificate("silent") / "current").exists()

@@ -364,7 +364,7 @@ static void T3_reply_by_password(void **state)
 
                 snprintf(word, sizeof word, "wrong%d", i);
                 with.password = word;
-                expect_err(open_by(&rep, true, &with, &reply, &e), ERR_INVALID);
+                expect_err(open_by(&rep, true, &with, &reply, &e), ERR_REPLY);
                 assert_non_null(strstr(e.message, "another password"));
         }
 }
