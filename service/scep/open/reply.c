@@ -98,13 +98,37 @@ static enum err unknown_signer(CMS_SignerInfo *si, struct error *e)
                 "were renewed just now, enroll again.");
 }
 
-/* The signature over attributes and content, by a certificate of ours; *ret: the one signer. */
-static enum err verify(CMS_ContentInfo *cms, const STACK_OF(X509) * signers, unsigned *notes,
+/* The same message with its attributes in DER's order; NULL where it cannot be written. */
+static CMS_ContentInfo *sorted_copy(CMS_ContentInfo *cms)
+{
+        CLEANUP(ossl_free_p) uint8_t *der = NULL;
+        int len = i2d_CMS_ContentInfo(cms, &der);
+        const uint8_t *p = der;
+
+        return len > 0 ? d2i_CMS_ContentInfo(NULL, &p, len) : NULL;
+}
+
+static bool signature_holds(CMS_ContentInfo *cms, STACK_OF(X509) * one)
+{
+        CLEANUP(bio_free_p) BIO *nothing = NULL;
+        ASN1_OCTET_STRING **content = CMS_get0_content(cms);
+
+        /* An absent eContent is signed as an empty one (RFC 5652 §5.4). */
+        if (!content || !*content)
+                nothing = BIO_new_mem_buf("", 0);
+        /* NOINTERN: never a certificate of the reply. The chain was checked by the daemon. */
+        return CMS_verify(cms, one, NULL, nothing, NULL,
+                          CMS_NO_SIGNER_CERT_VERIFY | CMS_NOINTERN | CMS_BINARY) == 1;
+}
+
+/* The signature over attributes and content, by a certificate of ours; *ret: the one signer, of *ret_cms,
+ * which may have become another object. */
+static enum err verify(CMS_ContentInfo **ret_cms, const STACK_OF(X509) * signers, unsigned *notes,
                        CMS_SignerInfo **ret, struct error *e)
 {
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *one = sk_X509_new_null();
-        CLEANUP(bio_free_p) BIO *nothing = NULL;
-        ASN1_OCTET_STRING **content = CMS_get0_content(cms);
+        CLEANUP(cms_free_p) CMS_ContentInfo *sorted = NULL;
+        CMS_ContentInfo *cms = *ret_cms;
         STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
         CMS_SignerInfo *si;
         X509 *signer;
@@ -126,14 +150,18 @@ static enum err verify(CMS_ContentInfo *cms, const STACK_OF(X509) * signers, uns
                 return unknown_signer(si, e);
         if (!X509_up_ref(signer) || !sk_X509_push(one, signer))
                 return error_no_memory(e);
-        /* An absent eContent is signed as an empty one (RFC 5652 §5.4). */
-        if (!content || !*content)
-                nothing = BIO_new_mem_buf("", 0);
-        /* NOINTERN: never a certificate of the reply. The chain was checked by the daemon. */
-        if (CMS_verify(cms, one, NULL, nothing, NULL,
-                       CMS_NO_SIGNER_CERT_VERIFY | CMS_NOINTERN | CMS_BINARY) != 1)
-                return ossl_error(e, ERR_REPLY, "The signature of the reply is not valid");
         *ret = si;
+        if (signature_holds(cms, one))
+                return ERR_OK;
+        /* Signed is the DER of the attributes (RFC 5652 §5.4), which some send in another order; OpenSSL
+         * takes them as they came. */
+        sorted = sorted_copy(cms);
+        if (!sorted || !signature_holds(sorted, one))
+                return ossl_error(e, ERR_REPLY, "The signature of the reply is not valid");
+        ERR_clear_error();
+        *ret = sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(sorted), 0);
+        CMS_ContentInfo_free(cms);
+        *ret_cms = STEAL(sorted);
         return ERR_OK;
 }
 
@@ -148,7 +176,7 @@ enum err reply_open(const struct reply_spec *spec, struct reply *ret, struct err
         ERR_clear_error();
         r = parse(spec->reply, &cms, e);
         if (!r)
-                r = verify(cms, spec->signers, &reply.notes, &si, e);
+                r = verify(&cms, spec->signers, &reply.notes, &si, e);
         if (!r)
                 r = attributes_read(spec, si, &reply, e);
         if (r)

@@ -385,8 +385,9 @@ static void wrong_key(void **state)
         bytes_done(&der);
 }
 
-static void not_cms(void **state)
+static void T6_not_cms(void **state)
 {
+        static const uint8_t stub[] = {0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2};
         static const char *const bodies[] = {"", "<html><body>portal</body></html>", "Internal error",
                                              "\x30\x80", "\x30\x03\x02\x01\x00"};
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *signers = signers_of();
@@ -402,7 +403,14 @@ static void not_cms(void **state)
                 spec.reply = str_view(bodies[i]);
                 expect_err(reply_open(&spec, &reply, &e), ERR_REPLY);
         }
-        for (size_t len = 0; len < whole.len; len += 13) {
+        {
+                struct reply_spec spec = spec_for(&whole, signers);
+
+                spec.reply = (struct view){stub, sizeof stub}; /* signedData, and nothing of it */
+                assert_int_equal(sizeof stub, 13);
+                expect_err(reply_open(&spec, &reply, &e), ERR_REPLY);
+        }
+        for (size_t len = 0; len < whole.len; len++) {
                 struct reply_spec spec = spec_for(&whole, signers);
 
                 spec.reply.len = len;
@@ -480,7 +488,7 @@ int main(void)
                 cmocka_unit_test(single_des),
                 cmocka_unit_test(forged),
                 cmocka_unit_test(wrong_key),
-                cmocka_unit_test(not_cms),
+                cmocka_unit_test(T6_not_cms),
                 cmocka_unit_test(mutations),
                 cmocka_unit_test(T3_reply_by_key_agreement),
                 cmocka_unit_test(T3_reply_by_password),
