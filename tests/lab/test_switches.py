@@ -104,7 +104,11 @@ def body(r):
         return "cut"
     if len(data) > 1 << 20:
         return "huge"
-    return "empty" if not data else "html" if data.startswith(b"<") else "whole"
+    if len(data) < 14:
+        return data.hex() or "empty"
+    if data.startswith(b"<"):
+        return "html"
+    return "whole" if len(data) == 4 + int.from_bytes(data[2:4], "big") else "half"
 
 
 def took(look):
@@ -460,7 +464,8 @@ ROWS = [
     ("win32-status", "off", error_code, (False, ["500", "0", "0"])),
     ("win32-status", "1346", error_code, (True, ["500", "0", "1346"])),
     ("body", "off", body, "whole"),
-    *(("body", fault, body, fault) for fault in ("html", "empty", "huge", "cut")),
+    *(("body", fault, body, fault) for fault in ("html", "empty", "half", "huge", "cut")),
+    ("body", "stub", body, "300b06092a864886f70d010702"),
     ("body", "slow 0.3", took(body), True),
     ("close", "on", closed_all, "closed"),
     ("delay", "0.3", took(caps), True),
@@ -500,6 +505,7 @@ ROWS = [
     ("ra-order", "encrypt,ca,sign", roles, "eCs"),
     ("ra-order", "ca,sign,encrypt", roles, "Cse"),
     ("ra-order", "ca,encrypt,sign", roles, "Ces"),
+    ("ra-order", "root,encrypt,ca,sign", roles, "CeCs"),
     ("ra-stale", "encrypt", set_of_roles, "Cees"),
     ("ra-stale", "pair", set_of_roles, "Ceess"),
     ("ra-expired", "off", ra_life, ("valid", False)),

@@ -156,8 +156,9 @@ class Pki:
 
     def published(self, switches):
         """DER of what GetCACert answers, each once."""
-        places = {"sign": self.signer(switches), "encrypt": self._ra("encrypt", switches), "ca": self.issuer(switches)}
-        certificates = [places[word].der for word in switches["ra-order"] or places]
+        places = {"sign": self.signer(switches), "encrypt": self._ra("encrypt", switches), "ca": self.issuer(switches),
+                  "root": self.root}
+        certificates = [places[word].der for word in switches["ra-order"] or ("sign", "encrypt", "ca")]
         if switches["ra-stale"] != "off" and switches["ra"] != "none":
             stale = [self._ra("encrypt", switches, "stale").der]
             if switches["ra-stale"] == "pair":

@@ -20,7 +20,8 @@ CAPABILITIES = {
     "closed": "closed",
 }
 DIAGNOSTICS = [f"0x{code:08X}" if code > 0xFFF else f"0x{code:X}" for code in policy.DIAGNOSTICS]
-RA_ORDERS = {",".join(words): words for words in permutations(("sign", "encrypt", "ca"))}
+RA_ORDERS = {",".join(words): words for some in (("sign", "encrypt", "ca"), ("sign", "encrypt", "ca", "root"))
+             for words in permutations(some)}
 TLS_FACES = ("good", "expired", "not-yet-valid", "wrong-name", "unknown-ca", "self-signed", "old-version")
 
 
@@ -90,7 +91,7 @@ def diagnostic(text):
 
 def ra_order(text):
     if text != "sorted" and text not in RA_ORDERS:
-        raise Refused("sorted, or the words sign, encrypt and ca in any order with commas between")
+        raise Refused("sorted, or the words sign, encrypt and ca, perhaps root, in any order with commas between")
     return RA_ORDERS.get(text)
 
 
@@ -104,11 +105,11 @@ def capabilities(text):
 
 def body(text):
     words = text.split()
-    if text in ("off", "html", "empty", "huge", "cut"):
+    if text in ("off", "html", "empty", "stub", "half", "huge", "cut"):
         return text, 0.0
     if len(words) == 2 and words[0] == "slow":
         return "slow", seconds(words[1])
-    raise Refused("off, html, empty, huge, cut or slow SECONDS")
+    raise Refused("off, html, empty, stub, half, huge, cut or slow SECONDS")
 
 
 class Switch(NamedTuple):
@@ -138,8 +139,9 @@ TABLE = (
     Switch("win32-status", "off", "off|N", "the Win32 code of such an answer, in IIS's log line and on the page (1346: the "
            "right to impersonate is missing)", number(0, 10**6, "off")),
     Switch("retry-after", "off", "off|N", "Retry-After of the answers that fault-on names", number(0, 10**6, "off")),
-    Switch("body", "off", "off|html|empty|huge|cut|slow SECONDS",
-           "200 with an HTML page, nothing, 50 MB, half of the body, or the body drop by drop", body),
+    Switch("body", "off", "off|html|empty|stub|half|huge|cut|slow SECONDS",
+           "200 with an HTML page, nothing, the 13 octets of a PKCS #7 without content, the first half, 50 MB, an end in the "
+           "middle, or the body drop by drop", body),
     flag("close", "close the connection without an answer"),
     Switch("delay", "0", "TIME", "wait before an answer that fault-on names, the work done", seconds),
     flag("get-only", "refuse POST with 405 and do not list it"),
@@ -155,7 +157,7 @@ TABLE = (
     flag("single-tier", "the root issues, there is no CA between"),
     Switch("ra", "split", "split|one|none", "RA certificates: two by key usage, one for both, or the CA itself",
            one_of("split", "one", "none")),
-    Switch("ra-order", "sorted", "sorted|sign,encrypt,ca (any order)",
+    Switch("ra-order", "sorted", "sorted|sign,encrypt,ca (any order, root too)",
            "order of GetCACert: as DER sorts a SET, or as said", ra_order),
     Switch("ra-stale", "off", "off|encrypt|pair", "RA certificates of long ago, expired, before those in force: one, two",
            one_of("off", "encrypt", "pair")),

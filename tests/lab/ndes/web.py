@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, unquote_to_bytes
 
-from . import authority, clock, pages, store
+from . import authority, ber, clock, cms, pages, store
 from .pages import Answer, page
 
 BODY_MAX, HUGE = 1 << 20, 50 << 20
@@ -159,6 +159,10 @@ class Handler(BaseHTTPRequestHandler):
             answer = page(answer.status, "Sign in to the guest network")._replace(transaction=answer.transaction)
         elif fault == "empty":
             answer = answer._replace(body=b"")
+        elif fault == "stub":
+            answer = answer._replace(body=ber.seq(ber.oid(cms.SIGNED)))
+        elif fault == "half":
+            answer = answer._replace(body=answer.body[:len(answer.body) // 2])
         size = HUGE if fault == "huge" else len(answer.body)
         self._note(answer, operation, start, size, fault if fault != "off" else None, 0 if win32 == "off" else win32)
         self._head(answer, size)
