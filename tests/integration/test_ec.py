@@ -251,3 +251,21 @@ def test_a_certificate_for_another_type_of_key(lab, ndes):
     done = lab.enroll("silent", "--json")
     assert json.loads(done.stdout)["error"]["name"] == "CertificateRefused"
     assert not (lab.certificate("silent") / "current").exists()
+
+
+@pytest.mark.parametrize("protection", ["tpm", "software"])
+def test_applications_agree_on_keys(lab, protection):
+    """OpenSSL opens what was encrypted to the certificate, by the key socket; another key does not open it."""
+    for name in (f"opens-{protection}", f"other-{protection}"):
+        ready(lab, name, algorithm="ec-p256", protection=protection)
+    certificate = lab.certificate(f"opens-{protection}") / "current/cert.pem"
+    sealed, opened = lab.files / "sealed", lab.files / "opened"
+    done = lab.run("openssl", "cms", "-encrypt", "-binary", "-aes256", "-in", lab.write("plain", "to be read"), "-outform", "der",
+                   "-out", sealed, certificate)
+    assert done.returncode == 0, done.stderr
+    for name, works in ((f"opens-{protection}", True), (f"other-{protection}", False)):
+        opened.unlink(missing_ok=True)
+        done = lab.openssl("cms", "-decrypt", "-provider", "default", "-provider", "ksp", "-binary", "-inform", "der", "-in",
+                           sealed, "-out", opened, "-inkey", f"ksp:{name}", "-recip", certificate)
+        assert (done.returncode == 0) == works, done.stderr
+        assert (opened.exists() and opened.read_text() == "to be read") == works
