@@ -167,7 +167,6 @@ enum err step_next_method(struct enrollment *en, struct error *e)
 
         if (en->exchange.with_challenge)
                 en->refused = en->why;
-
         tell_method_refused(en, &en->why);
         if (scep_method_from_name(en->record.method, &way))
                 en->record.refused |= UINT64_C(1) << way;

@@ -157,11 +157,12 @@ static void fail_or_next(struct enrollment *en, const struct error *why, bool de
 }
 
 /* By HTTP; not what passes: too late, too many, overloaded. A server that failed at a request with a
- * challenge may have used that up: the same message again gets what it made of it, another one nothing. */
+ * challenge may have used that up: the same message again gets what it made of it, another one nothing.
+ * Unless the CA has refused the other way a moment ago: then this one is what it fails at. */
 static bool refuses(const struct enrollment *en, const struct result_http *http)
 {
         return http->status >= 400 && http->status != 408 && http->status != 429 && http->status != 503 &&
-               (http->status < 500 || !en->exchange.with_challenge);
+               (http->status < 500 || !en->exchange.with_challenge || en->refused.code == ERR_SERVER_REFUSED);
 }
 
 static void refused(struct enrollment *en, const struct result_exchanged *reply)

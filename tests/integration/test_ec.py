@@ -191,16 +191,18 @@ def test_the_way_that_worked(lab, ndes):
     assert [event["method"] for event in events(lab, "learns", "RENEW_REFUSED")] == ["challenge", "challenge-direct"]
 
 
-def test_refused_both_ways(lab, ndes):
+@pytest.mark.parametrize("how,says", [("refuse", "badAlg"), ("http-500", "HTTP 500")])
+def test_refused_both_ways(lab, ndes, how, says):
     """What the first way was refused for is what is told, beside what the second one was."""
-    ndes("set", "wrong-challenge", "always")
-    lab.add("twice", algorithm="ec-p256")
-    done = lab.enroll("twice", "--json")
+    switch(lab, f"wrong-challenge always, ec-reply {how}")
+    lab.add(f"twice-{how}", algorithm="ec-p256")
+    done = lab.enroll(f"twice-{how}", "--json")
     told = json.loads(done.stdout)["error"]
     assert done.returncode == 6 and told["name"] == "ServerRefused", told
-    assert told["message"].index("badRequest") < told["message"].index("the EC key itself") < told["message"].index("badAlg")
+    assert told["message"].index("badRequest") < told["message"].index("the EC key itself") < told["message"].index(says)
     assert "challenge" in told["remedy"]
-    assert not (lab.certificate("twice") / "generations/1/challenge").exists()
+    assert not (lab.certificate(f"twice-{how}") / "generations/1/challenge").exists()
+    assert not record(lab, f"twice-{how}")["retry_at"]
 
 
 def test_http_refusals_are_no_last_word(lab, ndes):
@@ -234,14 +236,17 @@ def test_a_failing_server_gets_the_same_message(lab, ndes):
     assert len(sent) == 2 and len(set(sent)) == 1
 
 
-def test_renewal_falls_to_a_challenge(lab, ndes):
+@pytest.mark.parametrize("how", ["refuse", "http-500"])
+def test_renewal_falls_to_a_challenge(lab, ndes, how):
     """A server that takes no EC signature: both signed ways are tried, then the challenge, and the RSA transport key."""
-    first = ready(lab, "falls", algorithm="ec-p256")
+    name = f"falls-{how}"
+    first = ready(lab, name, algorithm="ec-p256")
+    ndes("set", "ec-reply", how)
     set_clock(lab, first["renewAt"] + 1)
-    lab.wait_for("falls", "needs-challenge")
-    assert requests(lab, "falls") == [19, 17, 19]
-    assert lab.enroll("falls").returncode == 0
-    is_ours(lab, "falls", lab.json("show", "falls"))
+    lab.wait_for(name, "needs-challenge")
+    assert requests(lab, name) == [19, 17, 19]
+    assert lab.enroll(name).returncode == 0
+    is_ours(lab, name, lab.json("show", name))
 
 
 def test_a_certificate_for_another_type_of_key(lab, ndes):

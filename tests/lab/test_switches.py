@@ -228,6 +228,8 @@ def key_transport(reply):
 
 def from_ec(r):
     reply = Device(r, "ec", "ec").enroll()
+    if reply.http != 200:
+        return reply.http
     return reply.fail_info if reply.status == "2" else (reply.recipient_info().cls, reply.recipient_info().tag)
 
 
@@ -532,6 +534,7 @@ ROWS = [
     ("transport", "pkcs1", enrolled(key_transport), "1.2.840.113549.1.1.1"),
     ("transport", "oaep", enrolled(key_transport), "1.2.840.113549.1.1.7"),
     ("ec-reply", "refuse", from_ec, "0"),
+    ("ec-reply", "http-500", from_ec, 500),
     ("ec-reply", "pwri", from_ec, (2, 3)),
     ("ec-reply", "kari", from_ec, (2, 1)),
     ("transport", "oaep-sha256", enrolled(key_transport), "1.2.840.113549.1.1.7"),

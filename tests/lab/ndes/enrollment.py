@@ -62,6 +62,8 @@ class Enrollment:
         self._log.write(4003, transaction=outer.transaction, messageType=outer.kind, cipher=request.cipher,
                         digest=outer.digest, signer=ca.name_text(outer.signer.subject.dump()),
                         sha256=hashlib.sha256(body).hexdigest())
+        if self._switches["ec-reply"] == "http-500" and outer.signer.public_key.algorithm == "ec":
+            return Answer(500, "text/html", b"<html><body>500</body></html>", "signed by an EC key", outer.transaction)
         if self._switches["foreign-signer"] == "http-400" and self._foreign(pki, request):
             return Answer(400, "text/html", b"<html><body>400</body></html>", "signed by another key", outer.transaction)
         if outer.kind == messages.RENEWAL_REQ and self._switches["renewal"] == "http-500":

@@ -182,8 +182,8 @@ TABLE = (
     Switch("signature", "rsa", "rsa|full", "signatureAlgorithm: rsaEncryption or shaXWithRSA", one_of("rsa", "full")),
     Switch("transport", "pkcs1", "pkcs1|oaep|oaep-sha256", "how the content key is wrapped",
            one_of("pkcs1", "oaep", "oaep-sha256")),
-    Switch("ec-reply", "refuse", "refuse|pwri|kari", "requests signed with an EC key: badAlg, or a reply by way of the "
-           "challenge, or by key agreement", one_of("refuse", "pwri", "kari")),
+    Switch("ec-reply", "refuse", "refuse|http-500|pwri|kari", "requests signed with an EC key: badAlg, HTTP 500, or a reply by "
+           "way of the challenge, or by key agreement", one_of("refuse", "http-500", "pwri", "kari")),
     Switch("kari-kdf", "sha256", "sha1|sha256|sha384|sha512|unknown", "key agreement: the digest of the derivation",
            one_of("sha1", "sha256", "sha384", "sha512", "unknown")),
     Switch("kari-wrap", "aes128", "aes128|aes192|aes256|unknown", "key agreement: the key wrap",
