@@ -17,6 +17,7 @@
 #include "scep-build/message.h"
 #include "scep-build/signer.h"
 #include "server.h"
+#include "keys/unwrap.h"
 #include "worker/protocol.h"
 
 #define ID "aaaabbbbccccddddeeeeffff0000111122223333"
@@ -25,7 +26,7 @@
                 (const uint8_t *)(s), sizeof(s) - 1                                                          \
         }
 
-static X509 *ca, *ra, *own, *issued;
+static X509 *ca, *ra, *own, *own_ec, *issued;
 
 static int make(void **state)
 {
@@ -37,6 +38,9 @@ static int make(void **state)
                 &(struct pki_spec){.subject = "RA", .issuer = ca, .issuer_key = 1, .key = 2, .serial = 2});
         issued = pki_cert(&(struct pki_spec){
                 .subject = "device", .issuer = ca, .issuer_key = 1, .key = 4, .serial = 77});
+        assert_int_equal(signer_build(bytes_view(&name), pki_ec_key(), "SHA256", time(NULL), 7 * PKI_DAY,
+                                      &own_ec, NULL),
+                         ERR_OK);
         return signer_build(bytes_view(&name), pki_key(4), "SHA256", time(NULL), 7 * PKI_DAY, &own, NULL) ? 1
                                                                                                           : 0;
 }
@@ -44,7 +48,7 @@ static int make(void **state)
 static int drop(void **state)
 {
         (void)state;
-        X509_free(ca), X509_free(ra), X509_free(own), X509_free(issued);
+        X509_free(ca), X509_free(ra), X509_free(own), X509_free(own_ec), X509_free(issued);
         return 0;
 }
 
@@ -198,6 +202,57 @@ static struct bytes reply_to(const char *request, size_t len, void *ctx)
         return der;
 }
 
+static void answer(const struct worker *w, uint32_t id, struct view data)
+{
+        struct fields_writer f = FIELDS_WRITER(8192, true);
+        CLEANUP(bytes_done) struct bytes body = {0};
+        struct error e = {0};
+
+        fields_put(&f, FRAME_TAG_DATA, data);
+        expect_ok(fields_finish(&f, &body, &e));
+        expect_ok(channel_send(w->fd, FRAME_ANSWER, id, bytes_view(&body), &e));
+}
+
+/* The same for a key agreement: a point comes, nothing else, and its x goes back. */
+static void grant_derive(const struct worker *w, const struct frame_header *h, const struct secret *body)
+{
+        EVP_PKEY *peer = EVP_PKEY_new();
+        CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pki_ec_key(), NULL);
+        struct key_request request;
+        struct error e = {0};
+        uint8_t shared[32];
+        size_t len = sizeof shared;
+
+        expect_ok(key_request_decode(h->type, secret_view(body), &request, &e));
+        assert_int_equal(request.handle, 0);
+        assert_int_equal(request.data.len, 65);
+        assert_int_equal(EVP_PKEY_copy_parameters(peer, pki_ec_key()), 1);
+        assert_int_equal(EVP_PKEY_set1_encoded_public_key(peer, request.data.data, request.data.len), 1);
+        assert_int_equal(EVP_PKEY_derive_init(ctx), 1);
+        assert_int_equal(EVP_PKEY_derive_set_peer(ctx, peer), 1);
+        assert_int_equal(EVP_PKEY_derive(ctx, shared, &len), 1);
+        answer(w, h->id, (struct view){shared, len});
+        EVP_PKEY_free(peer);
+}
+
+/* And for the challenge, which the worker never has. */
+static void grant_unwrap(const struct worker *w, const struct frame_header *h, const struct secret *body,
+                         const char *password)
+{
+        CLEANUP(secret_done) struct secret key = {0};
+        CLEANUP(bytes_done) struct bytes told = {0};
+        struct key_request request;
+        struct error e = {0};
+
+        expect_ok(key_request_decode(h->type, secret_view(body), &request, &e));
+        if (password_unwrap(str_view(password), &request.unwrap, request.data, &key, &e) == ERR_OK) {
+                answer(w, h->id, secret_view(&key));
+                return;
+        }
+        expect_ok(frame_error_encode(&e, &told, NULL));
+        expect_ok(channel_send(w->fd, FRAME_ERROR, h->id, bytes_view(&told), NULL));
+}
+
 /* The daemon's side of the one grant. @refuse: the key says no. */
 static void grant(const struct worker *w, const struct frame_header *h, const struct secret *body,
                   bool refuse)
@@ -237,41 +292,67 @@ static void exchange(void **state)
                 uint64_t allow;
                 bool refuse;
                 const char *failure; /* NULL: SUCCESS */
+                uint64_t ways;       /* 0: by transport */
+                const char *password;
+                int iterations;
+                enum frame_type asks; /* 0: nothing, where ways is not 0 */
         } cases[] = {
-                {"AES-128-CBC", 0, false, NULL},
-                {"DES-EDE3-CBC", 0, false, NULL},
-                {"DES-CBC", EXCHANGE_ALLOW_DES, false,
-                 NULL}, /* the legacy provider loads inside the sandbox */
-                {"DES-CBC", 0, false, "ServerAlgorithm"},
-                {"AES-128-CBC", 0, true, ""},
+                {"AES-128-CBC", 0, false, NULL, 0, NULL, 0, FRAME_DECRYPT},
+                {"DES-EDE3-CBC", 0, false, NULL, 0, NULL, 0, FRAME_DECRYPT},
+                {"DES-CBC", EXCHANGE_ALLOW_DES, false, NULL, 0, NULL, 0,
+                 FRAME_DECRYPT}, /* the legacy provider loads inside the sandbox */
+                {"DES-CBC", 0, false, "ServerAlgorithm", 0, NULL, 0, 0},
+                {"AES-128-CBC", 0, true, "", 0, NULL, 0, FRAME_DECRYPT},
+                {"AES-128-CBC", 0, false, NULL, REPLY_BY_AGREEMENT, NULL, 0, FRAME_DERIVE},
+                {"DES-EDE3-CBC", 0, false, NULL, REPLY_BY_AGREEMENT, NULL, 0, FRAME_DERIVE},
+                {"AES-256-CBC", 0, false, NULL, REPLY_BY_AGREEMENT | REPLY_BY_PASSWORD, "word", 0,
+                 FRAME_UNWRAP},
+                {"DES-EDE3-CBC", 0, false, NULL, REPLY_BY_PASSWORD, "word", 0, FRAME_UNWRAP},
+                {"AES-128-CBC", 0, false, "InvalidReply", REPLY_BY_PASSWORD, "another", 0, FRAME_UNWRAP},
+                {"AES-128-CBC", 0, false, "ServerAlgorithm", REPLY_BY_PASSWORD, "word",
+                 KEY_ITERATIONS_MAX + 1, 0},
+                {"AES-128-CBC", 0, false, "InvalidReply", REPLY_BY_AGREEMENT, "word", 0, 0},
+                {"AES-128-CBC", 0, false, "InvalidReply", REPLY_BY_PASSWORD, NULL, 0, 0},
         };
         CLEANUP(bytes_done) struct bytes payload = pki_degenerate(&issued, 1);
         CLEANUP(bytes_done) struct bytes ra_der = {0};
         CLEANUP(bytes_done) struct bytes own_der = {0};
+        CLEANUP(bytes_done) struct bytes ec_der = {0};
         static const struct server_rule script[] = {{"PKIOperation", ACT_ANSWER, 200, NULL, {0}}, {0}};
 
         (void)state;
         assert_int_equal(x509_der(ra, &ra_der, NULL), ERR_OK);
         assert_int_equal(x509_der(own, &own_der, NULL), ERR_OK);
+        assert_int_equal(x509_der(own_ec, &ec_der, NULL), ERR_OK);
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                const bool rsa = cases[i].ways == 0;
                 struct rep rep = {.type = "3",
                                   .status = "0",
                                   .transaction = ID,
-                                  .recipient = own,
+                                  .recipient = rsa ? own : own_ec,
+                                  .password = cases[i].password,
+                                  .iterations = cases[i].iterations,
                                   .payload = bytes_view(&payload),
                                   .cipher = cases[i].cipher,
                                   .signer = ra,
                                   .signer_key = pki_key(2)};
-                const struct message_spec spec = {SCEP_PKCS_REQ, str_view("request"), ra, SCEP_AES128, own,
-                                                  pki_key(4),    SCEP_SHA256,         ID};
+                const struct message_spec spec = {SCEP_PKCS_REQ,
+                                                  str_view("request"),
+                                                  ra,
+                                                  SCEP_AES128,
+                                                  rsa ? own : own_ec,
+                                                  rsa ? pki_key(4) : pki_ec_key(),
+                                                  SCEP_SHA256,
+                                                  ID};
                 struct server server = {.answer = reply_to, .ctx = &rep};
                 CLEANUP(bytes_done) struct bytes message = {0};
+                unsigned asked = 0;
                 struct job job = {.kind = JOB_EXCHANGE,
                                   .of.exchange = {.post = 1,
                                                   .type = 19,
                                                   .transaction = ID,
                                                   .allow = cases[i].allow,
-                                                  .ways = REPLY_BY_TRANSPORT,
+                                                  .ways = rsa ? REPLY_BY_TRANSPORT : cases[i].ways,
                                                   .link = {.connect_ms = 5000, .total_ms = 5000}}};
                 struct job_exchange *x = &job.of.exchange;
                 struct worker w = start("network");
@@ -287,7 +368,7 @@ static void exchange(void **state)
                 x->request = bytes_view(&message);
                 x->nonce = (struct view){nonce, sizeof nonce};
                 x->signers = (struct job_blobs){{bytes_view(&ra_der)}, 1};
-                x->recipient = bytes_view(&own_der);
+                x->recipient = bytes_view(rsa ? &own_der : &ec_der);
                 send_job(&w, &job);
                 while (!ended) {
                         CLEANUP(secret_done) struct secret body = {0};
@@ -296,7 +377,14 @@ static void exchange(void **state)
 
                         expect_ok(channel_receive(w.fd, FRAME_WORKER_MAX, &h, &body, &e));
                         if (h.type != FRAME_RESULT) {
-                                grant(&w, &h, &body, cases[i].refuse);
+                                asked++;
+                                assert_int_equal(h.type, cases[i].asks);
+                                if (h.type == FRAME_DERIVE)
+                                        grant_derive(&w, &h, &body);
+                                else if (h.type == FRAME_UNWRAP)
+                                        grant_unwrap(&w, &h, &body, "word");
+                                else
+                                        grant(&w, &h, &body, cases[i].refuse);
                                 continue;
                         }
                         ended = true;
@@ -312,6 +400,7 @@ static void exchange(void **state)
                                         assert_string_equal(result.of.failed.name, cases[i].failure);
                         }
                 }
+                assert_int_equal(asked, cases[i].asks ? 1 : 0);
                 assert_int_equal(end(&w), 0);
                 server_stop(&server);
         }
