@@ -67,6 +67,9 @@ FIRST = [
     ("kari-sha1-256", "foreign-signer refuse, ec-reply kari, kari-kdf sha1, kari-wrap aes256", "software", "ec-p256", True),
     ("kari-512-192", "foreign-signer refuse, ec-reply kari, kari-kdf sha512, kari-wrap aes192, encoding ber", "software",
      "ec-p256", True),
+    ("kari-null", "foreign-signer refuse, ec-reply kari, kari-form null", "tpm", "ec-p256", True),
+    ("kari-named", "foreign-signer refuse, ec-reply kari, kari-form named", "tpm", "ec-p384", True),
+    ("kari-ukm", "foreign-signer refuse, ec-reply kari, kari-form ukm, kari-kdf sha1", "software", "ec-p256", True),
     ("kari-tpm", "foreign-signer refuse, ec-reply kari, reply-shape rfc", "tpm", "ec-p256", True),
     ("kari-tpm-384", "foreign-signer refuse, ec-reply kari, kari-kdf sha384", "tpm", "ec-p384", True),
     ("pwri", "foreign-signer refuse, ec-reply pwri", "software", "ec-p256", True),
@@ -94,6 +97,7 @@ FAULTS = [
     # name, switches beside "foreign-signer refuse", error, what it says
     ("other-recipient", "ec-reply kari, kari-fault other-recipient", "InvalidReply", "another certificate"),
     ("other-curve", "ec-reply kari, kari-fault other-curve", "InvalidReply", "no point of the curve"),
+    ("other-named", "ec-reply kari, kari-fault other-curve, kari-form named", "InvalidReply", "not of the curve"),
     ("off-curve", "ec-reply kari, kari-fault off-curve", "InvalidReply", "no point of the curve"),
     ("cut-agreement", "ec-reply kari, kari-fault truncated", "InvalidReply", "wrapped key of the reply has"),
     ("unknown-kdf", "ec-reply kari, kari-kdf unknown", "ServerAlgorithm", "1.3.6.1.4.1.55555.1"),

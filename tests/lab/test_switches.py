@@ -254,6 +254,14 @@ def curve_holds(r):
         return False
 
 
+def agreement_form(r):
+    """What stands beside the sender's point: its parameters, and octets of keying material."""
+    r.set(ec_reply="kari", reply_shape="rfc")
+    info = Device(r, "ec", "ec").enroll().recipient_info()
+    material = info.context(1)
+    return [node.raw.hex() for node in info[1][0][0].children[1:]], material and len(material[0].octets())
+
+
 def by_password(r):
     """PRF, iterations, octets of the wrapped key."""
     r.set(ec_reply="pwri", reply_shape="rfc")
@@ -543,6 +551,10 @@ ROWS = [
     ("kari-kdf", "unknown", agreed, ("1.3.6.1.4.1.55555.1", "2.16.840.1.101.3.4.1.5", True, 66, 24)),
     ("kari-wrap", "aes256", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.45", True, 66, 24)),
     ("kari-wrap", "unknown", agreed, ("1.3.132.1.11.1", "1.3.6.1.4.1.55555.1", True, 66, 24)),
+    ("kari-form", "bare", agreement_form, ([], None)),
+    ("kari-form", "null", agreement_form, (["0500"], None)),
+    ("kari-form", "named", agreement_form, (["06082a8648ce3d030107"], None)),
+    ("kari-form", "ukm", agreement_form, ([], 64)),
     ("kari-fault", "other-recipient", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", False, 66, 24)),
     ("kari-fault", "other-curve", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", True, 98, 24)),
     ("kari-fault", "truncated", agreed, ("1.3.132.1.11.1", "2.16.840.1.101.3.4.1.5", True, 66, 12)),

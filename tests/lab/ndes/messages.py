@@ -111,7 +111,7 @@ class Shape(NamedTuple):
         return cls(ndes, ("sha1" if ndes else "sha256") if digest == "auto" else digest,
                    ("des3" if ndes else "aes") if cipher == "auto" else cipher,
                    switches["signature"] == "full", switches["transport"], switches["ec-reply"],
-                   recipients.Agreement(*(switches["kari-" + part] for part in ("kdf", "wrap", "fault"))),
+                   recipients.Agreement(*(switches["kari-" + part] for part in ("kdf", "wrap", "fault", "form"))),
                    recipients.Password(*(switches["pwri-" + part] for part in ("prf", "iterations", "fault"))),
                    switches["attributes"],
                    ber.Indefinite if switches["encoding"] == "ber" else ber.Der)

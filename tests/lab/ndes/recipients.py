@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from . import ber, cms
 
 EC_KEY = "1.2.840.10045.2.1"
+CURVES = {"secp256r1": "1.2.840.10045.3.1.7", "secp384r1": "1.3.132.0.34"}
 MGF1 = "1.2.840.113549.1.1.8"
 UNKNOWN = "1.3.6.1.4.1.55555.1"
 AGREEMENTS = {"sha1": "1.3.133.16.840.63.0.2", "sha256": "1.3.132.1.11.1", "sha384": "1.3.132.1.11.2",
@@ -52,6 +53,7 @@ class Agreement(NamedTuple):
     kdf: str = "sha256"
     wrap: str = "aes128"
     fault: str = "off"
+    form: str = "bare"
 
 
 def agreement(key, certificate, how=Agreement()):
@@ -61,7 +63,8 @@ def agreement(key, certificate, how=Agreement()):
         raise cms.NotForUs("the request was not signed with an EC key")
     dotted, size = WRAPS[how.wrap]
     mine, wrap = ec.generate_private_key(public.curve), ber.seq(ber.oid(dotted))
-    info = ber.seq(wrap, ber.context(2, ber.octet_string((8 * size).to_bytes(4, "big"))))
+    ukm = secrets.token_bytes(64) if how.form == "ukm" else b""
+    info = ber.seq(wrap, ber.context(0, ber.octet_string(ukm)) if ukm else b"", ber.context(2, ber.octet_string((8 * size).to_bytes(4, "big"))))
     kek = X963KDF(cms.HASHES.get(how.kdf, hashes.SHA256)(), size, info).derive(mine.exchange(ec.ECDH(), public))
     if how.fault == "other-curve":
         mine = ec.generate_private_key(ec.SECP384R1() if public.curve.name == "secp256r1" else ec.SECP256R1())
@@ -72,9 +75,11 @@ def agreement(key, certificate, how=Agreement()):
     if how.fault == "truncated":
         wrapped = wrapped[:len(wrapped) // 2]
     serial = certificate.serial_number + (how.fault == "other-recipient")
-    originator = ber.context(1, ber.seq(ber.oid(EC_KEY)), ber.tlv(3, b"\x00" + point))
+    parameters = {"null": ber.null(), "named": ber.oid(CURVES[mine.curve.name])}.get(how.form, b"")
+    originator = ber.context(1, ber.seq(ber.oid(EC_KEY), parameters), ber.tlv(3, b"\x00" + point))
     encrypted = ber.seq(ber.seq(certificate.issuer.dump(), ber.integer(serial)), ber.octet_string(wrapped))
     return Wrapped(2, ber.context(1, ber.integer(3), ber.context(0, originator),
+                                  ber.context(1, ber.octet_string(ukm)) if ukm else b"",
                                   ber.seq(ber.oid(AGREEMENTS[how.kdf]), wrap), ber.seq(encrypted)))
 
 

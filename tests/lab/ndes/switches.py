@@ -188,6 +188,8 @@ TABLE = (
            one_of("sha1", "sha256", "sha384", "sha512", "unknown")),
     Switch("kari-wrap", "aes128", "aes128|aes192|aes256|unknown", "key agreement: the key wrap",
            one_of("aes128", "aes192", "aes256", "unknown")),
+    Switch("kari-form", "bare", "bare|null|named|ukm", "key agreement: the sender's key without parameters, with NULL as "
+           "Java writes it, with its curve; or with keying material besides", one_of("bare", "null", "named", "ukm")),
     Switch("kari-fault", "off", "off|other-recipient|other-curve|off-curve|truncated",
            "key agreement: for another certificate, with a key of another curve, of none, or half of the wrapped key",
            one_of("off", "other-recipient", "other-curve", "off-curve", "truncated")),
