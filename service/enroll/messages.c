@@ -111,9 +111,12 @@ static enum err store_request(struct enrollment *en, int fd, struct error *e)
         char nonce[2 * SCEP_NONCE_LEN + 1];
         enum err r;
 
+        /* The record first: a request.der always has its nonce. So that of another way, which was refused,
+         * must be gone before. */
+        r = file_remove(fd, "request.der", e);
         hex_encode((struct view){en->nonce, sizeof en->nonce}, nonce);
-        r = record_set_text(&en->record.nonce, nonce, e);
-        /* The record first: a request.der always has its nonce. */
+        if (!r)
+                r = record_set_text(&en->record.nonce, nonce, e);
         if (!r)
                 r = store_record_write(en->d->store, en->id, &en->record, e);
         return r ? r : file_write(fd, "request.der", 0600, bytes_view(&en->message), e);
