@@ -42,6 +42,8 @@ enum err ksp_open(const struct ksp_config *config, struct ksp **ret, struct erro
         if (!ksp)
                 return error_no_memory(e);
         r = tpm_new(config->tcti, "", &ksp->tpm, e);
+        if (!r && config->owner_auth.len)
+                r = tpm_set_owner_auth(ksp->tpm, config->owner_auth, e);
         if (!r)
                 r = tpm_queue_new(&ksp->queue, e);
         if (!r && config->host_secret.len)

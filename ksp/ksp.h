@@ -24,6 +24,7 @@ struct ksp_key; /* counts references */
 struct ksp_config {
         const char *tcti;        /* explicit; NULL or "none": this machine has no TPM */
         struct view host_secret; /* empty: missing, and software keys say so; copied */
+        struct view owner_auth;  /* the TPM's owner password; empty: not given; copied */
 };
 
 /* Always succeeds where memory suffices: a TPM that is absent or failing is told by ksp_tpm() and by each
@@ -41,6 +42,7 @@ struct ksp_tpm {
         unsigned revision, slots; /* slots: transient objects the chip holds for us */
         bool in_lockout;
         unsigned lockout_counter, lockout_max, lockout_interval; /* interval: seconds for one count to go */
+        unsigned lockout_seconds;                                /* at most, until a lockout ends; 0: none */
         bool algs[_KEY_ALG_MAX];                                 /* what this TPM makes */
 };
 /* Asks the TPM afresh; blocks. Never fails: a failure is the answer. */

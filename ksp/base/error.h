@@ -66,11 +66,15 @@
           "Provide a storage key at 0x81000001, or clear the owner password of the TPM.")                    \
         X(ERR_TPM_FULL, "TpmFull", 5,                                                                        \
           "Close other programs that use the TPM, or flush their objects with 'tpm2_flushcontext -t'.")      \
+        X(ERR_TPM_RESET, "TpmReset", 5,                                                                      \
+          "Restart the machine; a TPM without firmware is started with 'tpm2_startup -c'.")                  \
+        X(ERR_TPM_CLEARED, "TpmCleared", 5,                                                                  \
+          "The key is lost with what the TPM held before: 'scepter enroll' makes a new one.")                \
         X(ERR_TPM_WRONG_AUTH, "TpmWrongAuth", 5, "Enter the PIN of this key again.")                         \
         X(ERR_KEY_NOT_SUPPORTED, "KeyNotSupported", 5,                                                       \
           "Choose an algorithm and size this TPM supports, or Protection=tpm-preferred.")                    \
         X(ERR_KEY_FOREIGN, "KeyForeign", 5,                                                                  \
-          "The key belongs to another TPM or the TPM was cleared: remove the certificate and enroll again.") \
+          "Put the storage key it was made under back to 0x81000001, or enroll again for a new key.")        \
         X(ERR_KEY_DAMAGED, "KeyDamaged", 5,                                                                  \
           "Restore the key file from a backup, or remove the certificate and enroll again.")                 \
         X(ERR_KEY_DENIED, "KeyDenied", 4,                                                                    \

@@ -46,9 +46,9 @@ enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
         if (r)
                 return r;
         rc = Esys_TestParms(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
-        if (rc && tpm_cure(rc) != TPM_CURE_NONE) {
+        tpm->last = rc;
+        if (rc && tpm_mend(tpm)) {
                 /* The first command after a pause: the connection may have died meanwhile. */
-                tpm_disconnect(tpm);
                 r = tpm_ready(tpm, e);
                 if (r)
                         return r;
@@ -65,9 +65,8 @@ enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
         case TPM2_RC_SCHEME:
                 return error_set(e, ERR_KEY_NOT_SUPPORTED, "This TPM cannot make %s keys", key_alg_name(alg));
         default:
-                r = tpm_error(e, rc, "say which keys it makes");
-                if (tpm_cure(rc) == TPM_CURE_RECONNECT)
-                        tpm_disconnect(tpm);
+                r = tpm_fault(tpm, rc, "say which keys it makes", e);
+                (void)tpm_mend(tpm);
                 return r;
         }
 }
@@ -98,7 +97,7 @@ static enum err marshal(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private
         return ERR_OK;
 }
 
-enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e)
+static enum err create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e)
 {
         const TPM2B_PUBLIC template = {.publicArea = key_template(alg)};
         const TPM2B_SENSITIVE_CREATE sensitive = {0};
@@ -109,10 +108,8 @@ enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, s
         uint32_t handle;
         ESYS_TR parent;
         TSS2_RC rc;
-        enum err r = tpm_supports(tpm, alg, e);
+        enum err r = tpm_parent_choose(tpm, &handle, e);
 
-        if (!r)
-                r = tpm_parent_choose(tpm, &handle, e);
         if (!r)
                 tpm_make_room(tpm);
         if (!r)
@@ -121,16 +118,30 @@ enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, s
                 return r;
         rc = Esys_Create(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive,
                          &template, &outside, &pcrs, &private, &public, NULL, NULL, NULL);
-        if (rc) {
-                r = tpm_error(e, rc, "make the key");
-                if (tpm_cure(rc) == TPM_CURE_RECONNECT)
-                        tpm_disconnect(tpm);
-                else
-                        tpm_parent_put(tpm, parent);
+        if (rc)
+                r = tpm_parent_fault(tpm, handle, rc, "make the key", e);
+        if (tpm_cure(rc) != TPM_CURE_RECONNECT)
+                tpm_parent_put(tpm, parent);
+        return r ? r : marshal(public, private, handle, ret, e);
+}
+
+enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e)
+{
+        struct error why = {0};
+        enum err r = tpm_supports(tpm, alg, e);
+
+        if (r)
                 return r;
+        tpm->last = TSS2_RC_SUCCESS;
+        r = create(tpm, alg, ret, &why);
+        if (r && tpm_mend(tpm)) { /* a key whose answer was lost is nowhere: nothing is left behind */
+                r = tpm_ready(tpm, &why);
+                if (!r)
+                        r = create(tpm, alg, ret, &why);
+                if (r)
+                        (void)tpm_mend(tpm);
         }
-        tpm_parent_put(tpm, parent);
-        return marshal(public, private, handle, ret, e);
+        return r ? error_copy(e, &why) : ERR_OK;
 }
 
 static enum err rsa_public(const TPMT_PUBLIC *area, enum key_alg *ret_alg, OSSL_PARAM_BLD *params, BIGNUM **n,

@@ -1,4 +1,5 @@
-/* Response codes of the TPM and its transport, by table. */
+/* Response codes of the TPM and its transport, by table: which trouble it is, and what we do about it
+ * ourselves before it is told. */
 #include "internal.h"
 
 #include <tss2/tss2_rc.h>
@@ -25,12 +26,17 @@ static const struct {
         {TPM2_RC_BAD_AUTH, ERR_TPM_WRONG_AUTH, TPM_CURE_NONE},
         {TPM2_RC_OBJECT_MEMORY, ERR_TPM_FULL, TPM_CURE_EVICT},
         {TPM2_RC_OBJECT_HANDLES, ERR_TPM_FULL, TPM_CURE_EVICT},
-        {TPM2_RC_SESSION_MEMORY, ERR_TPM_FULL, TPM_CURE_NONE},
-        {TPM2_RC_INTEGRITY, ERR_KEY_FOREIGN, TPM_CURE_NONE},
-        {TPM2_RC_INITIALIZE, ERR_TPM_FAILED, TPM_CURE_RELOAD},
-        {TPM2_RC_REFERENCE_H0, ERR_TPM_FAILED, TPM_CURE_RELOAD},
-        {TPM2_RC_REFERENCE_H1, ERR_TPM_FAILED, TPM_CURE_RELOAD},
-        {TPM2_RC_HANDLE, ERR_TPM_FAILED, TPM_CURE_RELOAD},
+        {TPM2_RC_MEMORY, ERR_TPM_FULL, TPM_CURE_EVICT},
+        {TPM2_RC_SESSION_MEMORY, ERR_TPM_FULL, TPM_CURE_EVICT},
+        {TPM2_RC_SESSION_HANDLES, ERR_TPM_FULL, TPM_CURE_EVICT},
+        {TPM2_RC_CONTEXT_GAP, ERR_TPM_FULL, TPM_CURE_RELOAD},
+        {TPM2_RC_NV_SPACE, ERR_TPM_FULL, TPM_CURE_NONE},
+        {TPM2_RC_INTEGRITY, ERR_TPM_CLEARED, TPM_CURE_NONE},
+        {TPM2_RC_INITIALIZE, ERR_TPM_RESET, TPM_CURE_RELOAD},
+        {TPM2_RC_REFERENCE_H0, ERR_TPM_RESET, TPM_CURE_RELOAD},
+        {TPM2_RC_REFERENCE_H1, ERR_TPM_RESET, TPM_CURE_RELOAD},
+        {TPM2_RC_REFERENCE_S0, ERR_TPM_RESET, TPM_CURE_RELOAD},
+        {TPM2_RC_HANDLE, ERR_TPM_RESET, TPM_CURE_RELOAD},
         {TSS2_TCTI_RC_IO_ERROR, ERR_TPM_FAILED, TPM_CURE_RECONNECT},
         {TSS2_TCTI_RC_NO_CONNECTION, ERR_TPM_FAILED, TPM_CURE_RECONNECT},
         {TSS2_TCTI_RC_MALFORMED_RESPONSE, ERR_TPM_FAILED, TPM_CURE_RECONNECT},
@@ -60,5 +66,13 @@ enum err tpm_error(struct error *e, TSS2_RC rc, const char *what)
         for (size_t i = 0; i < N_ELEMENTS(table); i++)
                 if (table[i].rc == base)
                         code = table[i].code;
-        return error_set(e, code, "The TPM could not %s (%s, 0x%x)", what, Tss2_RC_Decode(rc), rc);
+        if (base == TPM2_RC_INITIALIZE)
+                return error_set(e, code, "The TPM could not %s: it was reset and not started since (0x%x)",
+                                 what, rc);
+        (void)error_set(e, code, "The TPM could not %s (%s, 0x%x)", what, Tss2_RC_Decode(rc), rc);
+        return base == TPM2_RC_NV_SPACE
+                       ? error_remedy(e, code,
+                                      "Free NV space of the TPM: 'tpm2_getcap handles-nv-index' "
+                                      "lists what takes it.")
+                       : code;
 }

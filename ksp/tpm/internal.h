@@ -13,11 +13,18 @@ struct tpm {
 
         ESYS_TR persistent_parent; /* 0x81000001 or what a file names; ESYS_TR_NONE: not looked up */
         uint32_t persistent_handle;
+        bool persistent_counts;     /* a wrong password for it counts towards the lockout (no noDA) */
+        uint32_t refused_handle;    /* the persistent parent that has a password: it is asked once. 0: none */
         TPMS_CONTEXT *owner_parent; /* saved context of the primary under the owner hierarchy */
+        struct secret owner_auth;   /* the owner hierarchy's password; empty: not given */
+        TSS2_RC last;               /* of tpm_fault(), for tpm_mend() */
 
         struct tpm_object newest; /* ring of loaded keys, newest first */
         unsigned loaded, slots;
 };
+
+/* Where the storage root key is made persistent (TCG provisioning guidance). */
+#define TPM_SRK UINT32_C(0x81000001)
 
 static inline void esys_free_p(void *p)
 {
@@ -34,6 +41,13 @@ enum tpm_cure {
 enum tpm_cure tpm_cure(TSS2_RC rc);
 /* "The TPM could not <what> (<decoded>)", with the code and remedy the table knows. Never ERR_OK. */
 enum err tpm_error(struct error *e, TSS2_RC rc, const char *what);
+/*
+ * The same where the TPM may be asked for details (how long a lockout lasts), and kept for tpm_mend(), which
+ * does what can be done about it: a new connection, all our objects flushed. true: another attempt may go
+ * better; nobody makes more than one.
+ */
+enum err tpm_fault(struct tpm *tpm, TSS2_RC rc, const char *what, struct error *e);
+bool tpm_mend(struct tpm *tpm);
 /* The response code without its layer and without the position of the argument at fault. */
 TSS2_RC tpm_rc_base(TSS2_RC rc);
 
@@ -45,11 +59,23 @@ uint32_t tpm_property(struct tpm *tpm, TPM2_PT property);
  * tpm_parent_put(). */
 enum err tpm_parent_get(struct tpm *tpm, uint32_t handle, ESYS_TR *ret, struct error *e);
 void tpm_parent_put(struct tpm *tpm, ESYS_TR parent);
+/* What Esys_Load() or Esys_Create() said of the parent at @handle, or of a key that is not its child. */
+enum err tpm_parent_fault(struct tpm *tpm, uint32_t handle, TSS2_RC rc, const char *what, struct error *e);
+/* Whether a key fits beside its parent; ERR_TPM_FULL where others hold what the TPM has. */
+enum err tpm_parent_room(struct tpm *tpm, struct error *e);
+/* A storage key as the TCG's provisioning guidance has it, for P-256 or RSA-2048. */
+TPM2B_PUBLIC tpm_storage_template(bool ecc);
+/* owner.c: a session that proves the owner's password and encrypts, to be flushed. */
+TSS2_RC tpm_owner_session(struct tpm *tpm, ESYS_TR *ret);
+/* trouble.c: seconds until the lockout ends, at most; 0: there is none, or the TPM does not tell. */
+uint32_t tpm_lockout_seconds(struct tpm *tpm);
 /* Which parent new keys get: 0x40000001, or 0x81000001 where the owner hierarchy has a password. */
 enum err tpm_parent_choose(struct tpm *tpm, uint32_t *ret, struct error *e);
 /* objects.c */
-TSS2_RC tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e);
+enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e);
 /* Two free slots: the parent takes one while a key is loaded into, or made in, another. */
 void tpm_make_room(struct tpm *tpm);
 void tpm_evict_all(struct tpm *tpm);
 void tpm_forget_all(struct tpm *tpm);
+/* The TPM was reset: what we had loaded is gone, and its handles are given to others. */
+void tpm_lost_all(struct tpm *tpm);

@@ -47,6 +47,32 @@ void tpm_forget_all(struct tpm *tpm)
                 ring_remove(tpm, tpm->newest.newer);
 }
 
+void tpm_lost_all(struct tpm *tpm)
+{
+        while (tpm->loaded) {
+                ESYS_TR handle = tpm->newest.newer->handle;
+
+                ring_remove(tpm, tpm->newest.newer);
+                (void)Esys_TR_Close(tpm->esys, &handle); /* a flush would hit who has the handle now */
+        }
+}
+
+/* The TPM gives handles anew after a reset: one of ours that is given twice was lost, and with it all that
+ * were loaded before. A password session names no key, so the TPM would sign with the wrong one. */
+static void notice_reset(struct tpm *tpm, ESYS_TR fresh)
+{
+        TPM2_HANDLE handle, other;
+
+        if (!tpm->loaded || Esys_TR_GetTpmHandle(tpm->esys, fresh, &handle))
+                return;
+        for (struct tpm_object *o = tpm->newest.newer; o != &tpm->newest; o = o->newer) {
+                if (Esys_TR_GetTpmHandle(tpm->esys, o->handle, &other) || other != handle)
+                        continue;
+                tpm_lost_all(tpm);
+                return;
+        }
+}
+
 void tpm_make_room(struct tpm *tpm)
 {
         while (tpm->loaded && tpm->loaded + 2 > tpm->slots)
@@ -86,46 +112,81 @@ static enum err unmarshal(const struct tpm_object *object, TPM2B_PUBLIC *public,
         return ERR_OK;
 }
 
-/* TSS2_RC_SUCCESS with the handle, else a code whose sentence is in *e. */
-TSS2_RC tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
+static enum err load_under(struct tpm *tpm, uint32_t at, const TPM2B_PUBLIC *public,
+                           const TPM2B_PRIVATE *private, ESYS_TR *ret, struct error *e)
+{
+        ESYS_TR parent, handle;
+        TSS2_RC rc;
+        enum err r = tpm_parent_get(tpm, at, &parent, e);
+
+        if (r)
+                return r;
+        rc = Esys_Load(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, private, public,
+                       &handle);
+        if (tpm_cure(rc) == TPM_CURE_EVICT && tpm->loaded) {
+                tpm_evict_all(tpm);
+                rc = Esys_Load(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, private,
+                               public, &handle);
+        }
+        if (rc)
+                r = tpm_parent_fault(tpm, at, rc, "load this key", e);
+        if (tpm_cure(rc) != TPM_CURE_RECONNECT)
+                tpm_parent_put(tpm, parent);
+        if (!r)
+                *ret = handle;
+        return r;
+}
+
+/* The same storage key may be at hand both ways: the hierarchy has got a password since, or the persistent
+ * one was removed. */
+static enum err load_anyhow(struct tpm *tpm, uint32_t at, const TPM2B_PUBLIC *public,
+                            const TPM2B_PRIVATE *private, ESYS_TR *ret, struct error *e)
+{
+        struct error why = {0};
+        enum err r = load_under(tpm, at, public, private, ret, &why);
+        TSS2_RC rc = tpm->last;
+
+        if (!r)
+                return ERR_OK;
+        if (((at == TPM2_RH_OWNER && r == ERR_TPM_OWNER_AUTH) ||
+             (at == TPM_SRK && (r == ERR_KEY_FOREIGN || r == ERR_TPM_OWNER_AUTH))) &&
+            load_under(tpm, at == TPM_SRK ? (uint32_t)TPM2_RH_OWNER : (uint32_t)TPM_SRK, public, private, ret,
+                       NULL) == ERR_OK)
+                return ERR_OK;
+        /* what failed in the second place may need a cure, and the next attempt begins with the first */
+        if (tpm_cure(tpm->last) == TPM_CURE_NONE)
+                tpm->last = rc;
+        return error_copy(e, &why);
+}
+
+enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
 {
         TPM2B_PUBLIC public = {0};
         TPM2B_PRIVATE private = {0};
-        ESYS_TR parent, handle;
-        TSS2_RC rc;
+        ESYS_TR handle;
+        enum err r;
 
         if (object->epoch == tpm->epoch && object->epoch) {
                 ring_remove(tpm, object);
                 ring_push(tpm, object);
                 object->epoch = tpm->epoch;
                 *ret = object->handle;
-                return TSS2_RC_SUCCESS;
+                return ERR_OK;
         }
-        if (unmarshal(object, &public, &private, e))
-                return TSS2_BASE_RC_BAD_VALUE;
+        r = unmarshal(object, &public, &private, e);
+        if (r)
+                return r;
         tpm_make_room(tpm);
-        if (tpm_parent_get(tpm, object->parent, &parent, e))
-                return TSS2_BASE_RC_BAD_REFERENCE;
-        rc = Esys_Load(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private, &public,
-                       &handle);
-        if (tpm_cure(rc) == TPM_CURE_EVICT && tpm->loaded) {
-                tpm_evict_all(tpm);
-                rc = Esys_Load(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private,
-                               &public, &handle);
-        }
-        if (rc) {
-                (void)tpm_error(e, rc, "load this key");
-                if (tpm_cure(rc) != TPM_CURE_RECONNECT)
-                        tpm_parent_put(tpm, parent);
-                return rc;
-        }
-        tpm_parent_put(tpm, parent);
+        r = load_anyhow(tpm, object->parent, &public, &private, &handle, e);
+        if (r)
+                return r;
+        notice_reset(tpm, handle);
         object->handle = handle;
         object->epoch = tpm->epoch;
         ring_push(tpm, object);
         object->epoch = tpm->epoch;
         *ret = handle;
-        return TSS2_RC_SUCCESS;
+        return ERR_OK;
 }
 
 /* One command on a loaded key. */
@@ -184,28 +245,21 @@ static enum err use_key(struct tpm *tpm, struct tpm_object *object,
 {
         for (int attempt = 0;; attempt++) {
                 struct error why = {0};
-                enum err r = tpm_ready(tpm, &why);
-                enum tpm_cure cure;
+                enum err r = tpm_ready(tpm, e);
                 ESYS_TR key;
                 TSS2_RC rc;
 
                 if (r)
-                        return error_copy(e, &why);
-                rc = tpm_object_load(tpm, object, &key, &why);
-                if (!rc) {
+                        return r;
+                tpm->last = TSS2_RC_SUCCESS;
+                r = tpm_object_load(tpm, object, &key, &why);
+                if (!r) {
                         rc = command(tpm, key, use);
                         if (!rc)
                                 return ERR_OK;
-                        (void)tpm_error(&why, rc, what);
+                        (void)tpm_fault(tpm, rc, what, &why);
                 }
-                cure = tpm_cure(rc);
-                if (cure == TPM_CURE_RECONNECT || !tpm->esys)
-                        tpm_disconnect(tpm);
-                else if (cure == TPM_CURE_RELOAD)
-                        tpm_disconnect(tpm); /* all handles and saved contexts are gone with the reset */
-                else if (cure == TPM_CURE_NONE)
-                        return error_copy(e, &why);
-                if (attempt == 1)
+                if (!tpm_mend(tpm) || attempt == 1)
                         return error_copy(e, &why);
         }
 }

@@ -69,6 +69,9 @@ enum err tpm_presence(const char *tcti, const char *sysroot, struct error *e)
                 return error_set(e, ERR_TPM_PERMISSION, "The TPM device %s may not be opened (%s)", node,
                                  strerror(errno));
         }
+        if (errno == EACCES) /* what nobody may look at is not absent */
+                return error_set(e, ERR_TPM_PERMISSION, "The TPM device %s may not be reached (%s)", node,
+                                 strerror(errno));
         announced = sysfs_announces(sysroot, &old);
         if (old)
                 return error_set(e, ERR_TPM_ABSENT,

@@ -6,8 +6,9 @@
  * ones happen inside the one exclusive place that queue.h gives. Every call may wait as long as the TPM
  * takes.
  *
- * Recovery: a lost transport or a reset TPM costs one more attempt with a new context and freshly loaded
- * keys; what fails then is told.
+ * Recovery: a lost transport, a reset TPM, or one that is full of our own objects, costs one more attempt
+ * with a new context and freshly loaded keys; what fails then is told. No fault changes or removes a stored
+ * key.
  */
 #pragma once
 
@@ -31,6 +32,8 @@ void tpm_object_done(struct tpm_object *object); /* must not be loaded: tpm_unlo
 
 /* No I/O. @sysroot: "" or, in tests, a directory that holds dev, sys. @tcti: NULL or "none": no TPM. */
 MUST_CHECK enum err tpm_new(const char *tcti, const char *sysroot, struct tpm **ret, struct error *e);
+/* The password of the owner hierarchy, copied; it goes to the TPM encrypted alone. */
+MUST_CHECK enum err tpm_set_owner_auth(struct tpm *tpm, struct view auth, struct error *e);
 /* Flushes what is loaded. Takes NULL. */
 void tpm_free(struct tpm *tpm);
 

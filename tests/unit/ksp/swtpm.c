@@ -21,13 +21,13 @@ static void must(bool ok)
 
 bool run_program(const char *program, ...)
 {
-        const char *argv[12] = {program};
+        const char *argv[16] = {program};
         va_list ap;
         int status;
         pid_t pid;
 
         va_start(ap, program);
-        for (size_t i = 1; i < 11; i++)
+        for (size_t i = 1; i < 15; i++)
                 if (!(argv[i] = va_arg(ap, const char *)))
                         break;
         va_end(ap);

@@ -18,6 +18,7 @@ void swtpm_kill(struct swtpm *swtpm, int signal);
 void swtpm_again(struct swtpm *swtpm);
 /* Ends it and removes its directory. */
 void swtpm_stop(struct swtpm *swtpm);
-/* Runs a program with up to 7 arguments, NULL at the end; true: exit status 0. Its output goes to the test's.
+/* Runs a program with up to 14 arguments, NULL at the end; true: exit status 0. Its output goes to the
+ * test's.
  */
 bool run_program(const char *program, ...);

@@ -93,14 +93,15 @@ static void reset(void **state)
         assert_true(run_program("swtpm_ioctl", "--unix", control, "--stop", NULL));
         assert_true(run_program("swtpm_ioctl", "--unix", control, "-i", NULL));
         /* Initialised, not started: a fault that is told, not hidden. */
-        expect_err(sign(&e), ERR_TPM_FAILED);
+        expect_err(sign(&e), ERR_TPM_RESET);
+        assert_non_null(strstr(e.remedy, "tpm2_startup"));
         assert_true(run_program("tpm2_startup", "-c", "-T", swtpm.tcti, NULL));
         expect_ok(sign(&e));
 }
 
 static void slots_taken_by_others(void **state)
 {
-        const struct ksp_config config = {swtpm.tcti, {0}};
+        const struct ksp_config config = {.tcti = swtpm.tcti};
         char context[3][96];
         struct ksp *other;
         struct error e = {0};
@@ -132,7 +133,7 @@ static void slots_taken_by_others(void **state)
 static void owner_password(void **state)
 {
         const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM_PREFERRED, 0, false};
-        const struct ksp_config config = {swtpm.tcti, {0}};
+        const struct ksp_config config = {.tcti = swtpm.tcti};
         char context[96];
         struct ksp_key *made = NULL;
         struct ksp_key_info info;

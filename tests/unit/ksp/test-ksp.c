@@ -34,7 +34,8 @@ static int stop(void **state)
 
 static struct ksp *open_ksp(const char *tcti, const char *secret)
 {
-        const struct ksp_config config = {tcti, secret ? str_view(secret) : (struct view){0}};
+        const struct ksp_config config = {.tcti = tcti,
+                                          .host_secret = secret ? str_view(secret) : (struct view){0}};
         struct ksp *ksp = NULL;
         struct error e = {0};
 
