@@ -30,7 +30,7 @@
 #include "objects/objects.h"
 #include "syncml/instances.h"
 
-enum { HOST_KEY_MAX = 256 };
+enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256 };
 static const uint64_t watch_usec = 10 * 1000000;
 
 struct arguments {
@@ -164,19 +164,42 @@ static enum err read_device_id(char **ret, struct error *e)
         return *ret ? ERR_OK : error_no_memory(e);
 }
 
+static void trim_line_end(struct secret *secret)
+{
+        while (secret->len &&
+               (secret->data[secret->len - 1] == '\n' || secret->data[secret->len - 1] == '\r'))
+                secret->len--;
+}
+
+/* The TPM's owner password, where a unit's LoadCredential= or LoadCredentialEncrypted= gives it. */
+static void read_owner_auth(struct secret *ret)
+{
+        static const char name[] = "scepter.tpm-owner-auth";
+        const char *credentials = secure_getenv("CREDENTIALS_DIRECTORY");
+        CLEANUP(close_p) int dir = credentials ? open(credentials, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        struct error why = {0};
+        enum err r = dir < 0 ? ERR_NOT_FOUND : file_read_secret(dir, name, OWNER_AUTH_MAX, ret, &why);
+
+        if (r && r != ERR_NOT_FOUND)
+                log_line(LOG_WARNING, "The credential %s could not be read, ignoring: %s", name, why.message);
+        trim_line_end(ret);
+}
+
 /* Missing: the daemon starts, and software keys say what is wrong. */
 static enum err open_keys(struct daemon *d, struct error *e)
 {
         CLEANUP(secret_done) struct secret secret = {0};
+        CLEANUP(secret_done) struct secret owner_auth = {0};
         struct ksp_config config = {.tcti = d->config.tcti};
         struct error why = {0};
 
         if (file_read_secret(AT_FDCWD, d->config.host_key, HOST_KEY_MAX, &secret, &why))
                 log_line(LOG_WARNING, "The host secret %s could not be read, ignoring: %s",
                          d->config.host_key, why.message);
-        while (secret.len && (secret.data[secret.len - 1] == '\n' || secret.data[secret.len - 1] == '\r'))
-                secret.len--;
+        trim_line_end(&secret);
+        read_owner_auth(&owner_auth);
         config.host_secret = secret_view(&secret);
+        config.owner_auth = secret_view(&owner_auth);
         d->has_host_secret = secret.len > 0;
         return ksp_open(&config, &d->ksp, e);
 }

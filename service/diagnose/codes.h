@@ -69,12 +69,21 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
         X(KEYS_TPM_LOCKED_OUT, "keys-tpm-locked-out", STEP_KEYS, RESULT_FAULT,                               \
           "Wrong authorisations have put the TPM into its dictionary attack lockout.",                       \
           "Wait until it ends, or clear it with 'tpm2_dictionarylockout --clear-lockout'.")                  \
+        X(KEYS_TPM_LOCKOUT, "keys-tpm-lockout", STEP_KEYS, RESULT_NOTE,                                      \
+          "The TPM is in lockout after wrong passwords of others; keys without one work on.",                \
+          "Wait until it ends, or clear it with 'tpm2_dictionarylockout --clear-lockout'.")                  \
         X(KEYS_TPM_PERMISSION, "keys-tpm-permission", STEP_KEYS, RESULT_FAULT,                               \
           "The service may not open the TPM device.",                                                        \
           "Put the user of scepterd into the group of /dev/tpmrm0 (tss) and restart it.")                    \
         X(KEYS_TPM_OWNER, "keys-tpm-owner-auth", STEP_KEYS, RESULT_FAULT,                                    \
           "The TPM's owner hierarchy has a password, and there is no storage key to use instead.",           \
           "Provide a storage key at 0x81000001, or clear the owner password.")                               \
+        X(KEYS_TPM_FULL, "keys-tpm-full", STEP_KEYS, RESULT_FAULT,                                           \
+          "Objects or sessions of other programs fill the TPM.",                                             \
+          "Close those programs, or flush what they left with 'tpm2_flushcontext -t'.")                      \
+        X(KEYS_TPM_RESET, "keys-tpm-reset", STEP_KEYS, RESULT_FAULT,                                         \
+          "The TPM was reset and has not been started since.",                                               \
+          "Restart the machine; a TPM without firmware is started with 'tpm2_startup -c'.")                  \
         X(KEYS_TPM_FAILED, "keys-tpm-failed", STEP_KEYS, RESULT_FAULT,                                       \
           "The TPM is there and does not answer as it should.",                                              \
           "Run 'scepter tpm'; restart the machine if it persists.")                                          \
@@ -287,6 +296,9 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
         X(CERTIFICATE_KEY_LOST, "certificate-key-lost", STEP_CERTIFICATE, RESULT_FAULT,                      \
           "The key of the certificate cannot be loaded.",                                                    \
           "If the TPM was cleared or replaced: remove the certificate and enroll again.")                    \
+        X(CERTIFICATE_KEY_UNUSABLE, "certificate-key-unusable", STEP_CERTIFICATE, RESULT_FAULT,              \
+          "The key of the certificate is there, and the TPM does not work just now.",                        \
+          "See the step keys and 'scepter tpm'; the key works again when the TPM does.")                     \
         X(CERTIFICATE_KEY_MISMATCH, "certificate-key-mismatch", STEP_CERTIFICATE, RESULT_FAULT,              \
           "The certificate is for another key than the one stored with it.", "Enroll again.")                \
         X(CERTIFICATE_CHAIN, "certificate-chain", STEP_CERTIFICATE, RESULT_FAULT,                            \

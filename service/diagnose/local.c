@@ -16,6 +16,10 @@ static enum diagnose_code tpm_fault(enum err code)
                 return DIAGNOSE_KEYS_TPM_PERMISSION;
         case ERR_TPM_OWNER_AUTH:
                 return DIAGNOSE_KEYS_TPM_OWNER;
+        case ERR_TPM_FULL:
+                return DIAGNOSE_KEYS_TPM_FULL;
+        case ERR_TPM_RESET:
+                return DIAGNOSE_KEYS_TPM_RESET;
         default:
                 return DIAGNOSE_KEYS_TPM_FAILED;
         }
@@ -34,15 +38,16 @@ void findings_keys(struct findings *f, const struct plan *plan, const struct ksp
         const enum policy_protection wanted = plan ? plan->protection : POLICY_PROTECTION_TPM_PREFERRED;
         const enum key_alg alg = plan ? (enum key_alg)plan->algorithm : KEY_ALG_RSA_2048;
         const bool preferred = wanted == POLICY_PROTECTION_TPM_PREFERRED;
-        const enum err seen = tpm->in_lockout               ? ERR_TPM_LOCKED_OUT
-                              : tpm->state == KSP_TPM_READY ? ERR_OK
-                                                            : tpm->why.code;
+        const enum err seen = tpm->state == KSP_TPM_READY ? ERR_OK : tpm->why.code;
 
         if (wanted == POLICY_PROTECTION_SOFTWARE) {
                 say_software(f, host_secret);
         } else if (seen == ERR_OK && tpm->algs[alg]) {
                 findings_say(f, DIAGNOSE_KEYS_TPM, NULL, "The TPM (%s %s) makes %s keys", tpm->manufacturer,
                              tpm->firmware, key_alg_name(alg));
+                if (tpm->in_lockout)
+                        findings_say(f, DIAGNOSE_KEYS_TPM_LOCKOUT, NULL,
+                                     "The TPM is in lockout for at most %u s more", tpm->lockout_seconds);
         } else if (seen == ERR_OK && !preferred) {
                 findings_say(f, DIAGNOSE_KEYS_NOT_SUPPORTED, NULL, "The TPM makes no %s keys",
                              key_alg_name(alg));
@@ -51,8 +56,7 @@ void findings_keys(struct findings *f, const struct plan *plan, const struct ksp
                              seen ? tpm->why.message : "The TPM does not make keys of this kind");
                 say_software(f, host_secret);
         } else {
-                findings_say(f, tpm_fault(seen), NULL, "%s",
-                             tpm->in_lockout ? "The TPM is in lockout" : tpm->why.message);
+                findings_say(f, tpm_fault(seen), tpm->why.remedy, "%s", tpm->why.message);
         }
 }
 
@@ -123,7 +127,12 @@ static bool look_at_key(struct findings *f, struct store *store, struct ksp *ksp
         if (!r)
                 r = ksp_describe(key, &info, &e);
         if (r) {
-                findings_say(f, DIAGNOSE_CERTIFICATE_KEY_LOST, e.remedy, "%s", e.message);
+                /* A TPM that does not work just now has lost nothing. */
+                const bool lost = r == ERR_NOT_FOUND || r == ERR_KEY_DAMAGED || r == ERR_KEY_FOREIGN ||
+                                  r == ERR_TPM_CLEARED || r == ERR_HOST_SECRET;
+
+                findings_say(f, lost ? DIAGNOSE_CERTIFICATE_KEY_LOST : DIAGNOSE_CERTIFICATE_KEY_UNUSABLE,
+                             e.remedy, "%s", e.message);
                 return false;
         }
         if (EVP_PKEY_eq(X509_get0_pubkey(cert), ksp_key_public(key)) == 1)

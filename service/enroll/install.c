@@ -405,12 +405,24 @@ enum err step_install(struct enrollment *en, struct error *e)
         return error_copy(e, &why);
 }
 
+/* What may come to its end by then, but not before; 0: the TPM does not tell, or it has ended. */
+static uint64_t lockout_end(const struct enrollment *en, uint64_t now)
+{
+        enum { SPREAD = 30, AT_MOST = RENEWAL_RETRY_MAX };
+        struct ksp_tpm tpm;
+
+        ksp_tpm(en->d->ksp, &tpm);
+        if (!tpm.lockout_seconds)
+                return 0;
+        return now + (tpm.lockout_seconds < AT_MOST - SPREAD ? tpm.lockout_seconds : AT_MOST - SPREAD) +
+               random_number() % SPREAD;
+}
+
 /* When it is tried again by itself; 0: only when somebody asks. */
 static uint64_t retry_date(const struct enrollment *en, const struct error *why, bool final)
 {
         /* What time alone does not mend. */
-        static const enum err lasting[] = {ERR_UNSUPPORTED, ERR_INVALID, ERR_KEY_NOT_SUPPORTED,
-                                           ERR_TPM_ABSENT, ERR_DENIED};
+        static const enum err lasting[] = {ERR_UNSUPPORTED, ERR_INVALID, ERR_KEY_NOT_SUPPORTED, ERR_DENIED};
         const struct record *record = &en->record;
         const uint64_t now = clock_now(&en->d->clock);
         const bool challenge = strcmp(record->method, scep_method_name(SCEP_CHALLENGE)) == 0 ||
@@ -426,6 +438,12 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
         /* A refused challenge is no challenge any more; a refused certificate may come right next time. */
         if (final && (!record->renewing || challenge))
                 return 0;
+        if (why->code == ERR_TPM_LOCKED_OUT) {
+                const uint64_t end = lockout_end(en, now);
+
+                if (end)
+                        return end;
+        }
         wait = retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60,
                           record->current ? record->not_after : 0, now, random_number());
         return now + longer_wait(wait, en->retry_after, record->current ? record->not_after : 0, now);
@@ -434,7 +452,8 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)
 {
         struct record *record = &en->record;
-        const bool over = final || (record->renewing && why->code == ERR_CHALLENGE_NEEDED);
+        /* Without its key a request is nothing any more. */
+        const bool over = final || en->key_lost || (record->renewing && why->code == ERR_CHALLENGE_NEEDED);
         enum err r = record_set_text(&record->error_name, err_name(why->code), e);
 
         if (!r)
@@ -458,6 +477,8 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
                 r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
         if (!r && over)
                 r = request_files_remove(en, e);
+        if (!r && en->key_lost)
+                r = key_put_aside(en, e);
         if (why->code == ERR_CHALLENGE_NEEDED)
                 tell_challenge_needed(en, why);
         else

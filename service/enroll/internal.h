@@ -12,6 +12,9 @@
 #include "store/store.h"
 #include "work/workers.h"
 
+/* A key that never had a certificate, and that the TPM does not know any more, is put here. */
+#define KEY_LOST "key.lost.pem"
+
 /* Who waits for an enrollment to have begun. */
 struct waiter {
         struct enrollment_ops ops;
@@ -56,6 +59,8 @@ struct enrollment {
         struct ksp_key *key, *transport; /* transport: an RSA key that signs and receives for an EC key */
         uint64_t generation;
         struct ksp_key *old_key; /* of the certificate that is renewed, where it signs; old_cert: that */
+        bool old_lost;           /* the TPM does not know that key any more: it signs nothing */
+        bool key_lost;           /* the same of the key that was made for this request */
         X509 *old_cert;
         uint32_t caps_flags; /* of the last GetCACaps */
         uint64_t doubted;    /* of record.refused: by a 5xx, which counts if GetCACaps then answers */
@@ -154,6 +159,10 @@ struct error method_refusals(struct enrollment *en, const struct error *why);
 MUST_CHECK enum err method_reopen(struct enrollment *en, struct error *e);
 enum err step_next_method(struct enrollment *en, struct error *e);
 MUST_CHECK enum err method_load_old(struct enrollment *en, struct error *e);
+/* Sets en->old_lost; a TPM that does not work just now is an error, and no reason to take another way. */
+MUST_CHECK enum err method_look_at_old(struct enrollment *en, struct error *e);
+/* steps.c: the key that was lost stays in its directory under KEY_LOST; the next attempt makes a new one. */
+MUST_CHECK enum err key_put_aside(const struct enrollment *en, struct error *e);
 /* challenge and request.der of the generation that was requested. */
 MUST_CHECK enum err request_files_remove(struct enrollment *en, struct error *e);
 

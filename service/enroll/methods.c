@@ -68,10 +68,10 @@ static bool receives(const struct record *record)
         return false;
 }
 
-/* Nobody takes a signature of a certificate that was revoked. */
+/* Nobody takes a signature of a certificate that was revoked; a key that was lost signs nothing. */
 static bool can_sign(const struct enrollment *en)
 {
-        return receives(&en->record) && !en->record.revoked_at &&
+        return !en->old_lost && receives(&en->record) && !en->record.revoked_at &&
                !(en->plan.after_expiry == AFTER_EXPIRY_ENROLL &&
                  en->record.not_after <= clock_now(&en->d->clock));
 }
@@ -196,4 +196,27 @@ enum err method_load_old(struct enrollment *en, struct error *e)
                 r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem",
                                    &en->old_cert, e);
         return r ? error_context(e, r, "The certificate that signs the renewal") : ERR_OK;
+}
+
+enum err method_look_at_old(struct enrollment *en, struct error *e)
+{
+        struct ksp_key_info info;
+        enum scep_method way = SCEP_AUTO;
+        enum err r;
+
+        if (!en->record.renewing || strcmp(en->record.key_protection, "tpm") != 0)
+                return ERR_OK;
+        r = method_load_old(en, e);
+        if (!r)
+                r = ksp_describe(en->old_key, &info, e);
+        if (r != ERR_TPM_CLEARED)
+                return r;
+        en->old_lost = true;
+        /* A request that it has signed could not be polled, nor its reply be opened. */
+        if (!scep_method_from_name(en->record.method, &way) || way == SCEP_AUTO || way == SCEP_CHALLENGE)
+                return ERR_OK;
+        r = record_set_text(&en->record.method, "", e);
+        if (!r)
+                r = request_forget(en, e);
+        return r ? r : request_identify(en, e);
 }

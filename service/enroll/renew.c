@@ -33,6 +33,8 @@ static enum err begin(struct enrollment *en, struct error *e)
         if (!r)
                 r = request_forget(en, e);
         if (!r)
+                r = request_identify(en, e);
+        if (!r)
                 r = record_clear_outcome(record, e);
         if (!r)
                 r = record_move(en, LIFE_RENEW, e);

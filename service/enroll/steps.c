@@ -4,6 +4,7 @@
 #include "policy/command.h"
 #include "policy/renewal.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -284,6 +285,8 @@ enum err step_begin(struct enrollment *en, struct error *e)
                 r = take_challenge(en, e);
         if (!r)
                 r = request_forget(en, e);
+        if (!r) /* before the key: without one, the challenge is swept at the next start */
+                r = request_identify(en, e);
         if (!r)
                 r = keep_challenge(en, e);
         if (!r)
@@ -317,7 +320,8 @@ static enum err copy_key(struct enrollment *en, int fd, struct error *e)
         CLEANUP(close_p) int old = -1;
         enum err r;
 
-        if (faccessat(fd, "key.pem", F_OK, 0) == 0)
+        /* one that was lost is not copied again */
+        if (faccessat(fd, "key.pem", F_OK, 0) == 0 || faccessat(fd, KEY_LOST, F_OK, 0) == 0)
                 return ERR_OK;
         r = store_generation(en->d->store, en->id, en->record.current, false, &old, e);
         if (!r)
@@ -352,6 +356,18 @@ static enum err describe_key(struct enrollment *en, const char *reason, struct e
         return r;
 }
 
+enum err key_put_aside(const struct enrollment *en, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
+
+        if (r)
+                return r;
+        if (renameat(fd, "key.pem", fd, KEY_LOST) < 0 && errno != ENOENT)
+                return errno_error(e, errno, "A key that was lost could not be put aside");
+        return dir_sync(fd, e);
+}
+
 enum err step_key(struct enrollment *en, struct error *e)
 {
         const struct ksp_spec spec = {
@@ -372,6 +388,16 @@ enum err step_key(struct enrollment *en, struct error *e)
                 r = open_or_make(en, fd, "key.pem", &spec, &en->key, &reason, e);
         if (!r)
                 r = describe_key(en, reason, e);
+        if ((r == ERR_TPM_CLEARED || r == ERR_KEY_FOREIGN) && !*en->record.nonce) {
+                /* Nothing was asked for with it: another key will do as well. */
+                r = key_put_aside(en, e);
+                ksp_key_unref(STEAL(en->key));
+                if (!r)
+                        r = open_or_make(en, fd, "key.pem", &spec, &en->key, &reason, e);
+                if (!r)
+                        r = describe_key(en, reason, e);
+        }
+        en->key_lost = r == ERR_TPM_CLEARED;
         if (!r)
                 r = request_identify(en, e);
         /* A key that was there already is in the record; the transaction goes in with the request. */
@@ -407,12 +433,17 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
                                        .allow_sha1 = en->plan.allow_legacy & LEGACY_SHA1,
                                        .has_certificate = en->record.renewing};
         char text[128];
-        enum err r = method_choose(en, caps->flags, &wanted.method, e);
+        enum err r = method_look_at_old(en, e);
+
+        if (!r)
+                r = method_choose(en, caps->flags, &wanted.method, e);
 
         /* A request that is stored already has it inside. */
         if (!r && (wanted.method == SCEP_CHALLENGE || wanted.method == SCEP_CHALLENGE_DIRECT) &&
             !en->challenge.len && !*en->record.nonce) {
                 r = take_challenge(en, e);
+                if (r == ERR_CHALLENGE_NEEDED && en->old_lost)
+                        (void)error_context(e, r, "The TPM was cleared or replaced, and the old key with it");
                 if (!r)
                         r = keep_challenge(en, e);
                 if (!r && en->challenge.len)

@@ -32,9 +32,20 @@ struct handle {
 /* Valid until the next call: the server uses an object at once. */
 struct handle *tree_handle(struct daemon *d, struct certificate *certificate, struct profile_entry *profile);
 
-/* tpm-status.c: what the TPM last said of itself. @refresh: the TPM is asked again, in a thread, and the
- * answer is told by PropertiesChanged, always, since "checked" (a count) is new. */
-struct ksp_tpm tpm_status_get(struct daemon *d, bool refresh);
+/* tpm-status.c: what the TPM last said of itself, and of a few of our keys. */
+struct tpm_view {
+        struct ksp_tpm tpm;
+        unsigned keys, keys_lost; /* tried; not usable */
+        struct error lost;        /* of the first that is not */
+        struct error hangs;       /* a command has gone on for long */
+};
+/* What keeps the TPM, or a key in it, from working; NULL: nothing. */
+const struct error *tpm_view_trouble(const struct tpm_view *view);
+/* "ready", "absent", or the name of the trouble's error. */
+const char *tpm_view_state(const struct tpm_view *view);
+/* @refresh: the TPM is asked again, in a thread, and the answer is told by PropertiesChanged, always, since
+ * "checked" (a count) is new. Borrowed until the next turn of the loop. */
+const struct tpm_view *tpm_status_get(struct daemon *d, bool refresh);
 uint64_t tpm_status_checked(const struct daemon *d);
 
 /* profile.c; takes NULL */

@@ -21,11 +21,8 @@ static void get_default_protection(void *object, uid_t viewer, struct bus_writer
 
 static void get_tpm_state(void *object, uid_t viewer, struct bus_writer *w)
 {
-        const struct ksp_tpm tpm =
-                tpm_status_get(((struct manager *)object)->d, viewer != BUS_VIEWER_EVERYBODY);
-
-        bus_write_string(w, tpm.state == KSP_TPM_FAILING ? err_name(tpm.why.code)
-                                                         : ksp_tpm_state_name(tpm.state));
+        bus_write_string(w, tpm_view_state(tpm_status_get(((struct manager *)object)->d,
+                                                          viewer != BUS_VIEWER_EVERYBODY)));
 }
 
 static void pair_number(struct bus_writer *w, const char *key, unsigned v)
@@ -36,40 +33,55 @@ static void pair_number(struct bus_writer *w, const char *key, unsigned v)
         bus_entry_pair(w, key, text);
 }
 
-static void get_tpm_info(void *object, uid_t viewer, struct bus_writer *w)
+/* What is told of a TPM that answers. */
+static void put_tpm(const struct tpm_view *view, struct bus_writer *w)
 {
-        const struct ksp_tpm tpm =
-                tpm_status_get(((struct manager *)object)->d, viewer != BUS_VIEWER_EVERYBODY);
+        const struct ksp_tpm *tpm = &view->tpm;
         struct text algs = TEXT(256);
         CLEANUP(free_p) char *list = NULL;
+
+        for (int alg = 0; alg < _KEY_ALG_MAX; alg++)
+                if (tpm->algs[alg])
+                        text_addf(&algs, "%s%s", algs.len ? " " : "", key_alg_name((enum key_alg)alg));
+        bus_entry_pair(w, "manufacturer", tpm->manufacturer);
+        bus_entry_pair(w, "vendor", tpm->vendor);
+        bus_entry_pair(w, "firmware", tpm->firmware);
+        if (*tpm->parent)
+                bus_entry_pair(w, "parent", tpm->parent);
+        pair_number(w, "slots", tpm->slots);
+        bus_entry_pair(w, "in-lockout", tpm->in_lockout ? "yes" : "no");
+        pair_number(w, "lockout-counter", tpm->lockout_counter);
+        pair_number(w, "lockout-max", tpm->lockout_max);
+        pair_number(w, "lockout-interval", tpm->lockout_interval);
+        if (tpm->in_lockout)
+                pair_number(w, "lockout-seconds", tpm->lockout_seconds);
+        if (algs.len && text_finish(&algs, &list, NULL) == ERR_OK)
+                bus_entry_pair(w, "algorithms", list);
+        if (view->keys) {
+                pair_number(w, "keys-tried", view->keys);
+                pair_number(w, "keys-lost", view->keys_lost);
+        }
+}
+
+static void get_tpm_info(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct tpm_view *view =
+                tpm_status_get(((struct manager *)object)->d, viewer != BUS_VIEWER_EVERYBODY);
+        const struct error *why = tpm_view_trouble(view);
         char checked[24];
 
         (void)snprintf(checked, sizeof checked, "%llu",
                        (unsigned long long)tpm_status_checked(((struct manager *)object)->d));
         bus_open_array(w, "{ss}");
         bus_entry_pair(w, "checked", checked);
-        bus_entry_pair(w, "state", ksp_tpm_state_name(tpm.state));
-        if (tpm.state == KSP_TPM_READY) {
-                for (int alg = 0; alg < _KEY_ALG_MAX; alg++)
-                        if (tpm.algs[alg])
-                                text_addf(&algs, "%s%s", algs.len ? " " : "",
-                                          key_alg_name((enum key_alg)alg));
-                bus_entry_pair(w, "manufacturer", tpm.manufacturer);
-                bus_entry_pair(w, "vendor", tpm.vendor);
-                bus_entry_pair(w, "firmware", tpm.firmware);
-                bus_entry_pair(w, "parent", tpm.parent);
-                pair_number(w, "slots", tpm.slots);
-                bus_entry_pair(w, "in-lockout", tpm.in_lockout ? "yes" : "no");
-                pair_number(w, "lockout-counter", tpm.lockout_counter);
-                pair_number(w, "lockout-max", tpm.lockout_max);
-                pair_number(w, "lockout-interval", tpm.lockout_interval);
-                if (text_finish(&algs, &list, NULL) == ERR_OK)
-                        bus_entry_pair(w, "algorithms", list);
-        } else {
-                bus_entry_pair(w, "error", err_name(tpm.why.code));
-                bus_entry_pair(w, "reason", tpm.why.message);
-                bus_entry_pair(w, "remedy", tpm.why.remedy);
+        bus_entry_pair(w, "state", ksp_tpm_state_name(view->tpm.state));
+        if (why) {
+                bus_entry_pair(w, "error", err_name(why->code));
+                bus_entry_pair(w, "reason", why->message);
+                bus_entry_pair(w, "remedy", why->remedy);
         }
+        if (*view->tpm.manufacturer)
+                put_tpm(view, w);
         bus_close(w);
 }
 

@@ -486,7 +486,7 @@ TPM = [
     ("rsa-4096-preferred", lambda _: None, "tpm-preferred", "rsa-4096", ["keys-fall-back", "keys-software"]),
     ("killed", killed, "tpm", "rsa-2048", ["keys-tpm-failed"]),
     ("killed-preferred", killed, "tpm-preferred", "rsa-2048", ["keys-tpm-failed"]),
-    ("lockout", locked_out, "tpm", "rsa-2048", ["keys-tpm-locked-out"]),
+    ("lockout", locked_out, "tpm", "rsa-2048", ["keys-tpm", "keys-tpm-lockout"]),
     ("owned", owned, "tpm", "rsa-2048", ["keys-tpm-owner-auth"]),
 ]
 

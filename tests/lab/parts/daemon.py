@@ -75,6 +75,9 @@ def start(layout, records, settings):
         if settings["own_accounts"]:
             command = with_accounts(layout, command, settings.get("own_sys", False))
     env = {"DBUS_SYSTEM_BUS_ADDRESS": layout.address(), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}
+    credentials = os.path.join(layout.etc, "credentials")
+    if os.path.isdir(credentials):  # as systemd does where a unit has LoadCredential=
+        env["CREDENTIALS_DIRECTORY"] = credentials
     if "LAB_PRELOAD" in os.environ:  # a test's library, and where it keeps its numbers
         env |= {"LD_PRELOAD": os.environ["LAB_PRELOAD"], "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", "")}
     process.start_and_wait(layout, records, "scepterd", command, env)
