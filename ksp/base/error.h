@@ -111,6 +111,9 @@
         X(ERR_SANDBOX, "SandboxUnavailable", 1,                                                              \
           "Use a kernel with Landlock and seccomp, or start scepterd with --weak-workers.")
 
+/* The exit status of all that is of the TPM or of a key. */
+enum { EXIT_TPM = 5 };
+
 enum err {
         ERR_OK = 0,
 #define X(code, name, exit, remedy) code,

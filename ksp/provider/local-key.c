@@ -5,14 +5,22 @@
 struct local {
         struct ksp_key *key;
         uid_t uid;
+        struct error *failure;
 };
+
+static enum err note(const struct local *local, enum err r, const struct error *e)
+{
+        if (r && local->failure)
+                *local->failure = *e;
+        return r;
+}
 
 static enum err local_sign(void *key, const struct key_sign *how, struct view data, struct bytes *ret,
                            struct error *e)
 {
         const struct local *local = key;
 
-        return ksp_sign(local->key, local->uid, how, data, ret, e);
+        return note(local, ksp_sign(local->key, local->uid, how, data, ret, e), e);
 }
 
 static enum err local_decrypt(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
@@ -20,7 +28,7 @@ static enum err local_decrypt(void *key, const struct key_decrypt *how, struct v
 {
         const struct local *local = key;
 
-        return ksp_decrypt(local->key, local->uid, how, data, ret, e);
+        return note(local, ksp_decrypt(local->key, local->uid, how, data, ret, e), e);
 }
 
 static enum err local_derive(void *key, struct view point, struct secret *ret, struct error *e)
@@ -41,12 +49,13 @@ static void local_close(void *key)
 static const struct ksp_backend local_backend = {
         .sign = local_sign, .decrypt = local_decrypt, .derive = local_derive, .close = local_close};
 
-enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, EVP_PKEY **ret, struct error *e)
+enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, struct error *failure,
+                   EVP_PKEY **ret, struct error *e)
 {
         struct local *local = malloc(sizeof *local);
 
         if (!local)
                 return error_no_memory(e);
-        *local = (struct local){ksp_key_ref(key), uid};
+        *local = (struct local){ksp_key_ref(key), uid, failure};
         return ksp_provider_key(libctx, &local_backend, local, ksp_key_public(key), ret, e);
 }

@@ -5,6 +5,7 @@
 #include "provider/ksp-provider.h"
 
 /* An EVP_PKEY of @libctx (with the provider loaded) on @key, of which it holds a reference. @uid: on whose
- * behalf the TPM works. Its operations block as ksp_sign() does. */
-MUST_CHECK enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, EVP_PKEY **ret,
-                              struct error *e);
+ * behalf the TPM works. Its operations block as ksp_sign() does. @failure: why the last one that failed did,
+ * since libcrypto tells only that it failed; outlives the EVP_PKEY; may be NULL. */
+MUST_CHECK enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, struct error *failure,
+                              EVP_PKEY **ret, struct error *e);

@@ -36,24 +36,12 @@ static TPMT_PUBLIC key_template(enum key_alg alg)
         return public;
 }
 
-enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
+static enum err ask_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
 {
         const TPMT_PUBLIC template = key_template(alg);
         const TPMT_PUBLIC_PARMS parameters = {.type = template.type, .parameters = template.parameters};
-        enum err r = tpm_ready(tpm, e);
-        TSS2_RC rc;
+        TSS2_RC rc = Esys_TestParms(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
 
-        if (r)
-                return r;
-        rc = Esys_TestParms(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
-        tpm->last = rc;
-        if (rc && tpm_mend(tpm)) {
-                /* The first command after a pause: the connection may have died meanwhile. */
-                r = tpm_ready(tpm, e);
-                if (r)
-                        return r;
-                rc = Esys_TestParms(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
-        }
         switch (tpm_rc_base(rc)) {
         case TSS2_RC_SUCCESS:
                 return ERR_OK;
@@ -65,10 +53,42 @@ enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
         case TPM2_RC_SCHEME:
                 return error_set(e, ERR_KEY_NOT_SUPPORTED, "This TPM cannot make %s keys", key_alg_name(alg));
         default:
-                r = tpm_fault(tpm, rc, "say which keys it makes", e);
-                (void)tpm_mend(tpm);
-                return r;
+                return tpm_fault(tpm, rc, "say which keys it makes", e);
         }
+}
+
+/* With another attempt where that may help: the connection may have died since the last command, and a key
+ * whose answer was lost is nowhere, so that nothing is left behind. */
+static enum err attempt(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret,
+                        enum err (*work)(struct tpm *, enum key_alg, struct tpm_object *, struct error *),
+                        struct error *e)
+{
+        unsigned cures = 0;
+
+        for (;;) {
+                struct error why = {0};
+                enum err r = tpm_ready(tpm, e);
+
+                if (r)
+                        return r;
+                tpm->last = TSS2_RC_SUCCESS;
+                r = work(tpm, alg, ret, &why);
+                if (!r)
+                        return ERR_OK;
+                if (!tpm_mend(tpm, &cures))
+                        return error_copy(e, &why);
+        }
+}
+
+static enum err supports(struct tpm *tpm, enum key_alg alg, struct tpm_object *unused, struct error *e)
+{
+        (void)unused;
+        return ask_supports(tpm, alg, e);
+}
+
+enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
+{
+        return attempt(tpm, alg, NULL, supports, e);
 }
 
 static enum err marshal(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, uint32_t parent,
@@ -108,8 +128,10 @@ static enum err create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret
         uint32_t handle;
         ESYS_TR parent;
         TSS2_RC rc;
-        enum err r = tpm_parent_choose(tpm, &handle, e);
+        enum err r = ask_supports(tpm, alg, e);
 
+        if (!r)
+                r = tpm_parent_choose(tpm, &handle, e);
         if (!r)
                 tpm_make_room(tpm);
         if (!r)
@@ -127,21 +149,7 @@ static enum err create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret
 
 enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e)
 {
-        struct error why = {0};
-        enum err r = tpm_supports(tpm, alg, e);
-
-        if (r)
-                return r;
-        tpm->last = TSS2_RC_SUCCESS;
-        r = create(tpm, alg, ret, &why);
-        if (r && tpm_mend(tpm)) { /* a key whose answer was lost is nowhere: nothing is left behind */
-                r = tpm_ready(tpm, &why);
-                if (!r)
-                        r = create(tpm, alg, ret, &why);
-                if (r)
-                        (void)tpm_mend(tpm);
-        }
-        return r ? error_copy(e, &why) : ERR_OK;
+        return attempt(tpm, alg, ret, create, e);
 }
 
 static enum err rsa_public(const TPMT_PUBLIC *area, enum key_alg *ret_alg, OSSL_PARAM_BLD *params, BIGNUM **n,

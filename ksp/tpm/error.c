@@ -54,6 +54,9 @@ enum tpm_cure tpm_cure(TSS2_RC rc)
         for (size_t i = 0; i < N_ELEMENTS(table); i++)
                 if (table[i].rc == base)
                         return table[i].cure;
+        /* A value of a handle, not of a parameter: what came as a handle before was none. */
+        if (base == TPM2_RC_VALUE && rc != base && !(rc & TPM2_RC_P) && !(rc & TPM2_RC_S))
+                return TPM_CURE_RECONNECT;
         /* What another layer than the TPM's says leaves the ESYS context in a state nobody promises. */
         return (rc & TSS2_RC_LAYER_MASK) && base == rc ? TPM_CURE_RECONNECT : TPM_CURE_NONE;
 }

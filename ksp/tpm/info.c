@@ -25,6 +25,7 @@ void tpm_info(struct tpm *tpm, struct ksp_tpm *ret)
 {
         struct ksp_tpm info = {.state = KSP_TPM_READY};
         uint32_t v, parent;
+        unsigned cures = 0;
         enum err r = tpm_ready(tpm, &info.why);
 
         if (!r && tpm_property(tpm, TPM2_PT_MANUFACTURER) == 0) {
@@ -58,7 +59,7 @@ void tpm_info(struct tpm *tpm, struct ksp_tpm *ret)
                         info.algs[alg] = tpm_supports(tpm, (enum key_alg)alg, NULL) == ERR_OK;
         }
         if (r)
-                (void)tpm_mend(tpm);
+                (void)tpm_mend(tpm, &cures);
         if (r)
                 info.state = r == ERR_TPM_ABSENT ? KSP_TPM_ABSENT : KSP_TPM_FAILING;
         *ret = info;

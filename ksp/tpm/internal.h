@@ -44,10 +44,10 @@ enum err tpm_error(struct error *e, TSS2_RC rc, const char *what);
 /*
  * The same where the TPM may be asked for details (how long a lockout lasts), and kept for tpm_mend(), which
  * does what can be done about it: a new connection, all our objects flushed. true: another attempt may go
- * better; nobody makes more than one.
+ * better. *done: the cures that were taken for one piece of work, 0 at first; none is taken twice.
  */
 enum err tpm_fault(struct tpm *tpm, TSS2_RC rc, const char *what, struct error *e);
-bool tpm_mend(struct tpm *tpm);
+bool tpm_mend(struct tpm *tpm, unsigned *done);
 /* The response code without its layer and without the position of the argument at fault. */
 TSS2_RC tpm_rc_base(TSS2_RC rc);
 

@@ -238,12 +238,14 @@ static TSS2_RC use_public(struct tpm *tpm, ESYS_TR key, struct use *use)
                                NULL);
 }
 
-/* With one more attempt where a new connection or freshly loaded keys can cure what failed. */
+/* With another attempt where a new connection or freshly loaded keys can cure what failed. */
 static enum err use_key(struct tpm *tpm, struct tpm_object *object,
                         TSS2_RC (*command)(struct tpm *, ESYS_TR, struct use *), struct use *use,
                         const char *what, struct error *e)
 {
-        for (int attempt = 0;; attempt++) {
+        unsigned cures = 0;
+
+        for (;;) {
                 struct error why = {0};
                 enum err r = tpm_ready(tpm, e);
                 ESYS_TR key;
@@ -259,7 +261,7 @@ static enum err use_key(struct tpm *tpm, struct tpm_object *object,
                                 return ERR_OK;
                         (void)tpm_fault(tpm, rc, what, &why);
                 }
-                if (!tpm_mend(tpm) || attempt == 1)
+                if (!tpm_mend(tpm, &cures))
                         return error_copy(e, &why);
         }
 }

@@ -127,6 +127,8 @@ static enum err find_persistent(struct tpm *tpm, uint32_t handle, struct error *
                 return tpm_fault(tpm, rc, "find its storage key", e);
         rc = Esys_ReadPublic(tpm->esys, parent, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &public, NULL,
                              NULL);
+        if (rc || !is_storage_key(public))
+                (void)Esys_TR_Close(tpm->esys, &parent);
         if (rc)
                 return tpm_fault(tpm, rc, "read its storage key", e);
         if (!is_storage_key(public))

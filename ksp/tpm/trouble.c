@@ -43,11 +43,13 @@ enum err tpm_fault(struct tpm *tpm, TSS2_RC rc, const char *what, struct error *
         return tpm_rc_base(rc) == TPM2_RC_LOCKOUT ? locked_out(tpm, what, e) : tpm_error(e, rc, what);
 }
 
-bool tpm_mend(struct tpm *tpm)
+bool tpm_mend(struct tpm *tpm, unsigned *done)
 {
         const enum tpm_cure cure = tpm_cure(tpm->last);
+        const bool again = !(*done & 1u << cure);
         const bool had = tpm->loaded > 0;
 
+        *done |= 1u << cure;
         tpm->last = TSS2_RC_SUCCESS;
         switch (cure) {
         case TPM_CURE_NONE:
@@ -55,10 +57,10 @@ bool tpm_mend(struct tpm *tpm)
         case TPM_CURE_RECONNECT:
         case TPM_CURE_RELOAD: /* all handles and saved contexts are gone with a reset */
                 tpm_disconnect(tpm);
-                return true;
+                return again;
         case TPM_CURE_EVICT:
                 tpm_evict_all(tpm);
-                return had;
+                return again && had;
         }
         return false;
 }

@@ -164,6 +164,8 @@ static void after_failure(struct enrollment *en)
 {
         const struct error e = en->error;
 
+        if (err_exit_status(en->why.code) == EXIT_TPM)
+                tpm_status_refresh(en->d);
         if (en->result) {
                 take_up_later(en, &e);
                 return;

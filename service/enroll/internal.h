@@ -91,9 +91,10 @@ struct enrollment {
         sd_event_source *timer;
         enum err result; /* of the step in the thread */
         struct error error;
-        struct error why;     /* what failed, while it is being recorded */
-        struct error refused; /* why the other way of a challenge was refused */
-        bool reopens;         /* method_reopen() is due */
+        struct error why;         /* what failed, while it is being recorded */
+        struct error refused;     /* why the other way of a challenge was refused */
+        bool reopens;             /* method_reopen() is due */
+        struct error key_failure; /* of the key that was to sign, while a message is made */
 };
 
 /* Runs in a thread of the pool; @en->result and @en->error tell the end. steps.c */

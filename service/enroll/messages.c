@@ -41,7 +41,7 @@ static enum err build_request(struct enrollment *en, struct secret *ret, struct 
                 .challenge = en->exchange.with_challenge ? secret_view(&en->challenge) : (struct view){0},
                 .digest = scep_digest_ossl(en->exchange.digest),
         };
-        enum err r = local_key(en->d->libctx, en->key, tpm_uid(en), &key, e);
+        enum err r = local_key(en->d->libctx, en->key, tpm_uid(en), &en->key_failure, &key, e);
 
         if (r)
                 return r;
@@ -129,7 +129,13 @@ static unsigned signer_life(const struct enrollment *en)
         return life > SIGNER_LIFE_MAX ? SIGNER_LIFE_MAX : (unsigned)life;
 }
 
-enum err step_build(struct enrollment *en, struct error *e)
+/* A key that did not do its part is why: what libcrypto makes of it names neither the TPM nor a remedy. */
+static enum err told_by_key(const struct enrollment *en, enum err r, struct error *e)
+{
+        return r && en->key_failure.code ? error_copy(e, &en->key_failure) : r;
+}
+
+static enum err build(struct enrollment *en, struct error *e)
 {
         CLEANUP(secret_done) struct secret request = {0};
         CLEANUP(evp_pkey_free_p) EVP_PKEY *key = NULL;
@@ -145,7 +151,7 @@ enum err step_build(struct enrollment *en, struct error *e)
                 return r;
         r = build_request(en, &request, e);
         if (!r)
-                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &key, e);
+                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &en->key_failure, &key, e);
         if (!r && en->exchange.signed_by_old && X509_up_ref(en->old_cert) == 1)
                 en->signer = en->old_cert;
         else if (!r)
@@ -160,7 +166,13 @@ enum err step_build(struct enrollment *en, struct error *e)
         return r;
 }
 
-enum err step_poll(struct enrollment *en, struct error *e)
+enum err step_build(struct enrollment *en, struct error *e)
+{
+        en->key_failure = (struct error){0};
+        return told_by_key(en, build(en, e), e);
+}
+
+static enum err poll(struct enrollment *en, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes data = {0};
         CLEANUP(evp_pkey_free_p) EVP_PKEY *key = NULL;
@@ -179,6 +191,12 @@ enum err step_poll(struct enrollment *en, struct error *e)
         if (!r)
                 r = poll_data_build(en->choice.issuer, bytes_view(&en->plan.subject), &data, e);
         if (!r)
-                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &key, e);
+                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &en->key_failure, &key, e);
         return r ? r : build_message(en, bytes_view(&data), key, SCEP_CERT_POLL, e);
+}
+
+enum err step_poll(struct enrollment *en, struct error *e)
+{
+        en->key_failure = (struct error){0};
+        return told_by_key(en, poll(en, e), e);
 }

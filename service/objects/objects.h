@@ -21,6 +21,8 @@ void objects_certificate_removed(struct daemon *d, struct certificate *certifica
 /* Asks the TPM for the first time; before objects_start(). */
 MUST_CHECK enum err tpm_status_new(struct daemon *d, struct error *e);
 void tpm_status_free(struct daemon *d);
+/* Something of the TPM has failed: what it says of itself now is asked for, and told where it is new. */
+void tpm_status_refresh(struct daemon *d);
 /* Goes on with a removal that had begun when the daemon stopped. */
 MUST_CHECK enum err certificate_remove_rest(struct daemon *d, struct certificate *certificate,
                                             struct error *e);

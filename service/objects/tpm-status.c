@@ -155,10 +155,15 @@ static void see_whether_it_hangs(struct tpm_status *status)
 
 const struct tpm_view *tpm_status_get(struct daemon *d, bool refresh)
 {
-        if (refresh)
-                ask(d->tpm_status);
         see_whether_it_hangs(d->tpm_status);
+        if (refresh && !d->tpm_status->shown.hangs.code) /* another thread would wait for it in vain */
+                ask(d->tpm_status);
         return &d->tpm_status->shown;
+}
+
+void tpm_status_refresh(struct daemon *d)
+{
+        (void)tpm_status_get(d, /* refresh= */ true);
 }
 
 uint64_t tpm_status_checked(const struct daemon *d)

@@ -48,6 +48,7 @@ struct worker_job {
         struct bytes op_data;
         struct key_unwrap op_unwrap; /* FRAME_UNWRAP; borrows from op_octets */
         struct bytes op_octets;
+        struct error key_failure; /* of the key that was to open the reply */
         worker_done *done;
         void *ctx;
 
@@ -279,6 +280,8 @@ static void operation_done(void *ctx)
         struct worker_job *job = ctx;
 
         job->op_pending = false;
+        if (job->op.result && job->op_type != FRAME_TLS_SIGN)
+                job->key_failure = job->op.error;
         if (job->abandoned)
                 free_job(job);
         else
@@ -334,6 +337,9 @@ static void take_result(struct worker_job *job, struct view body)
                 finish(job, NULL, &e);
         } else if (result.kind == RESULT_FAILED) {
                 (void)result_error(&result.of.failed, &e);
+                /* The worker knows no more than that it could not open the reply. */
+                if (err_exit_status(job->key_failure.code) == EXIT_TPM)
+                        e = job->key_failure;
                 finish(job, &result, &e);
         } else {
                 finish(job, &result, NULL);

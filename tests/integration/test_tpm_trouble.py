@@ -3,9 +3,7 @@ there and for keys that are to be made. The trouble is named, with what to do; n
 and when the TPM is well again, everything goes on by itself, with the same keys and requests."""
 import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 
 import pytest
@@ -17,8 +15,9 @@ from tpms import COUNTING, SRK, Tpm
 
 PROTECTIONS = ("tpm", "tpm-preferred")
 
-pytestmark = pytest.mark.skipif(not shutil.which("tpm2_clear") or not shutil.which("swtpm_ioctl"),
-                                reason="tpm2-tools or swtpm-tools is missing")
+needs_tools = pytest.mark.skipif(not shutil.which("tpm2_clear") or not shutil.which("swtpm_ioctl"),
+                                 reason="tpm2-tools or swtpm-tools is missing")
+pytestmark = needs_tools
 
 
 @contextlib.contextmanager
@@ -64,6 +63,7 @@ def key_test(lab, name):
     assert done.returncode == 5, (done.stdout, done.stderr)
     error = json.loads(done.stdout)["error"]
     assert error["message"] and error["remedy"], error
+    print(error)  # for whom a test fails
     return error["name"], error["remedy"]
 
 
@@ -162,9 +162,7 @@ TROUBLES = [
     ("reset", None, not_started, "TpmReset", "tpm2_startup", "keys-tpm-reset"),
     ("full", None, full, "TpmFull", "flush", "keys-tpm-full"),
     ("gone", None, gone, "TpmFailed", "scepter tpm", "keys-tpm-failed"),
-    ("garbage", None, spoilt("garbage"), "TpmFailed", "scepter tpm", "keys-tpm-failed"),
     ("nonsense", None, spoilt("nonsense"), "TpmFailed", "scepter tpm", "keys-tpm-failed"),
-    ("cut", None, spoilt("cut"), "TpmFailed", "scepter tpm", "keys-tpm-failed"),
     ("closed", None, spoilt("close"), "TpmFailed", "scepter tpm", "keys-tpm-failed"),
 ]
 
@@ -195,6 +193,8 @@ def test_T12_trouble(name, before, cause, error, word, code):
             assert keys(lab, old) == kept[protection]
             shown = lab.json("show", old)
             assert shown["lastError"]["name"] == error and shown["health"] == "valid"
+        # the journal, without anybody asking
+        lab.until(lambda: f"TPM: {error}" in lab.log())
         # what scepter tpm says, to programs and to people
         told = lab.json("tpm")
         assert told["tpmState"] == error and told["tpmInfo"]["error"] == error and word in told["tpmInfo"]["remedy"]
@@ -426,105 +426,21 @@ def test_T12_owner_password_as_credential():
         assert "secret" not in lab.log() and "not this" not in lab.log()
 
 
-def reset(_, tpm):
-    tpm.power_cycle()
-    tpm.start()
-
-
-def reset_and_strangers(lab, tpm):
-    """Others get the handles that were ours."""
-    reset(lab, tpm)
-    tpm.tool("createprimary", "-Q", "-C", "n", "-G", "ecc", "-c", tpm.files / "stranger")
-
-
-def restarted(_, tpm):
-    tpm.kill()
-    tpm.again()
-    tpm.proxies.append(KillingTpm(tpm))
-
-
-def full_of_ours(lab, tpm):
-    """Two slots are left beside a stranger's object, and more keys than that are in use."""
-    tpm.flush()
-    tpm.tool("createprimary", "-Q", "-C", "n", "-G", "ecc", "-c", tpm.files / "stranger")
-
-
-UNNOTICED = [("reset", reset), ("strangers", reset_and_strangers), ("restarted", restarted), ("full", full_of_ours),
-             ("flushed", lambda _, tpm: tpm.flush())]
-
-
-@pytest.mark.parametrize("name,cause", UNNOTICED, ids=[row[0] for row in UNNOTICED])
-def test_T12_mended_unnoticed(name, cause):
-    """What the service mends by itself, nobody hears of: keys work, are made and renewed, one after the other."""
+def test_T12_while_the_ca_thinks():
+    """The poll comes while the TPM is away: the request stands, and its answer is fetched later with the same key."""
     with with_tpm() as (lab, tpm):
-        lab.add("a", protection="tpm")
-        lab.add("b", protection="tpm", algorithm="ec-p256")
-        for one in "ab":
-            assert lab.enroll(one).returncode == 0
-        for one in ("b", "a", "b"):
-            cause(lab, tpm) if name != "restarted" or one == "a" else None
-            assert key_test(lab, one) == ("", "")
-        cause(lab, tpm) if name != "restarted" else None
-        ready(lab, "c", "tpm")
-        cause(lab, tpm) if name != "restarted" else None
-        assert renew(lab, "a") == ""
-        for one in "abc":
-            assert key_test(lab, one) == ("", "")
-        assert lab.json("tpm")["tpmState"] == "ready"
-
-
-NOTHING_LOADS = [
-    ("cleared", lambda lab, tpm: tpm.clear(), "TpmCleared"),
-    ("owner-password", lambda lab, tpm: tpm.owner("secret"), "TpmOwnerAuth"),
-    ("not-started", lambda lab, tpm: tpm.power_cycle(), "TpmReset"),
-    ("full", lambda lab, tpm: tpm.fill(), "TpmFull"),
-    ("gone", lambda lab, tpm: tpm.kill(), "TpmFailed"),
-]
-
-
-@pytest.mark.parametrize("name,cause,error", NOTHING_LOADS, ids=[row[0] for row in NOTHING_LOADS])
-def test_T13_starts_and_reports(name, cause, error):
-    """The service starts with a TPM that loads none of its keys, says so in the journal and on the bus, and serves."""
-    with with_tpm() as (lab, tpm):
-        for n in range(3):
-            ready(lab, f"k{n}", "tpm")
-        lab.add("soft", protection="software")
-        assert lab.enroll("soft").returncode == 0
-        kept = [keys(lab, f"k{n}") for n in range(3)]
-        if name == "full":  # the lab flushes what a killed service left, as a kernel does
-            lab.daemon("kill")
-            lab.daemon("restart")
-            cause(lab, tpm)
-        else:
-            lab.daemon("kill")
-            cause(lab, tpm)
-            lab.daemon("restart")
-        lab.until(lambda: lab.json("tpm")["tpmState"] == error)
-        assert len(lab.serves()["certificates"]) == 4
-        line = next(line for line in lab.log().splitlines() if f"TPM: {error}" in line)
-        assert lab.json("tpm")["tpmInfo"]["reason"] in line
-        for n in range(3):
-            assert lab.json("show", f"k{n}")["health"] == "valid" and key_test(lab, f"k{n}")[0] == error
-            assert keys(lab, f"k{n}") == kept[n]
-        assert key_test(lab, "soft") == ("", "")
-        lab.add("another", protection="software")
-        assert lab.enroll("another").returncode == 0
-
-
-def test_T13_a_tpm_that_hangs_is_told():
-    """A read from a TPM has no end of its own. Long before the service gives up, it says what it waits for."""
-    with with_tpm() as (lab, tpm):
-        ready(lab, "k", "tpm")
-        pid, _ = tpm.process()
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            waits = subprocess.Popen([labs.BUILD / "bin/scepter", "key", "test", "k"], env=lab.env, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE)
-            told = lab.until(lambda: (shown := lab.json("tpm"))["tpmState"] == "TpmFailed" and shown)
-            assert "has not answered" in told["tpmInfo"]["reason"] and "90 s" in told["tpmInfo"]["remedy"]
-            lab.serves()
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        assert waits.wait(timeout=60) == 0
-        waits.communicate()
-        assert lab.json("tpm")["tpmState"] == "ready"
+        lab.ndes("set", "pending", "approve")
+        lab.add("p", protection="tpm")
+        assert lab.enroll("p").returncode == 8
+        key, transaction = keys(lab, "p"), record(lab, "p")["transaction"]
+        tpm.power_cycle()
+        set_clock(lab, record(lab, "p")["next_poll"] + 1)
+        shown = until(lab, "p", lambda shown: shown["activity"] == "failed")
+        assert shown["lastError"]["name"] == "TpmReset"
+        assert keys(lab, "p") == key and record(lab, "p")["transaction"] == transaction
+        tpm.start()
+        lab.ndes("set", "pending", "off")
+        set_clock(lab, record(lab, "p")["retry_at"] + 1)
+        until(lab, "p", lambda shown: shown["activity"] == "idle" and shown["health"] == "valid")
+        assert keys(lab, "p") == key and key_test(lab, "p") == ("", "")
+        assert {event["transaction"] for event in events(lab, "p", "REQUEST_GENERATED")} == {transaction}

@@ -47,6 +47,16 @@ static int stop(void **state)
         return 0;
 }
 
+/* A key is flushed in a thread, and swtpm stands still where a program comes to it at that moment: when the
+ * TPM has been asked something else, it is over. */
+static void release(struct ksp_key *key)
+{
+        struct ksp_tpm info;
+
+        ksp_key_unref(key);
+        ksp_tpm(ksp, &info);
+}
+
 static struct ksp_key *make(enum err wanted)
 {
         const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM_PREFERRED, 0, false};
@@ -125,8 +135,8 @@ static void each_key_signs_after_a_reset(void **state)
                 expect_ok(sign(a));
                 expect_ok(sign(b));
         }
-        ksp_key_unref(a);
-        ksp_key_unref(b);
+        release(a);
+        release(b);
 }
 
 static void the_same_under_a_persistent_parent(void **state)
@@ -156,8 +166,8 @@ static void cleared(void **state)
         expect_ok(sign(after));
         expect_err(sign(before), ERR_TPM_CLEARED);
         expect_ok(sign(after));
-        ksp_key_unref(before);
-        ksp_key_unref(after);
+        release(before);
+        release(after);
 }
 
 static void owner_password_is_given(void **state)
@@ -169,7 +179,7 @@ static void owner_password_is_given(void **state)
         expect_ok(sign(key));
         RUN("tpm2_changeauth", "-c", "owner", "secret");
         expect_ok(sign(key)); /* loaded, and the parent's context is saved */
-        ksp_key_unref(key);
+        release(key);
         open_again("wrong");
         (void)make(ERR_TPM_OWNER_AUTH);
         assert_non_null(strstr(e.message, "not the one"));
@@ -184,7 +194,7 @@ static void owner_password_is_given(void **state)
         ksp_tpm(ksp, &info);
         assert_int_equal(info.state, KSP_TPM_READY);
         assert_string_equal(info.parent, "0x40000001");
-        ksp_key_unref(key);
+        release(key);
 }
 
 /* A key under the hierarchy's primary goes on under the same primary at 0x81000001, and back. */
@@ -202,7 +212,7 @@ static void owner_password_and_the_same_key_persistent(void **state)
         expect_err(sign(key), ERR_TPM_OWNER_AUTH);
         RUN("tpm2_changeauth", "-c", "owner", "-p", "secret");
         expect_ok(sign(key));
-        ksp_key_unref(key);
+        release(key);
 }
 
 static void another_storage_key(void **state)
@@ -242,7 +252,7 @@ static void another_storage_key(void **state)
         persist("secret", counting);
         reset();
         expect_ok(sign(key));
-        ksp_key_unref(key);
+        release(key);
 }
 
 /* Somebody's wrong passwords lock what counts them, and nothing of ours. */
@@ -283,8 +293,8 @@ static void locked_out(void **state)
         ksp_tpm(ksp, &info);
         assert_int_equal(info.state, KSP_TPM_READY);
         assert_true(info.in_lockout && info.lockout_seconds >= 600);
-        ksp_key_unref(key);
-        ksp_key_unref(other);
+        release(key);
+        release(other);
 }
 
 static void locked_out_storage_key(void **state)
@@ -306,7 +316,7 @@ static void locked_out_storage_key(void **state)
         ksp_tpm(ksp, &info);
         assert_int_equal(info.lockout_counter, counter);
         RUN("tpm2_dictionarylockout", "--clear-lockout");
-        ksp_key_unref(make(ERR_OK));
+        release(make(ERR_OK));
         ksp_tpm(ksp, &info);
         assert_int_equal(info.state, KSP_TPM_READY);
 }
