@@ -57,7 +57,7 @@ enum err file_read(int dirfd, const char *name, size_t max, struct bytes *ret, s
 {
         CLEANUP(close_p) int fd = -1;
         CLEANUP(free_p) uint8_t *data = NULL;
-        size_t size, len;
+        size_t size = 0, len;
         enum err r = open_regular(dirfd, name, max, &fd, &size, e);
 
         if (r)
@@ -77,7 +77,7 @@ enum err file_read_secret(int dirfd, const char *name, size_t max, struct secret
 {
         CLEANUP(close_p) int fd = -1;
         CLEANUP(secret_done) struct secret s = {0};
-        size_t size;
+        size_t size = 0;
         enum err r = open_regular(dirfd, name, max, &fd, &size, e);
 
         if (r)
@@ -286,7 +286,7 @@ enum err memfd_read_secret(int fd, size_t max, struct secret *ret, struct error 
 {
         CLEANUP(secret_done) struct secret s = {0};
         struct stat st;
-        size_t size;
+        size_t size = 0;
         enum err r;
 
         if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))

@@ -18,7 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KILL = 0, FAIL = 1, FAIL_THEN_KILL = 2, RECORD_HEAD = 64 * 1024, NAME = 32 };
+enum {
+        KILL = 0,
+        FAIL = 1 /* n more: and then a kill at the n-th change behind it */,
+        RECORD_HEAD = 64 * 1024,
+        NAME = 32
+};
 
 struct point {
         _Atomic int64_t count, target, mode;
@@ -94,7 +99,7 @@ static bool pass(int64_t count)
                 return true;
         if (count == target && mode != KILL)
                 return false;
-        if (count == target + (mode == FAIL_THEN_KILL))
+        if (count == target + (mode ? mode - FAIL : 0))
                 (void)kill(getpid(), SIGKILL);
         return true;
 }

@@ -13,7 +13,7 @@ import tempfile
 import labs
 
 LIBRARY = labs.BUILD / "lib/crash-point.so"
-KILL, FAIL, FAIL_THEN_KILL = range(3)
+KILL, FAIL = range(2)  # FAIL + n: and a kill at the n-th change behind it
 POLL = 20
 TABLE = labs.SOURCE / "service/enroll/lifecycle.c"
 
@@ -38,7 +38,7 @@ class Walk:
     def struck(self):
         """It is down, or, where the change fails, that has happened."""
         count, target, mode = self._read()
-        return bool(target) and count >= target + (mode == FAIL_THEN_KILL)
+        return bool(target) and count >= target + max(0, mode - FAIL)
 
     def failed(self):
         """The change that is to fail has come."""
@@ -47,7 +47,7 @@ class Walk:
 
     def revive(self):
         """Started again, if it was struck; else it is not any more."""
-        mode = self._read()[2]
+        mode, armed = self._read()[2], self.armed
         if not self.struck():
             self.arm(0)
             return False
@@ -62,7 +62,7 @@ class Walk:
             with os.fdopen(pid) as process:
                 assert select.select([process], [], [], 30)[0]
         self.arm(0)
-        self._note_arrows(self.armed + (mode == FAIL_THEN_KILL))
+        self._note_arrows(armed + max(0, mode - FAIL))
         self.lab.daemon("restart")
         return True
 
