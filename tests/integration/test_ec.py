@@ -5,7 +5,7 @@ import json
 import pytest
 
 import labs
-from test_renewal import another, come, events, ready, requests, set_clock, until
+from test_renewal import events, ready, requests, set_clock, until
 
 NAMES = {"ec-p256": "prime256v1", "ec-p384": "secp384r1"}
 
@@ -126,39 +126,6 @@ def test_T3_broken_reply(lab, ndes, name, switches, error, says):
     assert (home / "current/key.pem").read_text() == key and key_of(lab, name) == NAMES["ec-p256"]
 
 
-@pytest.mark.parametrize("protection", ["tpm", "software"])
-@pytest.mark.parametrize("switches,types,way", [
-    ("", [17], "renewal"),
-    ("renewal type-19, kari-kdf sha1, kari-wrap aes256", [17, 19], "signed-pkcsreq"),
-    ("pending 2, encoding ber, kari-kdf sha384", [17, 20, 20], "renewal"),
-])
-def test_renewal_by_the_old_ec_key(lab, ndes, protection, switches, types, way):
-    """Signed, polled and opened with the key of the certificate that is renewed."""
-    name = f"r-{protection}-{len(types)}"
-    first = ready(lab, name, algorithm="ec-p256", protection=protection)
-    switch(lab, "ec-reply kari, " + switches)
-    second = come_polled(lab, name, first)
-    assert requests(lab, name)[1:] == types
-    is_ours(lab, name, second, protection=protection)
-    assert record(lab, name)["renewed_by"] == way
-    keys = [(lab.certificate(name) / f"generations/{n}/key.pem").read_text() for n in (1, 2)]
-    assert keys[0] != keys[1]
-
-
-def come_polled(lab, name, before):
-    """As come(), with the clock following each poll."""
-    set_clock(lab, before["renewAt"] + 1)
-    for _ in range(4):
-        shown = until(lab, name, lambda shown: shown["activity"] == "pending" or another(before)(shown))
-        if another(before)(shown):
-            break
-        polls = record(lab, name)["polls"]
-        set_clock(lab, record(lab, name)["next_poll"] + 1)
-        until(lab, name, lambda shown: record(lab, name)["polls"] != polls or another(before)(shown))
-    assert another(before)(shown)
-    return shown
-
-
 def test_pending_over_a_restart(lab, ndes):
     """A first request signed by the EC key waits; the daemon is killed; the reply comes by the challenge."""
     switch(lab, "foreign-signer refuse, ec-reply pwri, pending approve")
@@ -175,24 +142,6 @@ def test_pending_over_a_restart(lab, ndes):
     shown = lab.wait_for("waits", "idle")
     assert request and record(lab, "waits")["direct"] and requests(lab, "waits")[-1] == 20
     is_ours(lab, "waits", shown, protection="tpm")
-
-
-def test_the_way_that_worked(lab, ndes):
-    """The next challenge goes by it at once; and by the other one, should the server have changed its mind."""
-    switch(lab, "foreign-signer refuse, ec-reply kari")
-    first = ready(lab, "learns", algorithm="ec-p256", method="challenge")
-    assert requests(lab, "learns") == [19, 19] and record(lab, "learns")["direct"]
-    set_clock(lab, first["renewAt"] + 1)
-    lab.wait_for("learns", "needs-challenge")
-    assert lab.enroll("learns").returncode == 0
-    assert requests(lab, "learns") == [19, 19, 19] and record(lab, "learns")["direct"]
-    heal(lab)  # no signature by an EC key is taken any more
-    second = lab.json("show", "learns")
-    set_clock(lab, second["renewAt"] + 1)
-    lab.wait_for("learns", "needs-challenge")
-    assert lab.enroll("learns").returncode == 0
-    assert requests(lab, "learns") == [19] * 5 and not record(lab, "learns")["direct"]
-    assert [event["method"] for event in events(lab, "learns", "RENEW_REFUSED")] == ["challenge", "challenge-direct"]
 
 
 @pytest.mark.parametrize("how,says", [("refuse", "badAlg"), ("http-500", "HTTP 500")])
@@ -238,19 +187,6 @@ def test_a_failing_server_gets_the_same_message(lab, ndes):
     sent = [event["sha256"] for event in map(json.loads, lab.ndes("log", "4003").splitlines())
             if event["transaction"] == left["transaction"]]
     assert len(sent) == 2 and len(set(sent)) == 1
-
-
-@pytest.mark.parametrize("how", ["refuse", "http-500"])
-def test_renewal_falls_to_a_challenge(lab, ndes, how):
-    """A server that takes no EC signature: both signed ways are tried, then the challenge, and the RSA transport key."""
-    name = f"falls-{how}"
-    first = ready(lab, name, algorithm="ec-p256")
-    ndes("set", "ec-reply", how)
-    set_clock(lab, first["renewAt"] + 1)
-    lab.wait_for(name, "needs-challenge")
-    assert requests(lab, name) == [19, 17, 19]
-    assert lab.enroll(name).returncode == 0
-    is_ours(lab, name, lab.json("show", name))
 
 
 def test_a_certificate_for_another_type_of_key(lab, ndes):
