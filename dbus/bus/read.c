@@ -32,6 +32,13 @@ void bus_reader_rewind(struct bus_reader *r)
         (void)dbus_message_iter_init(r->message, &r->level[0]);
 }
 
+const char *bus_reader_sender(const struct bus_reader *r)
+{
+        const char *sender = dbus_message_get_sender(r->message);
+
+        return sender ? sender : "";
+}
+
 void bus_reader_free(struct bus_reader *r)
 {
         if (!r)

@@ -37,6 +37,9 @@ bool bus_read_is(struct bus_reader *r, const char *signature);
 char bus_read_type(struct bus_reader *r);
 void bus_read_skip(struct bus_reader *r);
 
+/* The unique name of who sent the message, as the bus wrote it; "" where there is none. */
+const char *bus_reader_sender(const struct bus_reader *r);
+
 /* Takes NULL. */
 void bus_reader_free(struct bus_reader *r);
 

@@ -48,20 +48,32 @@ void bus_client_close(struct bus_client *client)
         free(client);
 }
 
-struct bus_writer *bus_client_begin(const char *path, const char *interface, const char *member)
+static struct bus_writer *begin(const char *destination, const char *path, const char *interface,
+                                const char *member, bool ask)
 {
         bool valid = dbus_validate_path(path, /* error= */ NULL);
         DBusMessage *message;
         struct bus_writer *w;
 
         /* libdbus ends the process at a path that is none. */
-        message = dbus_message_new_method_call(BUS_NAME, valid ? path : "/", interface, member);
-        if (message)
+        message = dbus_message_new_method_call(destination, valid ? path : "/", interface, member);
+        if (message && ask)
                 dbus_message_set_allow_interactive_authorization(message, TRUE);
         w = bus_writer_new(message);
         if (!valid)
                 bus_write_path(w, path); /* fails the writer */
         return w;
+}
+
+struct bus_writer *bus_client_begin(const char *path, const char *interface, const char *member)
+{
+        return begin(BUS_NAME, path, interface, member, /* ask= */ true);
+}
+
+struct bus_writer *bus_client_begin_at(const char *destination, const char *path, const char *interface,
+                                       const char *member)
+{
+        return begin(destination, path, interface, member, /* ask= */ false);
 }
 
 void bus_file_needed_done(struct bus_file_needed *needed)
@@ -143,6 +155,11 @@ static enum err add_match(struct bus_client *client, const char *rule, struct er
         r = bus_fault_set(e, failure.name, failure.message);
         dbus_error_free(&failure);
         return error_context(e, r, "Signals of the service cannot be received");
+}
+
+enum err bus_client_match(struct bus_client *client, const char *rule, struct error *e)
+{
+        return add_match(client, rule, e);
 }
 
 enum err bus_client_watch(struct bus_client *client, const char *path, struct error *e)

@@ -24,6 +24,14 @@ static inline void bus_client_close_p(struct bus_client **client)
  * when it is sent. */
 struct bus_writer *bus_client_begin(const char *path, const char *interface, const char *member);
 
+/* The same to another service, without a question to the user; the names are our own, @path may be an
+ * answer's. */
+struct bus_writer *bus_client_begin_at(const char *destination, const char *path, const char *interface,
+                                       const char *member);
+/* From now on bus_client_next() tells of the signals of this rule too (the D-Bus specification has its
+ * form). */
+MUST_CHECK enum err bus_client_match(struct bus_client *client, const char *rule, struct error *e);
+
 /* Details of ERR_FILE_NEEDED: which key of the profile names which file. Both are empty for every other
  * answer. */
 struct bus_file_needed {

@@ -41,14 +41,6 @@ struct bus_question {
         void *ctx;
 };
 
-/* A signal of another service. */
-struct bus_watch {
-        struct bus_watch *next;
-        const char *path, *interface, *member;
-        bus_heard *heard;
-        void *ctx;
-};
-
 struct bus_server {
         struct bus_server_setup setup;
         DBusConnection *connection;
@@ -60,8 +52,8 @@ struct bus_server {
         struct bus_change *changes;
         sd_event_source *flush_changes;
         struct bus_question *questions;
-        struct bus_watch *watches;
         struct bus_call *calls; /* all that live */
+        struct bus_listener *listeners;
 };
 
 struct bus_call {
@@ -85,10 +77,6 @@ uid_t server_viewer(const struct bus_server *server, uid_t uid);
 bool server_may_see(const struct bus_server *server, const struct bus_object *object, uid_t uid);
 /* Consumes the writer; best effort. @destination NULL: broadcast. */
 void server_send_signal(struct bus_server *server, struct bus_writer *w, const char *destination);
-
-/* watch.c */
-void watches_tell(struct bus_server *server, DBusMessage *message);
-void watches_done(struct bus_server *server);
 
 /* callers.c */
 /* Finds or remembers the sender and, when its uid is known, gives the call to dispatch_call(). */
@@ -114,6 +102,9 @@ bool standard_call(struct bus_call *call, const struct bus_object *object);
 bool standard_node_exists(struct bus_server *server, const char *path, uid_t uid);
 /* a{sa{sv}}: all interfaces of an object with all their properties. */
 void standard_write_interfaces(struct bus_writer *w, const struct bus_object *object, uid_t viewer);
+
+/* listen.c: a signal came, of the bus too. */
+void listeners_hear(struct bus_server *server, DBusMessage *message);
 
 /* signals.c */
 int signals_flush(sd_event_source *source, void *server);

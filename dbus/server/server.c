@@ -68,8 +68,7 @@ static DBusHandlerResult on_message(DBusConnection *connection, DBusMessage *mes
                 else if (dbus_message_is_signal(message, DBUS_INTERFACE_DBUS, "NameOwnerChanged") &&
                          dbus_message_has_sender(message, DBUS_SERVICE_DBUS))
                         name_owner_changed(server, message);
-                else
-                        watches_tell(server, message);
+                listeners_hear(server, message);
                 return DBUS_HANDLER_RESULT_HANDLED;
         default:
                 /* Among them ServiceUnknown, when a unicast signal met a caller that had just left: its
@@ -120,7 +119,6 @@ void bus_server_free(struct bus_server *server)
                 free(q);
         }
         signals_done(server);
-        watches_done(server);
         if (server->connection)
                 callers_done(server);
         for (struct bus_call *call = server->calls; call; call = call->next)

@@ -70,14 +70,19 @@ void bus_server_changed(struct bus_server *server, const char *path, const struc
                         const char *const *properties);
 
 /*
- * @heard is called for each signal @member of @interface at @path, until the server is freed; @sender: whose
- * are asked for of the bus. Anybody can send this connection one that looks like it: a hint to ask, no fact.
- * All texts are borrowed.
+ * Signals of other services. @heard gets the arguments at the first one; anybody can send a signal to us
+ * alone, so what it tells is believed only if bus_reader_sender() is who answered a question before.
+ * Strings of @signal are the caller's and stay. *ret: bus_listener_free(), before the server goes.
  */
-typedef void bus_heard(void *ctx);
-MUST_CHECK enum err bus_server_watch(struct bus_server *server, const char *sender, const char *path,
-                                     const char *interface, const char *member, bus_heard *heard, void *ctx,
-                                     struct error *e);
+struct bus_signal_name {
+        const char *sender, *path, *interface, *member;
+};
+typedef void bus_heard(void *ctx, struct bus_reader *args);
+struct bus_listener;
+MUST_CHECK enum err bus_server_listen(struct bus_server *server, const struct bus_signal_name *signal,
+                                      bus_heard *heard, void *ctx, struct bus_listener **ret,
+                                      struct error *e);
+void bus_listener_free(struct bus_listener *listener); /* takes NULL */
 
 /* Begins a call to another service; NULL: no memory, which bus_server_ask() will tell. */
 struct bus_writer *bus_question(const char *destination, const char *path, const char *interface,

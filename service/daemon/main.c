@@ -359,6 +359,7 @@ static void free_parts(struct daemon *d)
         clock_watch_free(d->clock_watch);
         due_stop(d);
         enrollments_stop_beginning(d);
+        network_watch_stop(d->network);
         objects_stop(d);
         network_watch_free(d->network);
         key_server_free(d->keys);

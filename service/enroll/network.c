@@ -15,6 +15,7 @@ enum { NM_STATE_CONNECTED_SITE = 60, ANSWER_MS = 5000 };
 
 struct network_watch {
         struct daemon *d;
+        struct bus_listener *listener;
         uint32_t state;    /* NMState; 0: not known */
         bool asking, anew; /* anew: it changed while we asked */
 };
@@ -56,10 +57,14 @@ static void ask(struct network_watch *watch)
                 watch->asking = true;
 }
 
-static void on_signal(void *ctx)
+static void on_signal(void *ctx, struct bus_reader *args)
 {
+        (void)args;
         ask(ctx);
 }
+
+static const struct bus_signal_name state_changed = {NETWORK_MANAGER, NETWORK_MANAGER_PATH, NETWORK_MANAGER,
+                                                     "StateChanged"};
 
 enum err network_watch_new(struct daemon *d, struct network_watch **ret, struct error *e)
 {
@@ -69,8 +74,7 @@ enum err network_watch_new(struct daemon *d, struct network_watch **ret, struct 
         if (!watch)
                 return error_no_memory(e);
         watch->d = d;
-        r = bus_server_watch(d->bus, NETWORK_MANAGER, NETWORK_MANAGER_PATH, NETWORK_MANAGER, "StateChanged",
-                             on_signal, watch, e);
+        r = bus_server_listen(d->bus, &state_changed, on_signal, watch, &watch->listener, e);
         if (r) {
                 free(watch);
                 return r;
@@ -78,6 +82,12 @@ enum err network_watch_new(struct daemon *d, struct network_watch **ret, struct 
         ask(watch);
         *ret = watch;
         return ERR_OK;
+}
+
+void network_watch_stop(struct network_watch *watch)
+{
+        if (watch)
+                bus_listener_free(STEAL(watch->listener));
 }
 
 void network_watch_free(struct network_watch *watch)
