@@ -78,7 +78,9 @@ enum err enroll_outcome(const json_t *object, bool *ret_ended, struct error *e)
                                : last_error(object, ERR_CANCELLED, "the request was ended", e);
         if (strcmp(activity, "failed") == 0)
                 return last_error(object, ERR_FAILED, "the enrollment failed", e);
-        if (strcmp(activity, "apply-pending") == 0)
+        /* It is being handed to its consumers, or one of them could not take it. */
+        if (strcmp(activity, "apply-pending") == 0 &&
+            *value_string(json_object_get(object, "lastError"), "name"))
                 return last_error(object, ERR_FAILED, "it is installed, but not yet applied everywhere", e);
         if (strcmp(activity, "pending") == 0)
                 return error_set(e, ERR_PENDING, "Certificate '%s': the CA holds the request for approval",

@@ -56,6 +56,10 @@ static const struct {
                                     F(REMEDY), F(NOT_AFTER)},
         [EVENT_CERT_REVOKED] = {"CERT_REVOKED", "ebcd7de4b3c241e3a984ac8ffe7f9f5c", 0, LOG_ERR,
                                 F(THUMBPRINT) | F(SERIAL) | F(REVOKED_AT), F(REASON)},
+        [EVENT_CERT_APPLIED] = {"CERT_APPLIED", "3260b1721e5b4db59112aca8b3cbebf1", 0, LOG_NOTICE,
+                                F(THUMBPRINT), 0},
+        [EVENT_APPLY_FAILED] = {"APPLY_FAILED", "eabaf1e99f144bfd80239f82bbbb9ed9", 0, LOG_ERR,
+                                F(THUMBPRINT) | F(ERROR) | F(REMEDY) | F(NEXT_AT), F(CONSUMER)},
 };
 
 /* Windows cannot begin with the server: its 307, where any later failure is 32 [facts §7.1]. */
@@ -87,6 +91,7 @@ static const struct {
         [EVENT_METHOD] = {"method", "SCEPTER_METHOD", EVENT_TEXT},
         [EVENT_REVOKED_AT] = {"revokedAt", "SCEPTER_REVOKED_AT", EVENT_NUMBER},
         [EVENT_REASON] = {"reason", "SCEPTER_REASON", EVENT_TEXT},
+        [EVENT_CONSUMER] = {"consumer", "SCEPTER_CONSUMER", EVENT_TEXT},
         [EVENT_STAGE] = {"stage", "SCEPTER_STAGE", EVENT_TEXT},
         [EVENT_PKI_STATUS] = {"pkiStatus", "SCEPTER_PKI_STATUS", EVENT_TEXT},
         [EVENT_FAIL_INFO] = {"failInfo", "SCEPTER_FAIL_INFO", EVENT_TEXT},

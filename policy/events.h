@@ -30,6 +30,8 @@ enum event_kind {
         EVENT_RENEW_REFUSED,
         EVENT_CHALLENGE_NEEDED,
         EVENT_CERT_REVOKED,
+        EVENT_CERT_APPLIED,
+        EVENT_APPLY_FAILED,
         _EVENT_MAX
 };
 
@@ -57,6 +59,7 @@ enum event_field {
         EVENT_METHOD,
         EVENT_REVOKED_AT,
         EVENT_REASON,
+        EVENT_CONSUMER,
         EVENT_STAGE,
         EVENT_PKI_STATUS,
         EVENT_FAIL_INFO,

@@ -108,6 +108,8 @@
           "Wait for the CA's administrator to approve the request; polling goes on by itself.")              \
         X(ERR_CANCELLED, "Cancelled", 1, "Start the operation again if it was not meant to be cancelled.")   \
         X(ERR_WORKER, "WorkerFailed", 1, "Look at the journal for the worker's message, then try again.")    \
+        X(ERR_CONSUMER, "ConsumerFailed", 1,                                                                 \
+          "Cure what the message names; it is tried again by itself, without a new certificate.")            \
         X(ERR_SANDBOX, "SandboxUnavailable", 1,                                                              \
           "Use a kernel with Landlock and seccomp, or start scepterd with --weak-workers.")
 

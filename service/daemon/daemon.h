@@ -26,6 +26,12 @@ struct reading;
 struct schedule;
 struct clock_watch;
 struct event_log;
+struct apply;
+
+/* How scepter-apply is started: exec NULL: as a unit of systemd; else this program, as a child (tests). */
+struct applier_config {
+        const char *exec, *config;
+};
 
 struct daemon {
         struct config config;
@@ -51,6 +57,9 @@ struct daemon {
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */
         unsigned checking;                   /* enroll/due.c: looks at CRLs */
+        struct applier_config applier;       /* work/applier.h */
+        unsigned applying;                   /* enroll/apply.c: certificates handed to their consumers */
+        struct apply *undoing;               /* enroll/apply.c: of certificates that are gone */
         unsigned enrolling;                  /* enroll/: how many run */
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */
         struct timespec facts_told;          /* facts/: the state of the facts file that was complained of */

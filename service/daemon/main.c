@@ -36,7 +36,8 @@ static const uint64_t watch_usec = 10 * 1000000;
 struct arguments {
         const char *config; /* NULL: /etc/scepter/scepter.conf, if it is there */
         char worker[PATH_MAX];
-        bool exec_workers, weak_workers;
+        char applier[PATH_MAX];
+        bool exec_workers, weak_workers, exec_apply;
         unsigned clock_scale;
         const char *clock_file; /* NULL: none */
 };
@@ -49,13 +50,15 @@ bool daemon_is_root(const struct daemon *d, uid_t uid)
 static void usage(FILE *out)
 {
         (void)fputs(
-                "Usage: scepterd [--config FILE] [--exec-workers] [--weak-workers] [--clock-scale N] "
-                "[--clock-file FILE]\n"
+                "Usage: scepterd [--config FILE] [--exec-workers] [--weak-workers] [--exec-apply] "
+                "[--clock-scale N]\n"
+                "                [--clock-file FILE]\n"
                 "\n"
                 "The service that enrolls and renews SCEP certificates with hardware keys.\n"
                 "  --config FILE     instead of /etc/scepter/scepter.conf\n"
                 "  --exec-workers    start workers directly instead of through systemd's sockets (tests)\n"
                 "  --weak-workers    accept workers without Landlock (kernels before 5.13)\n"
+                "  --exec-apply      start scepter-apply directly instead of as a unit of systemd (tests)\n"
                 "  --clock-scale N   let waits of N seconds pass in one (tests)\n"
                 "  --clock-file FILE add the seconds in FILE, eight octets, to the clock (tests)\n"
                 "  --help, --version\n",
@@ -65,11 +68,12 @@ static void usage(FILE *out)
 /* 0: go on; else the exit status plus one. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
-        enum { OPT_CONFIG = 256, OPT_EXEC, OPT_WEAK, OPT_SCALE, OPT_CLOCK, OPT_HELP, OPT_VERSION };
+        enum { OPT_CONFIG = 256, OPT_EXEC, OPT_WEAK, OPT_APPLY, OPT_SCALE, OPT_CLOCK, OPT_HELP, OPT_VERSION };
         static const struct option options[] = {
                 {"config", required_argument, NULL, OPT_CONFIG},
                 {"exec-workers", no_argument, NULL, OPT_EXEC},
                 {"weak-workers", no_argument, NULL, OPT_WEAK},
+                {"exec-apply", no_argument, NULL, OPT_APPLY},
                 {"clock-scale", required_argument, NULL, OPT_SCALE},
                 {"clock-file", required_argument, NULL, OPT_CLOCK},
                 {"help", no_argument, NULL, OPT_HELP},
@@ -90,6 +94,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                         break;
                 case OPT_WEAK:
                         ret->weak_workers = true;
+                        break;
+                case OPT_APPLY:
+                        ret->exec_apply = true;
                         break;
                 case OPT_SCALE:
                         if (!parse_u64(optarg, 1000000, &scale) || scale == 0) {
@@ -121,19 +128,19 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
         return 0;
 }
 
-/* scepter-worker stands beside us. */
-static enum err find_worker(struct arguments *arguments, struct error *e)
+/* scepter-worker and scepter-apply stand beside us. */
+static enum err find_beside(const char *name, char ret[PATH_MAX], struct error *e)
 {
-        ssize_t n = readlink("/proc/self/exe", arguments->worker, sizeof arguments->worker - 32);
+        ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 32);
         char *slash;
 
         if (n < 0)
                 return errno_error(e, errno, "This program's own path could not be read");
-        arguments->worker[n] = 0;
-        slash = strrchr(arguments->worker, '/');
-        strcpy(slash + 1, "scepter-worker");
-        if (access(arguments->worker, X_OK) < 0)
-                return errno_error(e, errno, "The worker %s cannot be started", arguments->worker);
+        ret[n] = 0;
+        slash = strrchr(ret, '/');
+        strcpy(slash + 1, name);
+        if (access(ret, X_OK) < 0)
+                return errno_error(e, errno, "The program %s cannot be started", ret);
         return ERR_OK;
 }
 
@@ -427,7 +434,12 @@ int main(int argc, char **argv)
         if (arguments.clock_file)
                 r = clock_open(&d.clock, arguments.clock_file, &e);
         if (!r && arguments.exec_workers)
-                r = find_worker(&arguments, &e);
+                r = find_beside("scepter-worker", arguments.worker, &e);
+        if (!r && arguments.exec_apply)
+                r = find_beside("scepter-apply", arguments.applier, &e);
+        if (arguments.exec_apply)
+                d.applier = (struct applier_config){arguments.applier,
+                                                    arguments.config ? arguments.config : default_config};
         if (!r)
                 r = run(&d, &arguments, &e);
         free_parts(&d);

@@ -39,6 +39,12 @@ static void run_stored(struct diagnosis *x)
         findings_certificate(&x->findings, x->d->store, x->d->ksp, x->certificate, &x->record, now, &x->path);
 }
 
+static void run_applied(struct diagnosis *x)
+{
+        if (x->have_record)
+                findings_applied(&x->findings, &x->d->config, x->d->own_uid, x->certificate, &x->record);
+}
+
 /* Last: nothing is read or asked any more. */
 static void finish(struct diagnosis *x)
 {
@@ -128,7 +134,7 @@ static void next_crl(struct diagnosis *x)
         for (; x->at_cert + 1 < sk_X509_num(x->path); x->at_cert++)
                 if (fetch_crl(x))
                         return;
-        finish(x);
+        diagnosis_in_thread(x, run_applied, finish);
 }
 
 void diagnosis_certificate(struct diagnosis *x)

@@ -342,6 +342,19 @@ enum diagnose_result { RESULT_OK, RESULT_NOTE, RESULT_FAULT };
           "A program that was running when the certificate changed goes on with the old one until it "       \
           "connects anew.",                                                                                  \
           "Reload or restart the program.")                                                                  \
+        X(CONSUMERS_APPLIED, "consumers-applied", STEP_CONSUMERS, RESULT_OK, "", "")                         \
+        X(CONSUMERS_PENDING, "consumers-pending", STEP_CONSUMERS, RESULT_NOTE,                               \
+          "The certificate was installed, or the consumer written, a moment ago; or scepter-apply does "     \
+          "not get to run.",                                                                                 \
+          "Look again in a minute; then see the journal of scepterd.")                                       \
+        X(CONSUMERS_FAILED, "consumers-failed", STEP_CONSUMERS, RESULT_FAULT,                                \
+          "A consumer could not take the certificate; it is tried again by itself.",                         \
+          "Cure what is named; 'scepter events' tells when it is tried next.")                               \
+        X(CONSUMERS_CHANGED, "consumers-changed", STEP_CONSUMERS, RESULT_FAULT,                              \
+          "Somebody changed or removed a file that was written for a consumer.",                             \
+          "Have it written again: systemctl start scepter-apply@CERTIFICATE.")                               \
+        X(CONSUMERS_WRONG, "consumers-wrong", STEP_CONSUMERS, RESULT_FAULT,                                  \
+          "A file in consumers.d cannot be used as it is.", "Correct the file at the place named.")          \
         X(RENEWAL_NONE, "renewal-none", STEP_RENEWAL, RESULT_OK, "", "")                                     \
         X(RENEWAL_OK, "renewal-ok", STEP_RENEWAL, RESULT_OK, "", "")                                         \
         X(RENEWAL_DUE, "renewal-due", STEP_RENEWAL, RESULT_NOTE,                                             \

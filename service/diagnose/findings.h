@@ -64,6 +64,11 @@ void findings_crl(struct findings *f, const struct crl_subject *of, const char *
 /* consumers.c */
 void findings_consumers(struct findings *f, const struct key_users *users);
 
+/* applied.c. What is configured in consumers.d; blocks on the disk. @own: the daemon's uid. */
+struct config;
+void findings_applied(struct findings *f, const struct config *config, uid_t own, const char *id,
+                      const struct record *record);
+
 /* "2026-11-21 19:03 UTC" */
 enum { FINDING_DATE = 32 };
 void finding_date(uint64_t at, char ret[FINDING_DATE]);

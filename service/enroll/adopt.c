@@ -13,7 +13,7 @@ static bool is_candidate(const struct enrollment *en, const struct certificate *
 {
         const uint64_t now = clock_now(&en->d->clock);
 
-        return c->owner == en->owner && c->current && c->activity == ACTIVITY_IDLE && !c->enrollment &&
+        return c->owner == en->owner && c->current && activity_is_at_rest(c->activity) && !c->enrollment &&
                !c->leaving && c->not_after > now && c->renew_at > now &&
                !model_find_profile(en->d->model, c->profile);
 }

@@ -1,5 +1,6 @@
 #include "due.h"
 
+#include "apply.h"
 #include "base/ossl.h"
 #include "daemon/log.h"
 #include "enrollment.h"
@@ -31,7 +32,13 @@ static uint64_t action_at(const struct certificate *c, uint64_t now)
                 return c->put_off;
         if (c->activity == ACTIVITY_FAILED || c->activity == ACTIVITY_NEEDS_CHALLENGE)
                 return c->retry_at;
-        return c->activity == ACTIVITY_IDLE && c->current ? c->renew_at : 0;
+        return activity_is_at_rest(c->activity) && c->current ? c->renew_at : 0;
+}
+
+/* When its consumers are tried; 0: they have it, or it is being tried. */
+static uint64_t apply_at(const struct certificate *c)
+{
+        return c->current && !c->apply ? c->apply_at : 0;
 }
 
 /* When its health changes next; 0: not any more. */
@@ -71,7 +78,7 @@ void due_set(struct daemon *d, struct certificate *c)
                 return;
         }
         now = clock_now(&d->clock);
-        at = earlier(earlier(action_at(c, now), change_at(c, now)), check_at(c, now));
+        at = earlier(earlier(action_at(c, now), change_at(c, now)), earlier(check_at(c, now), apply_at(c)));
         c->look.of = c;
         if (schedule_set(d->schedule, &c->look, at, &e))
                 log_error(LOG_ERR, &e);
@@ -85,11 +92,12 @@ void due_drop(struct daemon *d, struct certificate *c)
                 revocation_check_cancel(STEAL(c->check));
                 d->checking--;
         }
+        apply_cancel(c);
 }
 
 static void act(struct daemon *d, struct certificate *c, uint64_t now)
 {
-        const bool late = c->activity == ACTIVITY_IDLE && now > c->renew_at + LATE && !c->put_off;
+        const bool late = activity_is_at_rest(c->activity) && now > c->renew_at + LATE && !c->put_off;
         struct error e = {0};
 
         if (late) {
@@ -173,6 +181,8 @@ static void on_due(void *ctx, void *of)
         action = action_at(c, now);
         if (action && action <= now)
                 act(d, c, now);
+        else if (apply_at(c) && c->apply_at <= now)
+                apply_start(d, c);
         else if (check_at(c, now) && c->check_at <= now)
                 check(d, c, now);
         due_set(d, c);
@@ -187,6 +197,8 @@ static void look_anew(struct daemon *d, struct certificate *c)
                 c->put_off = 0;
         if (c->check_at > now + CHECK_EVERY + CHECK_SPREAD)
                 c->check_at = 0;
+        if (c->apply_at > now + RETRY_MAX)
+                c->apply_at = now + RETRY_MIN;
         if (c->retry_at > now + RENEWAL_RETRY_MAX)
                 c->retry_at = now + RETRY_MIN;
         tell_health(d, c, now);
@@ -210,9 +222,12 @@ void due_stop(struct daemon *d)
         struct certificate *c;
 
         schedule_free(STEAL(d->schedule));
-        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order)
+        apply_stop(d);
+        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order) {
+                apply_cancel(c);
                 if (c->check)
                         revocation_check_stop(c->check);
+        }
 }
 
 void due_end(struct daemon *d)

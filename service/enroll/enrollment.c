@@ -521,9 +521,11 @@ static void after_cancel(struct enrollment *en)
 
 static void end_cancelled(struct enrollment *en)
 {
+        enum activity activity = ACTIVITY_REQUESTING;
+
+        (void)activity_from_name(en->record.activity, &activity);
         en->cancelled = false;
-        if (strcmp(en->record.activity, activity_name(ACTIVITY_IDLE)) == 0 ||
-            strcmp(en->record.activity, activity_name(ACTIVITY_FAILED)) == 0)
+        if (activity_is_at_rest(activity) || activity == ACTIVITY_FAILED)
                 after_cancel(en); /* it ended by itself meanwhile */
         else
                 enrollment_step(en, step_cancel, after_cancel);

@@ -300,7 +300,7 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
                 r = request_files_remove(en, e);
         if (!r)
                 r = clear_old(en, e);
-        return r ? r : record_move(en, LIFE_INSTALLED, e);
+        return r ? r : record_installed(en, e);
 }
 
 enum err step_finish_install(struct enrollment *en, struct error *e)
@@ -324,7 +324,7 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
         if (!r)
                 r = clear_old(en, e);
         if (!r)
-                r = record_move(en, LIFE_INSTALLED, e);
+                r = record_installed(en, e);
         if (!r)
                 tell_installed(en);
         return r;

@@ -128,6 +128,8 @@ MUST_CHECK enum err resume_anchors(struct enrollment *en, struct error *e);
 
 /* The record says where we are, on disk. */
 MUST_CHECK enum err record_move(struct enrollment *en, enum life_event event, struct error *e);
+/* It is installed: with consumers that follow it, or without. apply.c */
+MUST_CHECK enum err record_installed(struct enrollment *en, struct error *e);
 /* The private key that signs requests and opens replies. */
 static inline struct ksp_key *request_key(const struct enrollment *en)
 {

@@ -15,6 +15,7 @@ static const struct {
                            false,
                            {[LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
                             [LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
+                            [LIFE_APPLY] = TO(ACTIVITY_APPLY_PENDING),
                             [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
         /* What runs is cancelled before it is removed. */
         [ACTIVITY_REQUESTING] = {"requesting",
@@ -40,8 +41,17 @@ static const struct {
         [ACTIVITY_INSTALLING] = {"installing",
                                  true,
                                  {[LIFE_INSTALLED] = TO(ACTIVITY_IDLE),
+                                  [LIFE_APPLY] = TO(ACTIVITY_APPLY_PENDING),
                                   [LIFE_FALL_BACK] = TO(ACTIVITY_REQUESTING),
                                   [LIFE_FAIL] = TO(ACTIVITY_FAILED)}},
+        /* The certificate is there and is renewed like any other. */
+        [ACTIVITY_APPLY_PENDING] = {"apply-pending",
+                                    false,
+                                    {[LIFE_APPLY] = TO(ACTIVITY_APPLY_PENDING), /* once more */
+                                     [LIFE_APPLIED] = TO(ACTIVITY_IDLE),
+                                     [LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
+                                     [LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
+                                     [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
         [ACTIVITY_FAILED] = {"failed",
                              false,
                              {[LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
@@ -57,6 +67,8 @@ static const char *const event_names[_LIFE_MAX] = {
         [LIFE_PENDING] = "pending",
         [LIFE_ISSUED] = "issued",
         [LIFE_INSTALLED] = "installed",
+        [LIFE_APPLY] = "apply",
+        [LIFE_APPLIED] = "applied",
         [LIFE_FALL_BACK] = "fall-back",
         [LIFE_NEEDS_CHALLENGE] = "needs-challenge",
         [LIFE_CHALLENGE] = "challenge",
@@ -89,6 +101,11 @@ const char *life_event_name(enum life_event event)
 bool activity_is_running(enum activity activity)
 {
         return activities[activity].running;
+}
+
+bool activity_is_at_rest(enum activity activity)
+{
+        return activity == ACTIVITY_IDLE || activity == ACTIVITY_APPLY_PENDING;
 }
 
 enum err lifecycle_next(enum activity from, enum life_event event, enum activity *ret, struct error *e)
@@ -135,6 +152,7 @@ int32_t csp_status(enum activity activity, enum health health)
         case ACTIVITY_FAILED:
                 return 16;
         case ACTIVITY_IDLE:
+        case ACTIVITY_APPLY_PENDING:
                 return health == HEALTH_VALID || health == HEALTH_EXPIRING ? 1 : 32;
         case ACTIVITY_REQUESTING:
         case ACTIVITY_NEEDS_CHALLENGE:

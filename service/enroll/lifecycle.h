@@ -15,6 +15,7 @@ enum activity {
         ACTIVITY_PENDING, /* the CA's administrator has to approve */
         ACTIVITY_NEEDS_CHALLENGE,
         ACTIVITY_INSTALLING,
+        ACTIVITY_APPLY_PENDING, /* it is installed, and a consumer has not taken it yet */
         ACTIVITY_FAILED,
         ACTIVITY_REMOVING,
         _ACTIVITY_MAX
@@ -26,6 +27,8 @@ enum life_event {
         LIFE_PENDING,         /* the CA answered PENDING */
         LIFE_ISSUED,          /* a certificate came and was checked */
         LIFE_INSTALLED,       /* "current" points to it */
+        LIFE_APPLY,           /* the same, or later, and consumers follow it that have not taken it */
+        LIFE_APPLIED,         /* they have */
         LIFE_FALL_BACK,       /* the service stopped before "current" pointed to it: the last safe point */
         LIFE_NEEDS_CHALLENGE, /* the CA wants a challenge that is not there */
         LIFE_CHALLENGE,       /* it came */
@@ -48,6 +51,8 @@ const char *life_event_name(enum life_event event);
 const char *health_name(enum health health);
 /* Work is under way that a restart of the daemon takes up again. */
 bool activity_is_running(enum activity activity);
+/* Nothing is requested, and nothing has failed: the certificate, if there is one, is what it should be. */
+bool activity_is_at_rest(enum activity activity);
 
 /* ERR_BUSY with a sentence where there is no such arrow. */
 MUST_CHECK enum err lifecycle_next(enum activity from, enum life_event event, enum activity *ret,

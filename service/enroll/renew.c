@@ -131,8 +131,8 @@ enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
         if (r)
                 return r;
         en->revoked = *found;
-        en->replaces =
-                certificate->activity == ACTIVITY_IDLE && model_find_profile(d->model, certificate->profile);
+        en->replaces = activity_is_at_rest(certificate->activity) &&
+                       model_find_profile(d->model, certificate->profile);
         en->stage = "key";
         enrollment_step(en, step_revoked, noted);
         return ERR_OK;

@@ -141,15 +141,16 @@ static enum err fix_plan(struct enrollment *en, const struct profile *profile, s
 static enum err keep_certificate(struct enrollment *en, bool *ret_kept, struct error *e)
 {
         const bool wanted = en->if_needed || en->adopting;
+        enum activity activity = ACTIVITY_FAILED;
         struct record *record = &en->record;
         struct plan old = {0};
         int64_t renew_at = 0;
         bool same;
         enum err r;
 
+        (void)activity_from_name(en->record.activity, &activity);
         if (!wanted || !record->current || record->not_after <= clock_now(&en->d->clock) ||
-            strcmp(record->activity, activity_name(ACTIVITY_IDLE)) != 0 ||
-            plan_from_pairs(&record->plan, &old, NULL))
+            !activity_is_at_rest(activity) || plan_from_pairs(&record->plan, &old, NULL))
                 return ERR_OK;
         same = !plan_differs(&old, &en->plan);
         plan_done(&old);

@@ -279,6 +279,24 @@ void tell_revoked(struct enrollment *en)
              values, N_ELEMENTS(values) - !*en->revoked.reason);
 }
 
+void tell_applied(struct enrollment *en)
+{
+        const struct event_value values[] = {{EVENT_THUMBPRINT, en->record.thumbprint, 0}};
+
+        tell(en, EVENT_CERT_APPLIED, "The certificate's consumers have it", values, N_ELEMENTS(values));
+}
+
+void tell_not_applied(struct enrollment *en, const char *consumer, const struct error *why)
+{
+        const struct event_value values[] = {{EVENT_THUMBPRINT, en->record.thumbprint, 0},
+                                             {EVENT_ERROR, err_name(why->code), 0},
+                                             {EVENT_REMEDY, why->remedy, 0},
+                                             {EVENT_NEXT_AT, NULL, en->record.apply_at},
+                                             {EVENT_CONSUMER, consumer, 0}};
+
+        tell(en, EVENT_APPLY_FAILED, why->message, values, N_ELEMENTS(values) - !consumer);
+}
+
 void tell_renewal_due(struct enrollment *en)
 {
         const struct record *record = &en->record;

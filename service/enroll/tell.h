@@ -24,6 +24,9 @@ void tell_challenge_needed(struct enrollment *en, const struct error *why);
 void tell_failed(struct enrollment *en, const struct error *why);
 /* Before the next way is taken. */
 void tell_method_refused(struct enrollment *en, const struct error *why);
+/* The consumers have it; or one, or (@consumer NULL) something before it, does not. */
+void tell_applied(struct enrollment *en);
+void tell_not_applied(struct enrollment *en, const char *consumer, const struct error *why);
 void tell_revoked(struct enrollment *en);
 void tell_renewal_due(struct enrollment *en);
 void tell_cancelled(struct enrollment *en);

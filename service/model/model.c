@@ -225,6 +225,7 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         certificate->retry_at = record->retry_at;
         certificate->revoked_at = record->revoked_at;
         certificate->unanswered = is_unanswered(record->error_name);
+        certificate->apply_at = record->apply_at;
         certificate->stops = plan_pairs_stop(&record->plan);
         certificate->has_key =
                 hex_decode(record->key_id, certificate->key_id, sizeof certificate->key_id, &len) &&

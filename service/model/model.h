@@ -10,6 +10,7 @@
 #include "work/schedule.h"
 
 struct enrollment;
+struct apply;
 struct ksp_key;
 
 /* Of a generation that was replaced. */
@@ -41,6 +42,8 @@ struct certificate {
         uint64_t check_at;              /* when its CRLs are looked at; 0: not set yet */
         struct revocation_check *check; /* while they are */
         uint64_t put_off;               /* its renewal or attempt is not before; 0: when its date says */
+        uint64_t apply_at;              /* when its consumers are tried; 0: they have it */
+        struct apply *apply;            /* enroll/apply.h: while they are */
         bool leaving;                   /* its files are being deleted just now */
         struct record *details;         /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */

@@ -140,11 +140,14 @@ static void get_last_error(void *object, uid_t viewer, struct bus_writer *w)
 {
         const struct record *record = details(object);
 
+        /* Of the request before that of the consumers: it comes first in time. */
+        const bool applying = record && !*record->error_name;
+
         (void)viewer;
         bus_open_struct(w);
-        bus_write_string(w, record ? record->error_name : "");
-        bus_write_string(w, record ? record->error_message : "");
-        bus_write_string(w, record ? record->error_remedy : "");
+        bus_write_string(w, !record ? "" : applying ? record->apply_error : record->error_name);
+        bus_write_string(w, !record ? "" : applying ? record->apply_message : record->error_message);
+        bus_write_string(w, !record ? "" : applying ? record->apply_remedy : record->error_remedy);
         bus_close(w);
 }
 
@@ -161,7 +164,9 @@ static void get_attempts(void *object, uid_t viewer, struct bus_writer *w)
         const struct record *record = details(object);
 
         (void)viewer;
-        bus_write_u32(w, record ? (uint32_t)record->attempts : 0);
+        bus_write_u32(w, !record                ? 0
+                         : *record->apply_error ? (uint32_t)(record->attempts + record->apply_attempts)
+                                                : (uint32_t)record->attempts);
 }
 
 static void get_uris(void *object, uid_t viewer, struct bus_writer *w)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "enroll/apply.h"
 #include "enroll/due.h"
 #include "enroll/enrollment.h"
 #include "events/events.h"
@@ -77,6 +78,7 @@ static void removed(void *ctx)
         } else if (certificate) {
                 tell_removed(removing->d, certificate, removing->thumbprint);
                 objects_certificate_removed(removing->d, certificate);
+                apply_removed(removing->d, removing->id);
                 due_drop(removing->d, certificate);
                 model_remove(removing->d->model, certificate);
         }

@@ -48,8 +48,12 @@ struct record {
         char *error_name, *error_message, *error_remedy; /* of the last failure; "" after a success */
         uint64_t attempts, status;                       /* status: the number of Windows' CSP */
         uint64_t retry_at;                               /* when it is tried again by itself; 0: not */
-        char *renewed_by;                                /* the way the last renewal took */
-        bool direct; /* the server took a challenge with a message that the EC key signed itself */
+        /* Its consumers: when they are tried, 0: all have it; and why they have not, "" where nothing failed.
+         */
+        uint64_t apply_at, apply_attempts;
+        char *apply_error, *apply_message, *apply_remedy;
+        char *renewed_by; /* the way the last renewal took */
+        bool direct;      /* the server took a challenge with a message that the EC key signed itself */
 
         /* The last transaction of the enrollment that runs or ended; last_time 0: it came to none. What the
          * server did not say is "" or 0. */

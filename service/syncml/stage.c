@@ -267,7 +267,7 @@ static bool same_profile(struct daemon *d, const struct profile_entry *entry, co
 static bool settled(const struct certificate *c)
 {
         return c && (activity_is_running(c->activity) || c->activity == ACTIVITY_PENDING ||
-                     (c->current && c->activity == ACTIVITY_IDLE));
+                     (c->current && activity_is_at_rest(c->activity)));
 }
 
 /* @ret_same: the profile is there already, and what it asks for is done or under way. */

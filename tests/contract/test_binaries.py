@@ -15,12 +15,14 @@ MAY_LINK = {
                      "libjansson", "libinih"},
     "bin/scepter-worker": {"libcrypto", "libssl", "libcurl", "libxml2", "libinih", "libseccomp"},
     "bin/scepter": {"libdbus-1", "libjansson"},
+    "bin/scepter-apply": {"libcrypto", "libdbus-1", "libjansson", "libinih"},
     "modules/ksp.so": {"libcrypto"},
 }
 MUST_LINK = {
     "bin/scepterd": {"libtss2-esys", "libdbus-1"},
     "bin/scepter-worker": {"libcurl", "libxml2", "libseccomp"},
     "bin/scepter": {"libdbus-1"},
+    "bin/scepter-apply": {"libcrypto", "libdbus-1"},
     "modules/ksp.so": {"libcrypto"},
 }
 # Not even through another library.
@@ -28,6 +30,7 @@ NEVER_LOADED = {
     "bin/scepterd": ("libcurl", "libxml2"),
     "bin/scepter-worker": ("libtss2", "libdbus"),
     "bin/scepter": ("libtss2", "libcurl", "libxml2"),
+    "bin/scepter-apply": ("libtss2", "libcurl", "libxml2"),
     "modules/ksp.so": ("libtss2", "libdbus", "libcurl", "libxml2", "libssl"),
 }
 
@@ -69,7 +72,7 @@ def test_the_provider_exports_its_entry_point_alone():
     assert [line.split()[-1] for line in lines if line] == ["OSSL_provider_init"]
 
 
-@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter"])
+@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter", "bin/scepter-apply"])
 def test_programs_export_no_function(binary):
     """Data may: the linker copies what a program uses of a library's."""
     rows = [line.split() for line in _run("nm", "-D", "--defined-only", _path(binary)).split("\n") if line]

@@ -7,7 +7,7 @@ import pytest
 
 import house
 
-PAGES = ("scepter.1", "scepterd.8", "scepter.conf.5", "scepter.profile.5", "scepter-syncml.7",
+PAGES = ("scepter.1", "scepterd.8", "scepter-apply.8", "scepter.conf.5", "scepter.profile.5", "scepter.consumer.5", "scepter-syncml.7",
          "scepter-events.7", "scepter-diagnose.7")
 
 
@@ -58,6 +58,30 @@ def test_options_of_the_daemon():
         assert f"\n--{option}" in page, f"scepterd(8) does not explain --{option}"
     for option in re.findall(r"^--([a-z-]+)", page, flags=re.M):
         assert option in options, f"scepterd has no --{option}"
+
+
+def test_options_of_the_applier():
+    page = _page("scepter-apply.8")
+    options = re.findall(r'\{"([a-z-]+)", (?:required|no)_argument', house.read("service/apply/main.c"))
+    assert sorted(options) == sorted(re.findall(r"^--([a-z-]+)", page.split(".SH OPTIONS")[-1], flags=re.M))
+
+
+def test_keys_of_consumers():
+    text = house.read("policy/consumer.c")
+    keys = {"Consumer": re.search(r"take_follow\(.*?\n}", text, flags=re.S)[0],
+            "Files": re.search(r"file_names\[_CONSUMER.*?\};", text, flags=re.S)[0]
+                     + re.search(r"enum err take_file\(.*?\n}", text, flags=re.S)[0],
+            "Units": re.search(r"verb_names\[_UNIT.*?\};", text, flags=re.S)[0],
+            "TrustStore": re.search(r"enum err take_trust\(.*?\n}", text, flags=re.S)[0]}
+    known = {f"{section}.{key}" for section, part in keys.items()
+             for key in re.findall(r'(?:\(key,|\] =)\s*"(\w+)"', part)}
+    explained, section = set(), ""
+    for line in house.read("packaging/man/scepter.consumer.5").split("\n"):
+        heading, key = re.match(r"\.SS \[(\w+)\]", line), re.match(r"\.BI? (\w+)=", line)
+        section = heading[1] if heading else section
+        if key:
+            explained.add(f"{section}.{key[1]}")
+    assert explained == known
 
 
 def _config_keys():

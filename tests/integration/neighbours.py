@@ -96,3 +96,38 @@ def attributes(uid, **values):
             "for name in args[1]:\n"
             "    if name in known:\n"
             "        ret[name] = dbus.Array(known[name], signature='s', variant_level=1)\n")
+
+
+SYSTEMD = "org.freedesktop.systemd1"
+SYSTEMD_MANAGER = SYSTEMD + ".Manager"
+
+
+class Systemd(Neighbour):
+    """The manager's jobs: what was asked for, and how it ended when the test says so."""
+
+    def __init__(self, lab, ends=None, refuses=None):
+        """@ends: each job ends so at once; @refuses: the name of an error."""
+        super().__init__(lab, SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD_MANAGER)
+        self.method("Subscribe", "", "", "")
+        code = "ret = dbus.ObjectPath('/org/freedesktop/systemd1/job/%d' % len(self.GetCalls()))"
+        if ends:
+            code += f"\nself.EmitSignal('{SYSTEMD_MANAGER}', 'JobRemoved', 'uoss', [dbus.UInt32(1), ret, args[0], '{ends}'])"
+        if refuses:
+            code = f"raise dbus.exceptions.DBusException('Not here', name='{refuses}')"
+        for name in ("StartUnit", "TryRestartUnit", "ReloadOrTryRestartUnit"):
+            self.method(name, "ss", "o", code)
+
+    def asked(self):
+        """[(method, unit, mode)]"""
+        return [(str(method), *map(str, arguments)) for _, method, arguments in self.mock.GetCalls() if method != "Subscribe"]
+
+    def job(self):
+        """The last one's path."""
+        return f"/org/freedesktop/systemd1/job/{len(self.mock.GetCalls())}"
+
+    def end(self, unit, result):
+        self.mock.EmitSignal(SYSTEMD_MANAGER, "JobRemoved", "uoss", [dbus.UInt32(1), dbus.ObjectPath(self.job()), unit, result])
+
+
+def systemd(lab, **options):
+    return contextlib.closing(Systemd(lab, **options))

@@ -117,7 +117,7 @@ def up(options):
     user, own_accounts = daemon.account(root, uid)
     settings = {"build": os.path.abspath(options.build), "tpm": not options.no_tpm, "root": root, "uid": uid,
                 "own_accounts": own_accounts, "arguments": options.arguments, "daemon": not options.no_daemon,
-                "own_sys": options.own_sys and root}
+                "own_sys": options.own_sys and root, "systemd": options.systemd}
     lay.folder(layout.dir, 0o711)
     with locked(layout):
         records = process.Records(layout)

@@ -30,13 +30,17 @@ def configure(layout, settings):
     tcti = f"swtpm:path={layout.tpm_socket}" if settings["tpm"] else "none"
     write(os.path.join(layout.etc, "scepter.conf"),
           f"[Service]\nStateDirectory={layout.state}\nRuntimeDirectory={layout.run}\n"
-          f"HostKey={layout.etc}/host.key\nFacts={layout.etc}/facts\nTcti={tcti}\nDefaultKeyProtection=tpm-preferred\n", 0o644)
+          f"HostKey={layout.etc}/host.key\nFacts={layout.etc}/facts\n"
+          f"ConsumersDirectory={layout.consumers}\nAppliedDirectory={layout.applied}\n"
+          f"Tcti={tcti}\nDefaultKeyProtection=tpm-preferred\n", 0o644)
     key = os.path.join(layout.etc, "host.key")
     if not os.path.exists(key):
         write(key, secrets.token_hex(32) + "\n", 0o640)
     os.chown(key, 0 if settings["root"] else -1, uid)
     folder(layout.state, 0o711, uid)
     folder(layout.run, 0o711, uid)
+    folder(layout.consumers, 0o755)
+    folder(layout.applied, 0o755, uid)
 
 
 def program(layout, settings):
@@ -48,7 +52,7 @@ def program(layout, settings):
         return built
     copies = os.path.join(layout.dir, "libexec")
     folder(copies, 0o755)
-    for name in ("scepterd", "scepter-worker"):
+    for name in ("scepterd", "scepter-worker", "scepter-apply"):
         shutil.copy(os.path.join(settings["build"], "bin", name), os.path.join(copies, name + ".new"))
         os.rename(os.path.join(copies, name + ".new"), os.path.join(copies, name))
     return os.path.join(copies, "scepterd")
@@ -68,6 +72,7 @@ def start(layout, records, settings):
     if settings["tpm"]:
         flush_tpm(layout)
     command = [program(layout, settings), "--config", os.path.join(layout.etc, "scepter.conf"), "--exec-workers",
+               *([] if settings.get("systemd") else ["--exec-apply"]),
                "--clock-file", layout.clock, *settings["arguments"]]
     if settings["root"]:
         uid = str(settings["uid"])

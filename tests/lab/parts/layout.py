@@ -24,8 +24,9 @@ class UsageError(LabError):
 class Layout:
     def __init__(self, folder):
         self.dir = os.path.abspath(folder)
-        for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules", "sys"):
+        for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules", "sys", "applied"):
             setattr(self, name, os.path.join(self.dir, name))
+        self.consumers = os.path.join(self.etc, "consumers.d")
         self.env = os.path.join(self.dir, "env")
         self.settings = os.path.join(self.etc, "lab.json")
         self.bus_socket = os.path.join(self.bus, "socket")

@@ -91,7 +91,7 @@ def _policy(build, user):
 
 # Services of a machine that facts come from; tests stand in for them.
 NEIGHBOURS = ("org.freedesktop.hostname1", "org.freedesktop.NetworkManager", "org.freedesktop.ModemManager1",
-              "org.freedesktop.sssd.infopipe")
+              "org.freedesktop.sssd.infopipe", "org.freedesktop.systemd1")
 
 
 def _neighbours_policy():

@@ -542,7 +542,8 @@ static void outcomes(void **state)
                 {"failed", 0, "TpmAbsent", true, ERR_TPM_ABSENT},
                 {"failed", 0, "", true, ERR_FAILED},
                 {"failed", 0, "FromTheFuture", true, ERR_FAILED},
-                {"apply-pending", 100, "IoError", true, ERR_IO},
+                {"apply-pending", 100, "ConsumerFailed", true, ERR_CONSUMER},
+                {"apply-pending", 100, "", false, ERR_OK},
                 {"removing", 0, "", true, ERR_CANCELLED},
         };
 

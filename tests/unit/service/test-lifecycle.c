@@ -3,19 +3,24 @@
 
 #include "enroll/lifecycle.h"
 
-/* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed fall-back
- * needs-challenge challenge fail cancel remove. */
+/* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed apply applied
+ * fall-back needs-challenge challenge fail cancel remove. */
 static const char *const arrows[_ACTIVITY_MAX][_LIFE_MAX] = {
-        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
-        [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "needs-challenge", "-",
-                                 "failed", "idle", "-"},
-        [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "failed", "idle", "-"},
-        [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "requesting", "-",
-                                      "-", "removing"},
-        [ACTIVITY_INSTALLING] = {"-", "-", "-", "-", "idle", "requesting", "-", "-", "failed", "-", "-"},
-        [ACTIVITY_FAILED] = {"requesting", "requesting", "-", "-", "-", "-", "-", "requesting", "-", "-",
-                             "removing"},
-        [ACTIVITY_REMOVING] = {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
+        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "apply-pending", "-", "-",
+                           "needs-challenge", "-", "-", "-", "removing"},
+        [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "needs-challenge",
+                                 "-", "failed", "idle", "-"},
+        [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "-", "-", "failed",
+                              "idle", "-"},
+        [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-",
+                                      "requesting", "-", "-", "removing"},
+        [ACTIVITY_INSTALLING] = {"-", "-", "-", "-", "idle", "apply-pending", "-", "requesting", "-", "-",
+                                 "failed", "-", "-"},
+        [ACTIVITY_APPLY_PENDING] = {"requesting", "requesting", "-", "-", "-", "apply-pending", "idle", "-",
+                                    "-", "-", "-", "-", "removing"},
+        [ACTIVITY_FAILED] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-", "requesting", "-",
+                             "-", "removing"},
+        [ACTIVITY_REMOVING] = {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
 };
 
 static void table(void **state)
@@ -88,6 +93,7 @@ static void health(void **state)
         assert_int_equal(csp_status(ACTIVITY_PENDING, HEALTH_NONE), 2);
         assert_int_equal(csp_status(ACTIVITY_FAILED, HEALTH_VALID), 16);
         assert_int_equal(csp_status(ACTIVITY_IDLE, HEALTH_NONE), 32);
+        assert_int_equal(csp_status(ACTIVITY_APPLY_PENDING, HEALTH_VALID), 1);
         assert_int_equal(csp_status(ACTIVITY_IDLE, HEALTH_REVOKED), 32);
 }
 

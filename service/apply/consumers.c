@@ -1,0 +1,169 @@
+#include "apply/consumers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "daemon/ini.h"
+
+static const char suffix[] = ".consumer";
+
+static enum err check_owner(const struct stat *st, uid_t own, struct error *e)
+{
+        enum err r = ERR_OK;
+
+        if (st->st_uid != 0 && st->st_uid != own)
+                r = error_set(e, ERR_FILE_REFUSED, "it belongs to the uid %lu, not to root",
+                              (unsigned long)st->st_uid);
+        else if (st->st_mode & (S_IWGRP | S_IWOTH))
+                r = error_set(e, ERR_FILE_REFUSED, "its mode %04o lets others than its owner write it",
+                              (unsigned)(st->st_mode & 07777));
+        return r ? error_remedy(e, r, "Make it root's alone: chown root:root and chmod go-w.") : ERR_OK;
+}
+
+static enum err take(void *ctx, const struct ini_line *line, struct error *e)
+{
+        struct consumer *consumer = ctx;
+        struct error why = {0};
+        enum err r = consumer_take(consumer, line->section, line->key, line->value, &why);
+
+        /* The lines behind a wrong one are read too: one of them says whom it concerns. */
+        if (r == ERR_OK || r == ERR_NO_MEMORY)
+                return r ? error_copy(e, &why) : ERR_OK;
+        if (consumer->failure.code == ERR_OK) {
+                (void)error_copy(&consumer->failure, &why);
+                (void)error_context(&consumer->failure, r, "line %d", line->number);
+        }
+        return ERR_OK;
+}
+
+static enum err read_text(int dirfd, const char *file, uid_t own, struct bytes *ret, struct error *e)
+{
+        CLEANUP(close_p)
+        int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+        char path[64];
+        struct stat st;
+        enum err r;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return error_set(e, ERR_FILE_REFUSED, "it could not be opened: %s",
+                                 errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+        r = check_owner(&st, own, e);
+        if (r)
+                return r;
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return file_read(AT_FDCWD, path, CONSUMER_FILE_SIZE_MAX, ret, e);
+}
+
+void digest_text(struct view content, char ret[65])
+{
+        uint8_t digest[32];
+
+        ret[0] = 0;
+        if (EVP_Digest(content.data, content.len, digest, NULL, EVP_sha256(), NULL) == 1)
+                hex_encode((struct view){digest, sizeof digest}, ret);
+}
+
+static enum err read_file(int dirfd, const char *file, uid_t own, struct consumer *consumer, struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes text = {0};
+        struct error why = {0};
+        enum err r = read_text(dirfd, file, own, &text, &why);
+
+        if (!r)
+                digest_text(bytes_view(&text), consumer->digest);
+        if (!r)
+                r = ini_read("its text", bytes_view(&text), take, consumer, &why);
+        if (!r && consumer->failure.code == ERR_OK)
+                r = consumer_check(consumer, &why);
+        if (r == ERR_NO_MEMORY)
+                return error_copy(e, &why);
+        if (r && consumer->failure.code == ERR_OK)
+                consumer->failure = why;
+        if (consumer->failure.code != ERR_OK)
+                (void)error_context(&consumer->failure, consumer->failure.code, "Consumer file %s", file);
+        return ERR_OK;
+}
+
+static enum err add(int dirfd, const char *file, uid_t own, struct consumers *list, struct error *e)
+{
+        CLEANUP(free_p) char *name = strndup(file, strlen(file) - strlen(suffix));
+        struct consumer *larger = realloc(list->items, (list->count + 1) * sizeof *larger);
+        enum err r;
+
+        if (!larger || !name)
+                return error_no_memory(e);
+        list->items = larger;
+        r = consumer_init(&list->items[list->count], name, e);
+        if (r)
+                return r;
+        list->count++;
+        return read_file(dirfd, file, own, &list->items[list->count - 1], e);
+}
+
+/* "wifi.consumer", and nothing an editor leaves behind */
+static bool is_consumer_file(const char *file)
+{
+        const size_t len = strlen(file);
+
+        return *file != '.' && len > strlen(suffix) && strcmp(file + len - strlen(suffix), suffix) == 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+        return strcmp(((const struct consumer *)a)->name, ((const struct consumer *)b)->name);
+}
+
+enum err consumers_read(const char *path, uid_t own, struct consumers *ret, struct error *e)
+{
+        CLEANUP(consumers_done) struct consumers list = {0};
+        CLEANUP(closedir_p) DIR *dir = opendir(path);
+        const struct dirent *entry;
+        struct stat st;
+        enum err r = ERR_OK;
+
+        if (!dir && errno == ENOENT) {
+                *ret = list;
+                return ERR_OK;
+        }
+        if (!dir || fstat(dirfd(dir), &st) < 0)
+                return errno_error(e, errno, "The directory of consumers %s could not be opened", path);
+        r = check_owner(&st, own, e);
+        if (r)
+                return error_context(e, r, "The directory of consumers %s", path);
+        while (!r && (entry = readdir(dir))) {
+                if (!is_consumer_file(entry->d_name))
+                        continue;
+                if (list.count == CONSUMERS_MAX)
+                        return error_set(e, ERR_LIMIT, "%s holds more than %d consumers", path,
+                                         CONSUMERS_MAX);
+                r = add(dirfd(dir), entry->d_name, own, &list, e);
+        }
+        if (r)
+                return r;
+        if (list.count)
+                qsort(list.items, list.count, sizeof *list.items, by_name);
+        *ret = list;
+        list = (struct consumers){0};
+        return ERR_OK;
+}
+
+void consumers_done(struct consumers *consumers)
+{
+        for (size_t i = 0; i < consumers->count; i++)
+                consumer_done(&consumers->items[i]);
+        free(consumers->items);
+        *consumers = (struct consumers){0};
+}
+
+bool consumers_follow(const struct consumers *consumers, const char *name)
+{
+        for (size_t i = 0; i < consumers->count; i++)
+                if (consumer_follows(&consumers->items[i], name))
+                        return true;
+        return false;
+}

@@ -1,0 +1,179 @@
+#include "apply/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/openat2.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "apply/consumers.h"
+
+enum { SIZE_MAX_READ = 1024 * 1024, NAME_BUFFER = CONSUMER_PATH_MAX + 32 };
+
+enum err file_owner(const char *owner, const char *group, uid_t *ret_uid, gid_t *ret_gid, struct error *e)
+{
+        uint64_t number;
+
+        *ret_uid = geteuid();
+        *ret_gid = getegid();
+        if (owner && parse_u64(owner, UINT32_MAX - 1, &number)) {
+                *ret_uid = (uid_t)number;
+        } else if (owner) {
+                const struct passwd *account = getpwnam(owner);
+
+                if (!account)
+                        return error_set(e, ERR_CONFIG, "There is no user '%s'", owner);
+                *ret_uid = account->pw_uid;
+        }
+        if (group && parse_u64(group, UINT32_MAX - 1, &number)) {
+                *ret_gid = (gid_t)number;
+        } else if (group) {
+                const struct group *account = getgrnam(group);
+
+                if (!account)
+                        return error_set(e, ERR_CONFIG, "There is no group '%s'", group);
+                *ret_gid = account->gr_gid;
+        }
+        return ERR_OK;
+}
+
+/* Directory of @path, and its last part. No link is followed on the way: whoever may write one of these
+ * directories would else decide where root writes. */
+static enum err open_parent(const char *path, int *ret_fd, const char **ret_name, struct error *e)
+{
+        const struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+                                     .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+        const char *slash = strrchr(path, '/');
+        char parent[NAME_BUFFER];
+
+        (void)snprintf(parent, sizeof parent, "%.*s", (int)(slash == path ? 1 : slash - path), path);
+        *ret_fd = (int)syscall(SYS_openat2, AT_FDCWD, parent, &how, sizeof how);
+        *ret_name = slash + 1;
+        if (*ret_fd >= 0)
+                return ERR_OK;
+        if (errno == ELOOP) {
+                (void)error_set(e, ERR_IO, "A part of the path %s is a symbolic link", parent);
+                return error_remedy(e, ERR_IO, "Write the path into the consumer as it is without the link.");
+        }
+        if (errno == ENOENT || errno == ENOTDIR) {
+                (void)error_set(e, ERR_IO, "There is no directory %s", parent);
+                return error_remedy(e, ERR_IO, "Make the directory, or correct the path in the consumer.");
+        }
+        return errno_error(e, errno, "The directory %s could not be opened", parent);
+}
+
+/* A regular file of this name, read whole. false: there is none such. */
+static bool read_there(int dirfd, const char *name, struct bytes *ret, struct stat *ret_st)
+{
+        CLEANUP(close_p)
+        int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+        char path[64];
+
+        if (fd < 0 || fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
+                return false;
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        return file_read(AT_FDCWD, path, SIZE_MAX_READ, ret, NULL) == ERR_OK;
+}
+
+static bool is_there(int dirfd, const char *name, const struct file_spec *spec)
+{
+        CLEANUP(bytes_done) struct bytes content = {0};
+        struct stat st;
+
+        return read_there(dirfd, name, &content, &st) && st.st_nlink == 1 && st.st_uid == spec->uid &&
+               st.st_gid == spec->gid && (st.st_mode & 07777) == spec->mode &&
+               view_equal(bytes_view(&content), spec->content);
+}
+
+static enum err fill(int fd, const struct file_spec *spec, struct error *e)
+{
+        enum err r = write_all(fd, spec->content, e);
+
+        if (r)
+                return r;
+        /* Owner first: chown() takes mode bits away. */
+        if (fchown(fd, spec->uid, spec->gid) < 0)
+                return errno_error(e, errno, "The owner could not be set to %lu:%lu",
+                                   (unsigned long)spec->uid, (unsigned long)spec->gid);
+        if (fchmod(fd, spec->mode) < 0)
+                return errno_error(e, errno, "The mode could not be set");
+        return fsync(fd) < 0 ? errno_error(e, errno, "Writing to the disk failed") : ERR_OK;
+}
+
+static enum err replace(int dirfd, const char *name, const struct file_spec *spec, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        char temporary[NAME_BUFFER];
+        enum err r;
+
+        /* One name, so that a crash leaves at most one; O_EXCL, so that it is ours. */
+        (void)snprintf(temporary, sizeof temporary, ".%s.scepter-new", name);
+        if (unlinkat(dirfd, temporary, 0) < 0 && errno != ENOENT)
+                return errno_error(e, errno, "%s could not be removed", temporary);
+        fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return errno_error(e, errno, "%s could not be created", temporary);
+        r = fill(fd, spec, e);
+        if (!r && renameat(dirfd, temporary, dirfd, name) < 0)
+                r = errno_error(e, errno, "It could not be put in place");
+        if (r) {
+                (void)unlinkat(dirfd, temporary, 0);
+                return r;
+        }
+        return dir_sync(dirfd, e);
+}
+
+enum err file_put(const struct file_spec *spec, bool *ret_changed, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        const char *name;
+        enum err r = open_parent(spec->path, &fd, &name, e);
+
+        *ret_changed = false;
+        if (!r && !is_there(fd, name, spec)) {
+                r = replace(fd, name, spec, e);
+                *ret_changed = true;
+        }
+        return r ? error_context(e, r, "%s", spec->path) : ERR_OK;
+}
+
+static bool has_digest(int dirfd, const char *name, const char *digest)
+{
+        CLEANUP(bytes_done) struct bytes content = {0};
+        char found[65];
+        struct stat st;
+
+        if (!read_there(dirfd, name, &content, &st))
+                return false;
+        digest_text(bytes_view(&content), found);
+        return strcmp(found, digest) == 0;
+}
+
+enum file_look file_look_at(const char *path, const char *digest)
+{
+        CLEANUP(close_p) int fd = -1;
+        const char *name;
+
+        if (open_parent(path, &fd, &name, NULL) || faccessat(fd, name, R_OK, AT_EACCESS) < 0)
+                return errno == ENOENT ? FILE_MISSING : FILE_HIDDEN;
+        return has_digest(fd, name, digest) ? FILE_SAME : FILE_OTHER;
+}
+
+enum err file_take_away(const char *path, const char *digest, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        const char *name;
+
+        /* What somebody else put there since is theirs. */
+        if (open_parent(path, &fd, &name, NULL) || !has_digest(fd, name, digest))
+                return ERR_OK;
+        if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
+                return errno_error(e, errno, "%s could not be removed", path);
+        return dir_sync(fd, e);
+}

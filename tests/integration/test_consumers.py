@@ -1,0 +1,284 @@
+"""Consumers through the real scepter-apply: what they get, what happens when one cannot take it (T10), and that nothing but
+root's own word moves root."""
+import json
+import os
+import subprocess
+
+import pytest
+
+import labs
+import neighbours
+from test_renewal import events, now, set_clock
+
+ROOT = os.getuid() == 0
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with labs.lab("--no-tpm") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tpm_lab():
+    with labs.lab() as made:
+        yield made
+
+
+def consumer(lab, name, text, mode=0o644):
+    """A file of root's (or of the lab's own user)."""
+    folder = lab.dir / "lab/etc/consumers.d"
+    path = folder / f"{name}.consumer"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def place(lab, name):
+    """A directory that the applier can write, whoever it runs as in this lab."""
+    path = lab.files / name
+    path.mkdir()
+    path.chmod(0o777)
+    return path
+
+
+def outcome(lab, name):
+    return json.loads((lab.dir / "lab/applied" / f"{lab.certificate(name).name}.json").read_text())
+
+
+def requests(lab):
+    """What arrived at the CA."""
+    return [json.loads(line) for line in lab.ndes("log", "4003", "4006").splitlines()]
+
+
+def enrolled(lab, name, **values):
+    lab.add(name, **values)
+    lab.enroll(name)
+    return settled(lab, name)
+
+
+def settled(lab, name):
+    def look():
+        shown = lab.json("show", name)
+        return shown if shown["activity"] == "idle" or (shown["activity"] == "apply-pending" and shown["lastError"]["name"]) \
+            else None
+    return lab.until(look)
+
+
+def come(lab, seconds=4 * 3600 + 60):
+    """The time of the next attempt, at the latest."""
+    set_clock(lab, now(lab) + seconds)
+
+
+def files(folder):
+    """{key in the consumer: path}"""
+    return {key: folder / name for key, name in
+            (("Certificate", "cert.pem"), ("Chain", "chain.pem"), ("FullChain", "full.pem"), ("Anchor", "anchor.pem"),
+             ("KeyUri", "key.uri"))}
+
+
+def file_lines(paths):
+    return "".join(f"{key}={path}\n" for key, path in paths.items())
+
+
+def test_files(lab):
+    folder = place(lab, "p-files")
+    paths = files(folder)
+    consumer(lab, "p-files", f"[Consumer]\nProfile=p-files\n[Files]\nMode=0640\n{file_lines(paths)}")
+    shown = enrolled(lab, "p-files")
+    assert shown["activity"] == "idle" and not shown["lastError"]["name"]
+    home = lab.certificate("p-files")
+    current = home / "current"
+    assert paths["Certificate"].read_bytes() == (current / "cert.pem").read_bytes()
+    assert paths["Chain"].read_bytes() == (current / "chain.pem").read_bytes()
+    assert paths["FullChain"].read_bytes() == paths["Certificate"].read_bytes() + paths["Chain"].read_bytes()
+    assert paths["Anchor"].read_bytes() == (home / "anchor.pem").read_bytes()
+    assert paths["KeyUri"].read_text().strip() == shown["uris"][1]
+    assert {path.stat().st_mode & 0o7777 for path in paths.values()} == {0o640}
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in paths.values())
+    assert [event["event"] for event in events(lab, "p-files", "CERT_INSTALLED", "CERT_APPLIED")] == \
+        ["CERT_INSTALLED", "CERT_APPLIED"]
+    done = outcome(lab, "p-files")
+    assert [row["error"] for row in done["consumers"]] == [""] and len(done["consumers"][0]["files"]) == 5
+
+
+def test_T10_a_consumer_that_fails_is_applied_later_without_a_new_certificate(lab):
+    folder = lab.files / "p-later"  # is not there yet
+    consumer(lab, "p-later", f"[Consumer]\nProfile=p-later\n[Files]\nCertificate={folder}/cert.pem\n")
+    before = enrolled(lab, "p-later")
+    assert before["activity"] == "apply-pending" and before["health"] == "valid" and before["status"] == 1
+    error = before["lastError"]
+    assert error["name"] == "ConsumerFailed" and "p-later" in error["message"] and str(folder) in error["message"]
+    assert "directory" in error["remedy"]
+    text = lab.scepter("show", "p-later").stdout
+    assert "apply-pending" in text and str(folder) in text and error["remedy"] in text
+    sent = requests(lab)
+    failed = events(lab, "p-later", "APPLY_FAILED")
+    assert len(failed) == 1 and failed[0]["consumer"] == "p-later" and failed[0]["nextAt"] > failed[0]["time"]
+    # once more in vain, across a restart
+    lab.daemon("restart")
+    come(lab)
+    lab.until(lambda: len(events(lab, "p-later", "APPLY_FAILED")) == 2)
+    assert lab.json("show", "p-later")["activity"] == "apply-pending"
+    folder.mkdir()
+    folder.chmod(0o777)
+    come(lab)
+    after = lab.wait_for("p-later", "idle")
+    assert after["serialNumber"] == before["serialNumber"] and not after["lastError"]["name"]
+    assert (folder / "cert.pem").read_bytes() == (lab.certificate("p-later") / "current/cert.pem").read_bytes()
+    assert requests(lab) == sent
+    assert len(events(lab, "p-later", "CERT_APPLIED")) == 1
+
+
+def test_who_waits_is_told(lab):
+    consumer(lab, "p-told", f"[Consumer]\nProfile=p-told\n[Files]\nCertificate={lab.files}/nowhere/cert.pem\n")
+    lab.add("p-told")
+    done = lab.enroll("p-told")
+    assert done.returncode == 1 and "nowhere" in done.stderr and "p-told" in done.stderr, done.stderr
+    place(lab, "nowhere")
+    come(lab)
+    lab.wait_for("p-told", "idle")
+
+
+@pytest.fixture(scope="module")
+def unit_lab():
+    """scepter-apply is a unit here."""
+    with labs.lab("--no-tpm", "--systemd") as made:
+        yield made
+
+
+def unit_of(lab, name):
+    return f"scepter-apply@{lab.certificate(name).name}.service"
+
+
+def follow(lab, name):
+    consumer(lab, name, f"[Consumer]\nProfile={name}\n[Files]\nCertificate={lab.files}/{name}/cert.pem\n")
+
+
+def started(lab, systemd, times=1):
+    lab.until(lambda: len(systemd.asked()) == times)
+
+
+def test_the_daemon_starts_the_unit_and_hears_of_its_end(unit_lab):
+    lab = unit_lab
+    follow(lab, "u-done")
+    with neighbours.systemd(lab) as systemd:
+        lab.add("u-done")
+        lab.add("u-alone")
+        assert lab.enroll("u-alone").returncode == 0  # nothing follows it
+        assert systemd.asked() == []
+        lab.scepter("enroll", "u-done", "--challenge-file", lab.challenge())
+        lab.wait_for("u-done", "apply-pending")
+        started(lab, systemd)
+        assert systemd.asked() == [("StartUnit", unit_of(lab, "u-done"), "replace")]
+        systemd.end(unit_of(lab, "u-done"), "done")
+        lab.wait_for("u-done", "idle")
+        assert [event["event"] for event in events(lab, "u-done", "CERT_APPLIED", "APPLY_FAILED")] == ["CERT_APPLIED"]
+
+
+def test_an_end_that_systemd_does_not_tell_is_none(unit_lab):
+    lab = unit_lab
+    follow(lab, "u-forged")
+    with neighbours.systemd(lab) as systemd:
+        lab.add("u-forged")
+        lab.scepter("enroll", "u-forged", "--challenge-file", lab.challenge())
+        lab.wait_for("u-forged", "apply-pending")
+        started(lab, systemd)
+        arguments = ("uint32:1", f"objpath:{systemd.job()}", f"string:{unit_of(lab, 'u-forged')}", "string:done")
+        owner = subprocess.run(["dbus-send", f"--bus={lab.env['DBUS_SYSTEM_BUS_ADDRESS']}", "--print-reply=literal",
+                                "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.GetNameOwner",
+                                "string:org.scepter1"], capture_output=True, text=True, check=True).stdout.strip()
+        lab.run("dbus-send", f"--bus={lab.env['DBUS_SYSTEM_BUS_ADDRESS']}", "--type=signal", f"--dest={owner}",
+                "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager.JobRemoved", *arguments, check=True)
+        assert lab.json("show", "u-forged")["activity"] == "apply-pending"
+        systemd.end(unit_of(lab, "u-forged"), "done")
+        lab.wait_for("u-forged", "idle")
+
+
+@pytest.mark.parametrize("result", ["failed", "timeout", "canceled", "dependency"])
+def test_a_unit_that_fails_is_tried_again(unit_lab, result):
+    lab, name = unit_lab, f"u-{result}"
+    follow(lab, name)
+    with neighbours.systemd(lab) as systemd:
+        lab.add(name)
+        lab.scepter("enroll", name, "--challenge-file", lab.challenge())
+        lab.wait_for(name, "apply-pending")
+        started(lab, systemd)
+        systemd.end(unit_of(lab, name), result)
+        shown = settled(lab, name)
+        assert shown["activity"] == "apply-pending" and result in shown["lastError"]["message"]
+        assert f"journalctl -u {unit_of(lab, name)}" in shown["lastError"]["remedy"]
+        come(lab)
+        started(lab, systemd, 2)
+        systemd.end(unit_of(lab, name), "done")
+        lab.wait_for(name, "idle")
+
+
+@pytest.mark.parametrize("name,error", [("u-no-unit", "org.freedesktop.systemd1.NoSuchUnit"),
+                                        ("u-no-rule", "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired")])
+def test_systemd_refuses(unit_lab, name, error):
+    lab = unit_lab
+    follow(lab, name)
+    with neighbours.systemd(lab, refuses=error):
+        shown = enrolled(lab, name)
+    assert shown["activity"] == "apply-pending" and "polkit rule" in shown["lastError"]["remedy"]
+
+
+def test_there_is_no_systemd(unit_lab):
+    lab = unit_lab
+    follow(lab, "u-nobody")
+    shown = enrolled(lab, "u-nobody")
+    assert shown["activity"] == "apply-pending" and "systemd does not start" in shown["lastError"]["message"]
+
+
+def test_a_daemon_that_is_killed_starts_the_unit_again(unit_lab):
+    lab = unit_lab
+    follow(lab, "u-killed")
+    with neighbours.systemd(lab) as systemd:
+        lab.add("u-killed")
+        lab.scepter("enroll", "u-killed", "--challenge-file", lab.challenge())
+        lab.wait_for("u-killed", "apply-pending")
+        started(lab, systemd)
+        sent = requests(lab)
+        lab.daemon("kill")
+        systemd.end(unit_of(lab, "u-killed"), "done")  # nobody hears it
+        lab.daemon("restart")
+        started(lab, systemd, 2)
+        systemd.end(unit_of(lab, "u-killed"), "done")
+        lab.wait_for("u-killed", "idle")
+        assert requests(lab) == sent
+
+
+def test_units_of_a_consumer(lab):
+    consumer(lab, "p-units", "[Consumer]\nProfile=p-units\n[Units]\nReload=a.service b@x.service\nRestart=c.service\n"
+                             "Start=d.service\n")
+    wanted = [("ReloadOrTryRestartUnit", "a.service", "replace"), ("ReloadOrTryRestartUnit", "b@x.service", "replace"),
+              ("TryRestartUnit", "c.service", "replace"), ("StartUnit", "d.service", "replace")]
+    with neighbours.systemd(lab, ends="done") as systemd:
+        assert enrolled(lab, "p-units")["activity"] == "idle"
+        assert systemd.asked() == wanted
+        lab.daemon("restart")  # nothing has changed: nobody is reloaded
+        assert lab.json("show", "p-units")["activity"] == "idle" and systemd.asked() == wanted
+        before = lab.json("show", "p-units")
+        set_clock(lab, now(lab) + 120)  # else the new one would not end later
+        assert lab.scepter("renew", "p-units", "--wait").returncode == 0
+        settled(lab, "p-units")
+        assert lab.json("show", "p-units")["serialNumber"] != before["serialNumber"]
+        assert systemd.asked() == 2 * wanted
+
+
+def test_T10_a_unit_that_fails(lab):
+    folder = place(lab, "p-unit")
+    consumer(lab, "p-unit", f"[Consumer]\nProfile=p-unit\n[Files]\nCertificate={folder}/cert.pem\n"
+                            "[Units]\nReload=web.service\n")
+    with neighbours.systemd(lab, ends="failed") as systemd:
+        before = enrolled(lab, "p-unit")
+        assert before["activity"] == "apply-pending" and "web.service" in before["lastError"]["message"]
+        assert "systemctl status web.service" in before["lastError"]["remedy"]
+        assert (folder / "cert.pem").exists() and len(systemd.asked()) == 1
+    sent = requests(lab)
+    with neighbours.systemd(lab, ends="done") as systemd:
+        come(lab)
+        after = lab.wait_for("p-unit", "idle")
+        assert len(systemd.asked()) == 1  # the file was there, and the unit had not been reloaded
+    assert after["serialNumber"] == before["serialNumber"] and requests(lab) == sent
