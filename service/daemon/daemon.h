@@ -27,6 +27,7 @@ struct schedule;
 struct clock_watch;
 struct event_log;
 struct apply;
+struct follow;
 
 /* How scepter-apply is started: exec NULL: as a unit of systemd; else this program, as a child (tests). */
 struct applier_config {
@@ -59,6 +60,7 @@ struct daemon {
         unsigned checking;                   /* enroll/due.c: looks at CRLs */
         struct applier_config applier;       /* work/applier.h */
         unsigned applying;                   /* enroll/apply.c: certificates handed to their consumers */
+        struct follow *follow;               /* enroll/follow.c: watches the directory of consumers */
         struct apply *undoing;               /* enroll/apply.c: of certificates that are gone */
         unsigned enrolling;                  /* enroll/: how many run */
         struct enrollment *beginning;        /* enroll/: those whose caller has no certificate yet */

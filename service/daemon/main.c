@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "daemon.h"
+#include "enroll/apply.h"
 #include "enroll/due.h"
 #include "enroll/enrollment.h"
 #include "enroll/network.h"
@@ -364,6 +365,7 @@ static void free_parts(struct daemon *d)
         uint64_t order = 0;
 
         clock_watch_free(d->clock_watch);
+        follow_stop(d);
         due_stop(d);
         enrollments_stop_beginning(d);
         network_watch_stop(d->network);
@@ -378,6 +380,7 @@ static void free_parts(struct daemon *d)
         workers_free(d->workers);
         pool_free(d->pool);
         readings_stop(d);
+        follow_end(d);
         due_end(d);
         enrollments_end(d);
         event_log_free(d->events);
@@ -405,6 +408,8 @@ static enum err run(struct daemon *d, const struct arguments *arguments, struct 
         r = due_start(d, e);
         if (!r)
                 r = network_watch_new(d, &d->network, e);
+        if (!r)
+                r = follow_start(d, e);
         if (!r)
                 r = clock_watch_new(d->event, arguments->clock_file, on_clock, d, &d->clock_watch, e);
         if (r)

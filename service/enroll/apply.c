@@ -239,6 +239,12 @@ void apply_start(struct daemon *d, struct certificate *certificate)
         }
 }
 
+void apply_again(struct daemon *d, struct certificate *certificate)
+{
+        certificate->apply_again = true;
+        due_set(d, certificate);
+}
+
 void apply_removed(struct daemon *d, const char *id)
 {
         struct error e = {0};

@@ -78,6 +78,10 @@ void due_set(struct daemon *d, struct certificate *c)
                 return;
         }
         now = clock_now(&d->clock);
+        if (c->apply_again && !c->apply) {
+                c->apply_at = now;
+                c->apply_again = false;
+        }
         at = earlier(earlier(action_at(c, now), change_at(c, now)), earlier(check_at(c, now), apply_at(c)));
         c->look.of = c;
         if (schedule_set(d->schedule, &c->look, at, &e))

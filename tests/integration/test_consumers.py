@@ -1,5 +1,6 @@
 """Consumers through the real scepter-apply: what they get, what happens when one cannot take it (T10), and that nothing but
 root's own word moves root."""
+import contextlib
 import json
 import os
 import subprocess
@@ -115,10 +116,12 @@ def test_T10_a_consumer_that_fails_is_applied_later_without_a_new_certificate(la
     sent = requests(lab)
     failed = events(lab, "p-later", "APPLY_FAILED")
     assert len(failed) == 1 and failed[0]["consumer"] == "p-later" and failed[0]["nextAt"] > failed[0]["time"]
-    # once more in vain, across a restart
-    lab.daemon("restart")
+    # in vain at its time, and at the start of a daemon that was killed
     come(lab)
     lab.until(lambda: len(events(lab, "p-later", "APPLY_FAILED")) == 2)
+    lab.daemon("kill")
+    lab.daemon("restart")
+    lab.until(lambda: len(events(lab, "p-later", "APPLY_FAILED")) == 3)
     assert lab.json("show", "p-later")["activity"] == "apply-pending"
     folder.mkdir()
     folder.chmod(0o777)
@@ -151,8 +154,15 @@ def unit_of(lab, name):
     return f"scepter-apply@{lab.certificate(name).name}.service"
 
 
-def follow(lab, name):
-    consumer(lab, name, f"[Consumer]\nProfile={name}\n[Files]\nCertificate={lab.files}/{name}/cert.pem\n")
+@contextlib.contextmanager
+def followed(lab, name):
+    """Nothing of it is left for the systemd of the next test."""
+    path = consumer(lab, name, f"[Consumer]\nProfile={name}\n[Files]\nCertificate={lab.files}/{name}/cert.pem\n")
+    try:
+        yield
+    finally:
+        path.unlink()
+        lab.scepter("remove", name)
 
 
 def started(lab, systemd, times=1):
@@ -161,8 +171,7 @@ def started(lab, systemd, times=1):
 
 def test_the_daemon_starts_the_unit_and_hears_of_its_end(unit_lab):
     lab = unit_lab
-    follow(lab, "u-done")
-    with neighbours.systemd(lab) as systemd:
+    with followed(lab, "u-done"), neighbours.systemd(lab) as systemd:
         lab.add("u-done")
         lab.add("u-alone")
         assert lab.enroll("u-alone").returncode == 0  # nothing follows it
@@ -178,8 +187,7 @@ def test_the_daemon_starts_the_unit_and_hears_of_its_end(unit_lab):
 
 def test_an_end_that_systemd_does_not_tell_is_none(unit_lab):
     lab = unit_lab
-    follow(lab, "u-forged")
-    with neighbours.systemd(lab) as systemd:
+    with followed(lab, "u-forged"), neighbours.systemd(lab) as systemd:
         lab.add("u-forged")
         lab.scepter("enroll", "u-forged", "--challenge-file", lab.challenge())
         lab.wait_for("u-forged", "apply-pending")
@@ -198,8 +206,7 @@ def test_an_end_that_systemd_does_not_tell_is_none(unit_lab):
 @pytest.mark.parametrize("result", ["failed", "timeout", "canceled", "dependency"])
 def test_a_unit_that_fails_is_tried_again(unit_lab, result):
     lab, name = unit_lab, f"u-{result}"
-    follow(lab, name)
-    with neighbours.systemd(lab) as systemd:
+    with followed(lab, name), neighbours.systemd(lab) as systemd:
         lab.add(name)
         lab.scepter("enroll", name, "--challenge-file", lab.challenge())
         lab.wait_for(name, "apply-pending")
@@ -218,23 +225,21 @@ def test_a_unit_that_fails_is_tried_again(unit_lab, result):
                                         ("u-no-rule", "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired")])
 def test_systemd_refuses(unit_lab, name, error):
     lab = unit_lab
-    follow(lab, name)
-    with neighbours.systemd(lab, refuses=error):
+    with followed(lab, name), neighbours.systemd(lab, refuses=error):
         shown = enrolled(lab, name)
-    assert shown["activity"] == "apply-pending" and "polkit rule" in shown["lastError"]["remedy"]
+        assert shown["activity"] == "apply-pending" and "polkit rule" in shown["lastError"]["remedy"]
 
 
 def test_there_is_no_systemd(unit_lab):
     lab = unit_lab
-    follow(lab, "u-nobody")
-    shown = enrolled(lab, "u-nobody")
-    assert shown["activity"] == "apply-pending" and "systemd does not start" in shown["lastError"]["message"]
+    with followed(lab, "u-nobody"):
+        shown = enrolled(lab, "u-nobody")
+        assert shown["activity"] == "apply-pending" and "systemd does not start" in shown["lastError"]["message"]
 
 
 def test_a_daemon_that_is_killed_starts_the_unit_again(unit_lab):
     lab = unit_lab
-    follow(lab, "u-killed")
-    with neighbours.systemd(lab) as systemd:
+    with followed(lab, "u-killed"), neighbours.systemd(lab) as systemd:
         lab.add("u-killed")
         lab.scepter("enroll", "u-killed", "--challenge-file", lab.challenge())
         lab.wait_for("u-killed", "apply-pending")
@@ -282,3 +287,140 @@ def test_T10_a_unit_that_fails(lab):
         after = lab.wait_for("p-unit", "idle")
         assert len(systemd.asked()) == 1  # the file was there, and the unit had not been reloaded
     assert after["serialNumber"] == before["serialNumber"] and requests(lab) == sent
+
+
+def test_a_consumer_that_is_written_or_edited_takes_effect(lab):
+    one, other = place(lab, "p-edit"), place(lab, "p-edited")
+    shown = enrolled(lab, "p-edit")
+    assert shown["activity"] == "idle"
+    path = consumer(lab, "p-edit", f"[Consumer]\nProfile=p-edit\n[Files]\nCertificate={one}/cert.pem\n")
+    lab.until(lambda: (one / "cert.pem").exists())
+    new = path.with_suffix(".new")
+    new.write_text(f"[Consumer]\nProfile=p-edit\n[Files]\nCertificate={other}/cert.pem\nMode=0600\n")
+    new.rename(path)
+    lab.until(lambda: (other / "cert.pem").exists())
+    assert (other / "cert.pem").stat().st_mode & 0o777 == 0o600
+    assert not events(lab, "p-edit", "APPLY_FAILED") and not events(lab, "p-edit", "CERT_APPLIED")  # it never waited
+    # an edit that is wrong is told, with its line, and cured by the next
+    path.write_text(f"[Consumer]\nProfile=p-edit\n[Files]\nCertificat={one}/cert.pem\n")
+    shown = lab.wait_for("p-edit", "apply-pending")
+    assert "p-edit.consumer" in shown["lastError"]["message"] and "line 4" in shown["lastError"]["message"]
+    assert "Certificat'" in shown["lastError"]["message"]
+    path.write_text(f"[Consumer]\nProfile=p-edit\n[Files]\nCertificate={one}/cert.pem\n")
+    assert not lab.wait_for("p-edit", "idle")["lastError"]["name"]
+
+
+def test_what_was_changed_is_written_again_at_the_start(lab):
+    folder = place(lab, "p-heal")
+    consumer(lab, "p-heal", f"[Consumer]\nProfile=p-heal\n[Files]\nCertificate={folder}/cert.pem\nMode=0644\n")
+    enrolled(lab, "p-heal")
+    good = (folder / "cert.pem").read_bytes()
+    (folder / "cert.pem").unlink()
+    (folder / "cert.pem").symlink_to("/etc/hostname")
+    lab.daemon("restart")
+    lab.until(lambda: not (folder / "cert.pem").is_symlink())
+    assert (folder / "cert.pem").read_bytes() == good
+
+
+def test_a_renewal_begins_where_consumers_wait(lab):
+    consumer(lab, "p-renew", f"[Consumer]\nProfile=p-renew\n[Files]\nCertificate={lab.files}/p-renew/cert.pem\n")
+    before = enrolled(lab, "p-renew")
+    assert before["activity"] == "apply-pending"
+    set_clock(lab, now(lab) + 20)
+    # one that fails leaves what is installed, and what is to be applied
+    lab.ndes("set", "http-status", "500")
+    done = lab.scepter("renew", "p-renew", "--wait")
+    lab.ndes("reset")
+    assert done.returncode != 0, done.stderr
+    assert lab.json("show", "p-renew")["activity"] == "failed"
+    place(lab, "p-renew")
+    lab.daemon("restart")
+    lab.until(lambda: (lab.files / "p-renew/cert.pem").exists())
+    assert lab.json("show", "p-renew")["activity"] == "failed"
+    assert lab.scepter("renew", "p-renew", "--wait").returncode == 0
+    after = lab.wait_for("p-renew", "idle")
+    assert after["serialNumber"] != before["serialNumber"]
+    lab.until(lambda: (lab.files / "p-renew/cert.pem").read_bytes() ==
+              (lab.certificate("p-renew") / "current/cert.pem").read_bytes())
+
+
+def test_removal_takes_away_what_was_written(lab):
+    folder = place(lab, "p-gone")
+    consumer(lab, "p-gone", f"[Consumer]\nProfile=p-gone\n[Files]\nCertificate={folder}/cert.pem\n"
+                            f"Anchor={folder}/anchor.pem\n")
+    enrolled(lab, "p-gone")
+    known = lab.dir / "lab/applied" / f"{lab.certificate('p-gone').name}.json"
+    assert known.exists()
+    (folder / "anchor.pem").write_text("somebody else's by now\n")
+    assert lab.scepter("remove", "p-gone").returncode == 0
+    lab.until(lambda: not known.exists())
+    assert [path.name for path in folder.iterdir()] == ["anchor.pem"]
+
+
+def test_the_key_of_a_tpm(tpm_lab):
+    lab = tpm_lab
+    folder = place(lab, "t-key")
+    consumer(lab, "t-key", f"[Consumer]\nProfile=t-key\n[Files]\nKey={folder}/key.pem\nMode=0600\n")
+    shown = enrolled(lab, "t-key", protection="tpm")
+    assert shown["activity"] == "idle" and shown["keyProtection"] == "tpm"
+    assert (folder / "key.pem").read_text() == (lab.certificate("t-key") / "current/key.pem").read_text()
+    assert (folder / "key.pem").read_text().startswith("-----BEGIN TSS2 PRIVATE KEY-----")
+
+
+def test_a_key_in_software_is_not_handed_out(lab):
+    folder = place(lab, "p-soft")
+    consumer(lab, "p-soft", f"[Consumer]\nProfile=p-soft\n[Files]\nKey={folder}/key.pem\n")
+    shown = enrolled(lab, "p-soft")
+    assert shown["activity"] == "apply-pending" and "KeyUri" in shown["lastError"]["remedy"]
+    assert not list(folder.iterdir())
+
+
+def test_diagnose(lab):
+    folder = place(lab, "p-look")
+    path = consumer(lab, "p-look", f"[Consumer]\nProfile=p-look\n[Files]\nCertificate={folder}/cert.pem\n")
+    enrolled(lab, "p-look")
+
+    def found(code):
+        rows = [json.loads(line) for line in lab.scepter("diagnose", "p-look", "--json").stdout.splitlines()]
+        return [row for row in rows if row.get("code") == code]
+    assert "p-look" in found("consumers-applied")[0]["observed"]
+    (folder / "cert.pem").write_text("another")
+    changed = found("consumers-changed")[0]
+    assert str(folder / "cert.pem") in changed["observed"] and unit_of(lab, "p-look")[:-8] in changed["remedy"]
+    (folder / "cert.pem").unlink()
+    assert "is not there" in found("consumers-changed")[0]["observed"]
+    folder.rmdir()
+    path.write_text(path.read_text() + "Owner=nobody-of-this-name\n")
+    lab.wait_for("p-look", "apply-pending")
+    assert "nobody-of-this-name" in found("consumers-failed")[0]["observed"]
+    path.write_text("[Consumer]\nProfile=p-look\nMore=x\n")
+    wrong = found("consumers-wrong")[0]
+    assert "line 3" in wrong["observed"]
+    path.unlink()
+
+
+def test_a_file_that_does_not_say_whom_it_follows_is_told_everywhere(lab):
+    shown = enrolled(lab, "p-all")
+    assert shown["activity"] == "idle"
+    path = consumer(lab, "p-lost", "[Consumer]\nProfil=p-other\n")
+    try:
+        shown = lab.wait_for("p-all", "apply-pending")
+        assert "p-lost.consumer" in shown["lastError"]["message"]
+    finally:
+        path.unlink()
+    lab.daemon("restart")
+
+
+@pytest.mark.parametrize("user", [64821])
+def test_certificates_of_users_are_not_followed(lab, user):
+    if not ROOT:
+        pytest.skip("the lab has users of its own for root alone")
+    folder = place(lab, "p-user")
+    consumer(lab, "p-user", f"[Consumer]\nProfile=p-user\n[Files]\nCertificate={folder}/cert.pem\n")
+    lab.add("p-user", type="user")
+    assert lab.scepter("enroll", "p-user", "--wait", "--for", "lab-alice", "--challenge-file", lab.challenge()).returncode == 0
+    assert lab.json("show", "p-user")["activity"] == "idle"
+    done = lab.run(labs.BUILD / "bin/scepter-apply", "--config", lab.dir / "lab/etc/scepter.conf",
+                   lab.certificate("p-user").name, user=64811)
+    assert done.returncode == 0, done.stderr
+    assert not list(folder.iterdir())

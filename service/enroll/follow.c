@@ -1,0 +1,138 @@
+/* The directory of consumers is watched: at the start and when a file of it changed, those that follow a
+ * certificate are looked at again, so that nothing has to be restarted. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <limits.h>
+#include <sys/inotify.h>
+#include <systemd/sd-event.h>
+
+#include "apply.h"
+#include "apply/consumers.h"
+#include "daemon/log.h"
+#include "due.h"
+
+struct follow {
+        struct daemon *d;
+        sd_event_source *watch;
+        bool reading, again;        /* a thread is at it; and something changed meanwhile */
+        struct consumers consumers; /* what it found */
+        enum err result;
+        struct error error;
+};
+
+static void look(struct follow *follow);
+
+static void apply_followed(struct follow *follow)
+{
+        struct daemon *d = follow->d;
+        struct certificate *c;
+
+        for (uint64_t order = 0; (c = model_next(d->model, order)); order = c->order)
+                if (c->owner == NO_OWNER && c->current && consumers_follow(&follow->consumers, c->name))
+                        apply_again(d, c);
+}
+
+static void read_consumers(void *ctx)
+{
+        struct follow *follow = ctx;
+
+        follow->error = (struct error){0};
+        follow->result = consumers_read(follow->d->config.consumers, follow->d->own_uid, &follow->consumers,
+                                        &follow->error);
+}
+
+static void have_read(void *ctx)
+{
+        struct follow *follow = ctx;
+
+        follow->reading = false;
+        if (follow->result)
+                log_error(LOG_ERR, &follow->error);
+        for (size_t i = 0; !follow->result && i < follow->consumers.count; i++)
+                if (follow->consumers.items[i].failure.code != ERR_OK)
+                        log_error(LOG_ERR, &follow->consumers.items[i].failure);
+        if (!follow->result)
+                apply_followed(follow);
+        consumers_done(&follow->consumers);
+        if (follow->again)
+                look(follow);
+}
+
+static void look(struct follow *follow)
+{
+        struct error e = {0};
+
+        follow->again = follow->reading;
+        if (follow->reading)
+                return;
+        if (pool_submit(follow->d->pool, read_consumers, have_read, follow, &e))
+                log_error(LOG_ERR, &e);
+        else
+                follow->reading = true;
+}
+
+static int on_change(sd_event_source *source, const struct inotify_event *event, void *ctx);
+
+/* The directory, or, while it is not there, the one it would be in. */
+static void watch(struct follow *follow)
+{
+        const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB | IN_CREATE | IN_DELETE_SELF |
+                              IN_MOVE_SELF | IN_ONLYDIR;
+        const char *path = follow->d->config.consumers;
+        const char *slash = strrchr(path, '/');
+        char parent[PATH_MAX];
+        int r;
+
+        (void)sd_event_source_disable_unref(STEAL(follow->watch));
+        r = sd_event_add_inotify(follow->d->event, &follow->watch, path, mask, on_change, follow);
+        (void)snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 0, path);
+        if (r == -ENOENT && *parent)
+                r = sd_event_add_inotify(follow->d->event, &follow->watch, parent, mask, on_change, follow);
+        if (r < 0 && r != -ENOENT)
+                log_line(LOG_WARNING, "%s cannot be watched, ignoring: %s", path, strerror(-r));
+}
+
+static int on_change(sd_event_source *source, const struct inotify_event *event, void *ctx)
+{
+        struct follow *follow = ctx;
+        const char *last = strrchr(follow->d->config.consumers, '/');
+
+        (void)source;
+        if ((event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) ||
+            (event->len && last && strcmp(event->name, last + 1) == 0))
+                watch(follow); /* it came, or went */
+        else if (event->mask == IN_CREATE)
+                return 0; /* nothing is in it yet */
+        look(follow);
+        return 0;
+}
+
+enum err follow_start(struct daemon *d, struct error *e)
+{
+        struct follow *follow = calloc(1, sizeof *follow);
+
+        if (!follow)
+                return error_no_memory(e);
+        follow->d = d;
+        d->follow = follow;
+        watch(follow);
+        look(follow);
+        return ERR_OK;
+}
+
+void follow_stop(struct daemon *d)
+{
+        if (d->follow)
+                (void)sd_event_source_disable_unref(STEAL(d->follow->watch));
+}
+
+void follow_end(struct daemon *d)
+{
+        struct follow *follow = STEAL(d->follow);
+
+        if (!follow)
+                return;
+        consumers_done(&follow->consumers);
+        free(follow);
+}
