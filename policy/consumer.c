@@ -5,7 +5,7 @@
 
 #include "base/parse.h"
 
-enum { MODE_DEFAULT = 0644 };
+enum { TIMEOUT_DEFAULT = 45, TIMEOUT_MIN = 5, TIMEOUT_MAX = 300, MODE_DEFAULT = 0644 };
 
 static enum err set_text(char **text, const char *key, const char *value, struct error *e)
 {
@@ -84,6 +84,14 @@ static enum err set_mode(struct consumer *c, const char *value, struct error *e)
         return ERR_OK;
 }
 
+static enum err set_timeout(struct consumer *c, const char *value, struct error *e)
+{
+        if (!parse_u64(value, TIMEOUT_MAX, &c->connection_timeout) || c->connection_timeout < TIMEOUT_MIN)
+                return error_set(e, ERR_CONFIG, "Timeout is a number of seconds from %d to %d, not '%.32s'",
+                                 TIMEOUT_MIN, TIMEOUT_MAX, value);
+        return ERR_OK;
+}
+
 static const char *const file_names[_CONSUMER_FILE_MAX] = {
         [CONSUMER_CERTIFICATE] = "Certificate",
         [CONSUMER_CHAIN] = "Chain",
@@ -147,6 +155,17 @@ static enum err take_trust(struct consumer *c, const char *key, const char *valu
         return unknown("TrustStore", key, e);
 }
 
+static enum err take_network(struct consumer *c, const char *key, const char *value, struct error *e)
+{
+        if (strcmp(key, "Connection") == 0)
+                return set_text(&c->connection, key, value, e);
+        if (strcmp(key, "Update") == 0)
+                return set_bool(&c->connection_update, key, value, e);
+        if (strcmp(key, "Timeout") == 0)
+                return set_timeout(c, value, e);
+        return unknown("NetworkManager", key, e);
+}
+
 enum err consumer_take(struct consumer *consumer, const char *section, const char *key, const char *value,
                        struct error *e)
 {
@@ -158,6 +177,7 @@ enum err consumer_take(struct consumer *consumer, const char *section, const cha
                 {"Files", take_file},
                 {"Units", take_units},
                 {"TrustStore", take_trust},
+                {"NetworkManager", take_network},
         };
 
         if (!utf8_valid(str_view(value)))
@@ -168,8 +188,8 @@ enum err consumer_take(struct consumer *consumer, const char *section, const cha
         if (!*section)
                 return error_set(e, ERR_CONFIG, "'%.64s' stands before the first [section]", key);
         return error_set(e, ERR_CONFIG,
-                         "there is no section [%.64s]; it is [Consumer], [Files], [Units] or "
-                         "[TrustStore]",
+                         "there is no section [%.64s]; it is [Consumer], [Files], [Units], [TrustStore] or "
+                         "[NetworkManager]",
                          section);
 }
 
@@ -200,18 +220,25 @@ enum err consumer_check(const struct consumer *c, struct error *e)
                 units = units || c->units[i].count;
         if (!c->profile)
                 return error_set(e, ERR_CONFIG, "[Consumer] has no Profile=");
-        if (!files && !units && !c->trust)
+        if (!files && !units && !c->trust && !c->connection)
                 return error_set(e, ERR_CONFIG,
-                                 "nothing is to be done: it has neither files nor units "
-                                 "nor trust store");
+                                 "nothing is to be done: it has neither files nor units, "
+                                 "trust store or connection");
         if (!files && (c->owner || c->group))
                 return error_set(e, ERR_CONFIG, "[Files] names no file");
+        if (!c->connection && c->connection_update)
+                return error_set(e, ERR_CONFIG, "[NetworkManager] has no Connection=");
+        if (c->connection_update && !c->path[CONSUMER_CERTIFICATE] && !c->path[CONSUMER_FULL_CHAIN] &&
+            !c->path[CONSUMER_ANCHOR] && !c->path[CONSUMER_KEY])
+                return error_set(e, ERR_CONFIG,
+                                 "Update=yes, but [Files] names nothing a connection could use");
         return check_distinct(c, e);
 }
 
 enum err consumer_init(struct consumer *ret, const char *name, struct error *e)
 {
-        *ret = (struct consumer){.name = strdup(name), .mode = MODE_DEFAULT};
+        *ret = (struct consumer){
+                .name = strdup(name), .mode = MODE_DEFAULT, .connection_timeout = TIMEOUT_DEFAULT};
         return ret->name ? ERR_OK : error_no_memory(e);
 }
 
@@ -225,6 +252,7 @@ void consumer_done(struct consumer *c)
         free(c->group);
         for (int i = 0; i < _UNIT_VERB_MAX; i++)
                 strings_done(&c->units[i]);
+        free(c->connection);
         *c = (struct consumer){0};
 }
 

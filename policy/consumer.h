@@ -28,9 +28,12 @@ struct consumer {
         char *owner, *group; /* NULL: root */
         uint32_t mode;
         struct strings units[_UNIT_VERB_MAX];
-        bool trust;           /* the anchor goes to the system's trust store */
-        char digest[65];      /* of its file's text, SHA-256 */
-        struct error failure; /* code ERR_OK: the file can be used */
+        bool trust;       /* the anchor goes to the system's trust store */
+        char *connection; /* of NetworkManager, its id or UUID; NULL: none */
+        bool connection_update;
+        uint64_t connection_timeout; /* seconds */
+        char digest[65];             /* of its file's text, SHA-256 */
+        struct error failure;        /* code ERR_OK: the file can be used */
 };
 
 /* @name is copied. */

@@ -26,7 +26,7 @@ install(FILES ${CMAKE_SOURCE_DIR}/packaging/journal/scepter.catalog DESTINATION 
 
 # The applier: root's part. Of the daemon's files it shares those that read what root wrote.
 scepter_program(scepter-apply
-    apply/main.c apply/apply.c apply/consumers.c apply/outcome.c apply/state.c apply/files.c apply/trust.c apply/units.c
+    apply/main.c apply/apply.c apply/consumers.c apply/outcome.c apply/state.c apply/files.c apply/trust.c apply/units.c apply/network.c
     daemon/config.c daemon/ini.c)
 target_include_directories(scepter-apply PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(scepter-apply PRIVATE scepter-store scepter-key scepter-policy scepter-bus-client scepter-bus

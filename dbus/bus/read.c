@@ -52,6 +52,11 @@ static DBusMessageIter *at(struct bus_reader *r)
         return &r->level[r->depth];
 }
 
+DBusMessageIter *bus_reader_at(struct bus_reader *r)
+{
+        return at(r);
+}
+
 char bus_read_type(struct bus_reader *r)
 {
         return (char)dbus_message_iter_get_arg_type(at(r));

@@ -51,3 +51,5 @@ static inline void bus_reader_free_p(struct bus_reader **r)
 /* For the bus files alone: refers to @message, at its first argument. NULL: no memory. */
 struct bus_reader *bus_reader_new(struct DBusMessage *message);
 void bus_reader_rewind(struct bus_reader *r);
+struct DBusMessageIter;
+struct DBusMessageIter *bus_reader_at(struct bus_reader *r);

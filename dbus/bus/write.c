@@ -7,6 +7,7 @@
 #include <dbus/dbus.h>
 
 #include "base/parse.h"
+#include "bus/read.h"
 
 enum { DEPTH_MAX = 8 };
 
@@ -195,6 +196,68 @@ void bus_open_struct(struct bus_writer *w)
 void bus_open_entry(struct bus_writer *w)
 {
         open_container(w, DBUS_TYPE_DICT_ENTRY, /* signature= */ NULL);
+}
+
+void bus_write_octets(struct bus_writer *w, const void *data, size_t n)
+{
+        const uint8_t *octets = data;
+
+        bus_open_array(w, DBUS_TYPE_BYTE_AS_STRING);
+        for (size_t i = 0; i < n; i++)
+                append(w, DBUS_TYPE_BYTE, &octets[i]);
+        bus_close(w);
+}
+
+static bool copy_next(DBusMessageIter *from, DBusMessageIter *to, unsigned depth);
+
+static bool copy_container(int type, DBusMessageIter *from, DBusMessageIter *to, unsigned depth)
+{
+        DBusMessageIter inner, copy;
+        char *signature = NULL;
+        bool good;
+
+        dbus_message_iter_recurse(from, &inner);
+        /* Of an array it stands in the array itself: it may be empty. */
+        if (type == DBUS_TYPE_ARRAY || type == DBUS_TYPE_VARIANT) {
+                signature = dbus_message_iter_get_signature(&inner);
+                if (!signature)
+                        return false;
+        }
+        good = dbus_message_iter_open_container(to, type, signature, &copy);
+        dbus_free(signature);
+        if (!good)
+                return false;
+        while (good && dbus_message_iter_get_arg_type(&inner) != DBUS_TYPE_INVALID)
+                good = copy_next(&inner, &copy, depth + 1);
+        if (good)
+                return dbus_message_iter_close_container(to, &copy);
+        dbus_message_iter_abandon_container(to, &copy);
+        return false;
+}
+
+/* Strings were valid where they came from: libdbus has seen to that. */
+static bool copy_next(DBusMessageIter *from, DBusMessageIter *to, unsigned depth)
+{
+        const int type = dbus_message_iter_get_arg_type(from);
+        DBusBasicValue value;
+        bool good;
+
+        if (depth > 2 * DEPTH_MAX || type == DBUS_TYPE_UNIX_FD || type == DBUS_TYPE_INVALID)
+                return false;
+        if (dbus_type_is_basic(type)) {
+                dbus_message_iter_get_basic(from, &value);
+                good = dbus_message_iter_append_basic(to, type, &value);
+        } else {
+                good = copy_container(type, from, to, depth);
+        }
+        (void)dbus_message_iter_next(from);
+        return good;
+}
+
+void bus_write_copy(struct bus_writer *w, struct bus_reader *r)
+{
+        if (!bus_writer_failed(w) && !copy_next(bus_reader_at(r), &w->level[w->depth], 0))
+                fail(w, ERR_INVALID);
 }
 
 void bus_open_variant(struct bus_writer *w, const char *signature)

@@ -33,6 +33,12 @@ void bus_write_fd(struct bus_writer *w, int fd);
 void bus_write_strings(struct bus_writer *w, const char *const *list, size_t n);
 void bus_write_paths(struct bus_writer *w, const char *const *list, size_t n);
 
+/* ay */
+void bus_write_octets(struct bus_writer *w, const void *data, size_t n);
+/* What stands next in @r, of whatever type, but for descriptors; @r stands behind it then. */
+struct bus_reader;
+void bus_write_copy(struct bus_writer *w, struct bus_reader *r);
+
 /* Containers, at most 8 deep; bus_close() ends the innermost. @element: signature of one element ("s",
  * "{sv}"). */
 void bus_open_array(struct bus_writer *w, const char *element);

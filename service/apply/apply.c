@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "apply/files.h"
+#include "apply/network.h"
 #include "apply/trust.h"
 #include "apply/units.h"
 #include "bus-client/client.h"
@@ -89,6 +90,69 @@ static enum err put_trust(const struct applying *a, bool again, struct applied *
         return r || !(changed || again) ? r : trust_update(e);
 }
 
+/* What stood in its files before, for a connection that does not come up with the new ones. */
+struct kept {
+        struct bytes content[_CONSUMER_FILE_MAX];
+        bool there[_CONSUMER_FILE_MAX];
+};
+
+static void kept_done(struct kept *kept)
+{
+        for (int i = 0; i < _CONSUMER_FILE_MAX; i++)
+                bytes_done(&kept->content[i]);
+}
+
+static void keep_files(const struct consumer *c, struct kept *kept)
+{
+        for (int i = 0; i < _CONSUMER_FILE_MAX; i++)
+                if (c->path[i])
+                        kept->there[i] = file_get(c->path[i], &kept->content[i]);
+}
+
+static enum err put_back(const struct consumer *c, const struct kept *kept, struct error *e)
+{
+        struct file_spec spec = {.mode = (mode_t)c->mode};
+        enum err r = file_owner(c->owner, c->group, &spec.uid, &spec.gid, e);
+        bool changed;
+
+        for (int i = 0; !r && i < _CONSUMER_FILE_MAX; i++) {
+                if (!kept->there[i])
+                        continue;
+                spec.path = c->path[i];
+                spec.content = bytes_view(&kept->content[i]);
+                r = file_put(&spec, &changed, e);
+        }
+        return r;
+}
+
+/* A machine that loses its network by a new certificate could not even ask for another one. */
+static enum err do_network(struct applying *a, const struct consumer *c, const struct kept *kept,
+                           struct error *e)
+{
+        struct error why = {0}, again = {0};
+        bool down = false;
+        enum err r = need_bus(a, e), back;
+
+        if (!r)
+                r = network_apply(a->bus, c, &down, &why);
+        if (!r || !down)
+                return r && why.code != ERR_OK ? error_copy(e, &why) : r;
+        back = put_back(c, kept, &again);
+        if (!back)
+                back = network_restore(a->bus, c, &again);
+        if (!back)
+                (void)error_set(e, ERR_CONSUMER,
+                                "With the new certificate %s; with the one before it is up again",
+                                why.message);
+        else
+                (void)error_set(e, ERR_CONSUMER, "With the new certificate %s; with the one before: %s",
+                                why.message, again.message);
+        return error_remedy(
+                e, ERR_CONSUMER,
+                "See why: journalctl -u NetworkManager -u wpa_supplicant, and the log of the RADIUS "
+                "server.");
+}
+
 static enum err do_units(struct applying *a, const struct consumer *c, struct error *e)
 {
         enum err r = ERR_OK;
@@ -106,15 +170,22 @@ static enum err do_units(struct applying *a, const struct consumer *c, struct er
 static enum err apply_one(struct applying *a, const struct consumer *c, bool done, struct applied *applied,
                           struct error *e)
 {
+        CLEANUP(kept_done) struct kept kept = {0};
         bool changed = false;
         enum err r;
 
         if (c->failure.code != ERR_OK)
                 return error_copy(e, &c->failure);
+        if (c->connection)
+                keep_files(c, &kept);
         r = put_files(a, c, applied, &changed, e);
         if (!r && c->trust)
                 r = put_trust(a, !done, applied, e);
-        return r || (done && !changed) ? r : do_units(a, c, e);
+        if (r || (done && !changed))
+                return r;
+        if (c->connection)
+                r = do_network(a, c, &kept, e);
+        return r ? r : do_units(a, c, e);
 }
 
 static enum err set(char **text, const char *value, struct error *e)

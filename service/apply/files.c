@@ -81,6 +81,15 @@ static bool read_there(int dirfd, const char *name, struct bytes *ret, struct st
         return file_read(AT_FDCWD, path, SIZE_MAX_READ, ret, NULL) == ERR_OK;
 }
 
+bool file_get(const char *path, struct bytes *ret)
+{
+        CLEANUP(close_p) int fd = -1;
+        const char *name;
+        struct stat st;
+
+        return open_parent(path, &fd, &name, NULL) == ERR_OK && read_there(fd, name, ret, &st);
+}
+
 static bool is_there(int dirfd, const char *name, const struct file_spec *spec)
 {
         CLEANUP(bytes_done) struct bytes content = {0};

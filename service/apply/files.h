@@ -17,6 +17,8 @@ struct file_spec {
 /* Names to numbers; NULL or "root": 0, in a lab the own ones. Digits are taken as they are. ERR_CONFIG. */
 MUST_CHECK enum err file_owner(const char *owner, const char *group, uid_t *ret_uid, gid_t *ret_gid,
                                struct error *e);
+/* What is there now; false: no regular file. */
+bool file_get(const char *path, struct bytes *ret);
 /* *ret_changed: it was not so before. */
 MUST_CHECK enum err file_put(const struct file_spec *spec, bool *ret_changed, struct error *e);
 /* Whether the file at @path has this SHA-256 (lower-case hex). */

@@ -72,7 +72,8 @@ def test_keys_of_consumers():
             "Files": re.search(r"file_names\[_CONSUMER.*?\};", text, flags=re.S)[0]
                      + re.search(r"enum err take_file\(.*?\n}", text, flags=re.S)[0],
             "Units": re.search(r"verb_names\[_UNIT.*?\};", text, flags=re.S)[0],
-            "TrustStore": re.search(r"enum err take_trust\(.*?\n}", text, flags=re.S)[0]}
+            "TrustStore": re.search(r"enum err take_trust\(.*?\n}", text, flags=re.S)[0],
+            "NetworkManager": re.search(r"enum err take_network\(.*?\n}", text, flags=re.S)[0]}
     known = {f"{section}.{key}" for section, part in keys.items()
              for key in re.findall(r'(?:\(key,|\] =)\s*"(\w+)"', part)}
     explained, section = set(), ""

@@ -33,6 +33,12 @@ static void accepts(void **state)
                  {"Units", "Restart", "y.timer"}},
                 {{"Units", "Start", "x.service"}, {"Consumer", "Profile", "a"}},
                 {{"Consumer", "Profile", "a"}, {"TrustStore", "Anchor", "yes"}},
+                {{"Consumer", "Profile", "a"}, {"NetworkManager", "Connection", "Corp Wi-Fi"}},
+                {{"Consumer", "Profile", "a"},
+                 {"Files", "Anchor", "/a/b"},
+                 {"NetworkManager", "Connection", "x"},
+                 {"NetworkManager", "Update", "yes"},
+                 {"NetworkManager", "Timeout", "300"}},
         };
 
         (void)state;
@@ -89,6 +95,16 @@ static void refuses(void **state)
                 {{{"Units", "Reload", ""}}, "1 to 16"},
                 {{{"Units", "Stop", "x.service"}}, "has no key 'Stop'"},
                 {{{"TrustStore", "Anchor", "maybe"}}, "yes or no"},
+                {{{"NetworkManager", "Timeout", "4"}}, "from 5 to 300"},
+                {{{"NetworkManager", "Timeout", "301"}}, "from 5 to 300"},
+                {{{"Consumer", "Profile", "a"},
+                  {"NetworkManager", "Update", "yes"},
+                  {"Files", "Anchor", "/a"}},
+                 "no Connection="},
+                {{{"Consumer", "Profile", "a"},
+                  {"NetworkManager", "Update", "yes"},
+                  {"NetworkManager", "Connection", "x"}},
+                 "nothing a connection could use"},
         };
 
         (void)state;
