@@ -1,8 +1,9 @@
 /*
- * Preloaded into scepterd by crash.py: at a change of the disk that the test has chosen, the daemon ends by
- * SIGKILL just before it, or the change fails. The file named in CRASH_POINT holds three numbers of eight
- * octets: how many changes there were, the one that is chosen (0: none), and what happens there. Beside it,
- * NAME.arrows gets a line "FROM TO COUNT", two activities, for each record that replaces another.
+ * Preloaded into scepterd by crash.py, or into the program that CRASH_PROGRAM names: at a change of the disk
+ * that the test has chosen, the daemon ends by SIGKILL just before it, or the change fails. The file named in
+ * CRASH_POINT holds three numbers of eight octets: how many changes there were, the one that is chosen (0:
+ * none), and what happens there. Beside it, NAME.arrows gets a line "FROM TO COUNT", two activities, for each
+ * record that replaces another.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,9 +35,10 @@ static int arrows = -1;
 
 __attribute__((constructor)) static void start(void)
 {
-        const char *path = getenv("CRASH_POINT");
-        const bool daemon = path && strcmp(program_invocation_short_name, "scepterd") == 0;
-        int fd = daemon ? open(path, O_RDWR | O_CLOEXEC) : -1;
+        const char *path = getenv("CRASH_POINT"), *program = getenv("CRASH_PROGRAM");
+        const bool wanted =
+                path && strcmp(program_invocation_short_name, program ? program : "scepterd") == 0;
+        int fd = wanted ? open(path, O_RDWR | O_CLOEXEC) : -1;
         void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *point, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         char name[4096];
 

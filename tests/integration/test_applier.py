@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -285,6 +286,38 @@ def test_accounts_that_are_not_there(machine, line, says):
     machine.consumer(f"[Files]\nCertificate={machine.out}/cert.pem\n{line}\n")
     done = machine.apply()
     assert done.returncode == 1 and says in done.stderr and not list(machine.out.iterdir())
+
+
+LIBRARY = labs.BUILD / "lib/crash-point.so"
+
+
+@pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
+def test_killed_before_each_change_of_the_disk(machine):
+    """The next run makes it whole, and nothing half-written is under a name that a program reads."""
+    point = machine.dir / "point"
+    machine.consumer(f"[Files]\nOwner={BOB}\nMode=0600\nCertificate={machine.out}/cert.pem\nKey={machine.out}/key.pem\n"
+                     f"Anchor={machine.out}/anchor.pem\n")
+    whole = {name: (machine.current / name).read_bytes() for name in ("cert.pem", "key.pem")}
+    whole["anchor.pem"] = (machine.home / "anchor.pem").read_bytes()
+    room = ("env", f"LD_PRELOAD={LIBRARY}", f"CRASH_POINT={point}", "CRASH_PROGRAM=scepter-apply")
+    struck = 0
+    for step in range(1, 100):
+        shutil.rmtree(machine.applied, ignore_errors=True)
+        for path in machine.out.iterdir():
+            path.unlink()
+        (machine.out / "cert.pem").write_text("the one before\n")
+        point.write_bytes(struct.pack("<qq", 0, step))
+        if machine.apply(*room).returncode == 0:
+            break
+        struck += 1
+        for path in machine.out.iterdir():
+            if path.suffix == ".pem" and not path.name.startswith("."):
+                assert path.read_bytes() in (whole[path.name], b"the one before\n")
+        assert machine.apply().returncode == 0
+        assert {path.name: path.read_bytes() for path in machine.out.iterdir()} == whole
+        assert {path.stat().st_uid for path in machine.out.iterdir()} == {BOB}
+        assert [path.name for path in machine.applied.iterdir()] == [f"{machine.id}.json"]
+    assert struck >= 4
 
 
 # the end

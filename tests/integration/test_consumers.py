@@ -9,6 +9,7 @@ import pytest
 
 import labs
 import neighbours
+from test_crash import properties, walk  # noqa: F401 (a fixture)
 from test_renewal import events, now, set_clock
 
 ROOT = os.getuid() == 0
@@ -131,6 +132,39 @@ def test_T10_a_consumer_that_fails_is_applied_later_without_a_new_certificate(la
     assert (folder / "cert.pem").read_bytes() == (lab.certificate("p-later") / "current/cert.pem").read_bytes()
     assert requests(lab) == sent
     assert len(events(lab, "p-later", "CERT_APPLIED")) == 1
+
+
+@pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
+def test_T10_killed_before_each_change_of_the_disk(walk):
+    """On the way into apply-pending, and on the way out of it."""
+    lab = walk.lab
+    folder = place(lab, "p-walk")
+    path = consumer(lab, "p-walk", f"[Consumer]\nProfile=p-walk\n[Files]\nCertificate={folder}/cert.pem\n")
+    before = enrolled(lab, "p-walk")
+    assert before["activity"] == "idle"
+    sent = requests(lab)
+
+    def strike(step, wanted):
+        walk.arm(step)
+        path.write_text(path.read_text())
+        lab.until(lambda: walk.struck() or (properties(lab, "p-walk") or {}).get("activity") == wanted)
+        struck = walk.revive()
+        lab.wait_for("p-walk", wanted)
+        return struck
+    for step in range(1, 60):
+        (folder / "cert.pem").unlink()
+        folder.rmdir()
+        there = strike(step, "apply-pending")
+        folder.mkdir()
+        folder.chmod(0o777)
+        back = strike(step, "idle")
+        assert (folder / "cert.pem").read_bytes() == (lab.certificate("p-walk") / "current/cert.pem").read_bytes()
+        if not there and not back:
+            break
+    assert step > 2  # the record and its event
+    after = lab.json("show", "p-walk")
+    assert after["serialNumber"] == before["serialNumber"] and requests(lab) == sent
+    assert not list(lab.state.rglob("*.new"))
 
 
 def test_who_waits_is_told(lab):
