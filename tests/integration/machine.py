@@ -52,7 +52,7 @@ class Machine:
             if not shutil.which(program):
                 pytest.skip(f"{program} is not installed")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="scepter-vm."))
-        self.name = self.dir.name.replace("_", "-").replace(".", "-")
+        self.name = f"scepter-vm-{os.getpid()}"
         os.mkfifo(self.dir / "pipe")
         self.groups = [pathlib.Path(f"/sys/fs/cgroup/{kind}/{self.name}") for kind in ("systemd", "unified")
                        if os.path.isdir(f"/sys/fs/cgroup/{kind}")]
@@ -65,7 +65,8 @@ class Machine:
             self.process = subprocess.Popen(["unshare", "-m", "--propagation", "private", "bash", "-c", BOOT, "boot", *options],
                                             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=self._join,
                                             env={**os.environ, "NAME": self.name, "MASKED": " ".join(MASKED)})
-            came = select.select([ready], [], [], BOOT_SECONDS)[0]
+            with os.fdopen(os.pidfd_open(self.process.pid)) as ended:
+                came = ready in select.select([ready, ended], [], [], BOOT_SECONDS)[0]
         finally:
             os.close(ready)
         if not came:
@@ -95,7 +96,9 @@ class Machine:
     def close(self):
         leader = self.leader() if self.process.poll() is None else None
         if leader:
-            os.kill(leader, 9)  # all of the machine goes with it
+            with os.fdopen(os.pidfd_open(leader)) as pid:
+                os.kill(leader, 9)
+                select.select([pid], [], [], 30)  # and with it all of the machine
         self.process.kill()
         self.process.wait()
         self.log.close()
