@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "policy/consumer.h"
+#include "base/parse.h"
 
 static void decref_p(json_t **json)
 {
@@ -146,6 +146,20 @@ enum err outcome_remove(const char *directory, const char *id, struct error *e)
 
         path_of(directory, id, path);
         return file_remove(AT_FDCWD, path, e);
+}
+
+size_t outcome_list(const char *directory, char (*ret)[33], size_t max)
+{
+        CLEANUP(closedir_p) DIR *dir = opendir(directory);
+        const struct dirent *entry;
+        size_t n = 0;
+
+        while (dir && n < max && (entry = readdir(dir))) {
+                (void)snprintf(ret[n], sizeof ret[n], "%.32s", entry->d_name);
+                if (is_lower_hex(ret[n], 32) && strcmp(entry->d_name + 32, ".json") == 0)
+                        n++;
+        }
+        return n;
 }
 
 bool outcome_exists(const char *directory, const char *id)

@@ -31,6 +31,8 @@ MUST_CHECK enum err outcome_read(const char *directory, const char *id, struct o
 MUST_CHECK enum err outcome_write(const char *directory, const char *id, const struct outcome *outcome,
                                   struct error *e);
 MUST_CHECK enum err outcome_remove(const char *directory, const char *id, struct error *e);
+/* Ids of those there are, at most @max of them; returns how many. */
+size_t outcome_list(const char *directory, char (*ret)[33], size_t max);
 bool outcome_exists(const char *directory, const char *id);
 void outcome_done(struct outcome *outcome);
 

@@ -9,14 +9,19 @@
 
 #include "apply.h"
 #include "apply/consumers.h"
+#include "apply/outcome.h"
 #include "daemon/log.h"
 #include "due.h"
+
+enum { KNOWN_MAX = 64 };
 
 struct follow {
         struct daemon *d;
         sd_event_source *watch;
         bool reading, again;        /* a thread is at it; and something changed meanwhile */
         struct consumers consumers; /* what it found */
+        store_id known[KNOWN_MAX];  /* certificates that something was written for */
+        size_t n_known;
         enum err result;
         struct error error;
 };
@@ -40,6 +45,15 @@ static void read_consumers(void *ctx)
         follow->error = (struct error){0};
         follow->result = consumers_read(follow->d->config.consumers, follow->d->own_uid, &follow->consumers,
                                         &follow->error);
+        follow->n_known = outcome_list(follow->d->config.applied, follow->known, KNOWN_MAX);
+}
+
+/* A daemon that was killed after a removal did not tell the applier. */
+static void undo_gone(struct follow *follow)
+{
+        for (size_t i = 0; i < follow->n_known; i++)
+                if (!model_find(follow->d->model, follow->known[i]))
+                        apply_removed(follow->d, follow->known[i]);
 }
 
 static void have_read(void *ctx)
@@ -54,6 +68,7 @@ static void have_read(void *ctx)
                         log_error(LOG_ERR, &follow->consumers.items[i].failure);
         if (!follow->result)
                 apply_followed(follow);
+        undo_gone(follow);
         consumers_done(&follow->consumers);
         if (follow->again)
                 look(follow);

@@ -255,8 +255,9 @@ static enum err clear_old(struct enrollment *en, struct error *e)
 
                 if (!old_generation_read(record->old.items[i], &old))
                         continue;
+                /* Where the last one was not applied, its consumers still have one before it. */
                 if (!held &&
-                    (old_generation_is_over(&old, clock_now(&en->d->clock)) ||
+                    ((!record->apply_at && old_generation_is_over(&old, clock_now(&en->d->clock))) ||
                      record->old.count - i > OLD_MAX) &&
                     store_generation_remove(en->d->store, en->id, old.number, NULL) == ERR_OK)
                         continue;

@@ -3,6 +3,7 @@ root's own word moves root."""
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -458,3 +459,17 @@ def test_certificates_of_users_are_not_followed(lab, user):
                    lab.certificate("p-user").name, user=64811)
     assert done.returncode == 0, done.stderr
     assert not list(folder.iterdir())
+
+
+def test_a_removal_that_was_cut_off_is_finished_at_the_start(lab):
+    """The daemon was killed when the certificate was gone and the applier not told."""
+    folder = place(lab, "p-cut")
+    path = consumer(lab, "p-cut", f"[Consumer]\nProfile=p-cut\n[Files]\nCertificate={folder}/cert.pem\n")
+    enrolled(lab, "p-cut")
+    home = lab.certificate("p-cut")
+    lab.daemon("kill")
+    path.unlink()
+    shutil.rmtree(home)
+    lab.daemon("restart")
+    lab.until(lambda: not list(folder.iterdir()))
+    lab.until(lambda: not (lab.dir / "lab/applied" / f"{home.name}.json").exists())

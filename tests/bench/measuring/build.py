@@ -5,8 +5,8 @@ import subprocess
 
 from .room import BenchError
 
-PROGRAMS = ("scepterd", "scepter", "scepter-worker", "bench-sign-raw", "bench-sign-ksp", "bench-sign-evp",
-            "bench-documents")
+PROGRAMS = ("scepterd", "scepter", "scepter-worker", "scepter-apply", "bench-sign-raw", "bench-sign-ksp",
+            "bench-sign-evp", "bench-documents")
 
 
 def _run(command, root):

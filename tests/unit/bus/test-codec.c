@@ -157,6 +157,85 @@ static void bad_paths(void **state)
         }
 }
 
+/* What another service said goes back to it, whatever it is made of; and a descriptor does not. */
+static void copies(void **state)
+{
+        struct bus_writer *w = bus_writer_new(new_call());
+        struct bus_reader *from, *r;
+        DBusMessage *m = NULL;
+        const char *text;
+        struct error e;
+        bool flag;
+
+        (void)state;
+        bus_open_array(w, "{sa{sv}}");
+        bus_open_entry(w);
+        bus_write_string(w, "802-1x");
+        bus_open_array(w, "{sv}");
+        bus_entry_string(w, "identity", "pc1");
+        bus_entry_open(w, "ca-cert", "ay");
+        bus_write_octets(w, "file:///x", 10);
+        bus_entry_close(w);
+        bus_close(w);
+        bus_close(w);
+        bus_close(w);
+        bus_write_octets(w, NULL, 0);
+        bus_open_struct(w);
+        bus_write_u32(w, 7);
+        bus_write_bool(w, true);
+        bus_close(w);
+        bus_open_array(w, "{sv}");
+        bus_close(w);
+        from = finish(w, &e);
+        w = bus_writer_new(new_call());
+        while (bus_read_more(from))
+                bus_write_copy(w, from);
+        bus_reader_free(from);
+        r = finish(w, &e);
+        assert_true(bus_read_is(r, "a{sa{sv}}"));
+        expect_ok(bus_read_enter(r, "settings", &e));
+        expect_ok(bus_read_enter(r, "setting", &e));
+        expect_ok(bus_read_string(r, "name", &text, &e));
+        assert_string_equal(text, "802-1x");
+        expect_ok(bus_read_enter(r, "values", &e));
+        expect_ok(bus_read_enter(r, "value", &e));
+        expect_ok(bus_read_string(r, "key", &text, &e));
+        assert_string_equal(text, "identity");
+        expect_ok(bus_read_enter(r, "identity", &e));
+        expect_ok(bus_read_string(r, "identity", &text, &e));
+        assert_string_equal(text, "pc1");
+        bus_read_leave(r);
+        bus_read_leave(r);
+        expect_ok(bus_read_enter(r, "value", &e));
+        bus_read_skip(r);
+        expect_ok(bus_read_enter(r, "ca-cert", &e));
+        assert_true(bus_read_is(r, "ay"));
+        for (int i = 0; i < 4; i++)
+                bus_read_leave(r);
+        bus_read_leave(r);
+        assert_true(bus_read_is(r, "ay"));
+        bus_read_skip(r);
+        expect_ok(bus_read_enter(r, "struct", &e));
+        bus_read_skip(r);
+        expect_ok(bus_read_bool(r, "flag", &flag, &e));
+        assert_true(flag);
+        bus_read_leave(r);
+        assert_true(bus_read_is(r, "a{sv}"));
+        bus_read_skip(r);
+        assert_false(bus_read_more(r));
+        bus_reader_free(r);
+        w = bus_writer_new(new_call());
+        bus_write_fd(w, 0);
+        expect_ok(bus_writer_finish(w, &m, &e));
+        from = bus_reader_new(m);
+        dbus_message_unref(m);
+        w = bus_writer_new(new_call());
+        bus_write_copy(w, from);
+        assert_true(bus_writer_failed(w));
+        bus_writer_free(w);
+        bus_reader_free(from);
+}
+
 static void failed_writers(void **state)
 {
         struct bus_writer *w = bus_writer_new(new_call());
@@ -492,15 +571,11 @@ static void foreign_faults(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(strings_everywhere),
-                cmocka_unit_test(long_strings),
-                cmocka_unit_test(bad_paths),
-                cmocka_unit_test(failed_writers),
-                cmocka_unit_test(wrong_types),
-                cmocka_unit_test(options_all),
-                cmocka_unit_test(options_refused),
-                cmocka_unit_test(options_none),
-                cmocka_unit_test(faults_there_and_back),
+                cmocka_unit_test(strings_everywhere), cmocka_unit_test(long_strings),
+                cmocka_unit_test(bad_paths),          cmocka_unit_test(copies),
+                cmocka_unit_test(failed_writers),     cmocka_unit_test(wrong_types),
+                cmocka_unit_test(options_all),        cmocka_unit_test(options_refused),
+                cmocka_unit_test(options_none),       cmocka_unit_test(faults_there_and_back),
                 cmocka_unit_test(foreign_faults),
         };
 
