@@ -189,6 +189,7 @@ static void on_ended(void *ctx, const struct error *failure)
         }
         if (failure)
                 en->why = *failure;
+        certificate->noting = true;
         enrollment_step(en, failure ? step_not_applied : step_applied, recorded);
 }
 

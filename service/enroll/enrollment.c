@@ -73,6 +73,7 @@ void enrollment_free(struct enrollment *en)
         bytes_done(&en->message);
         if (en->certificate && en->certificate->enrollment == en) {
                 en->certificate->enrollment = NULL;
+                en->certificate->noting = false;
                 due_set(en->d, en->certificate);
         }
         forget_beginning(en);

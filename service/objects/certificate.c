@@ -406,7 +406,7 @@ static enum err renew(void *object, struct bus_call *call, struct error *e)
                                 c->name);
                 return error_remedy(e, ERR_NOT_FOUND, "Add the profile again, or remove the certificate.");
         }
-        if (c->enrollment) /* a repeated request joins what runs */
+        if (c->enrollment && !c->noting) /* a repeated request joins what runs */
                 return bus_call_reply_empty(call, e);
         if (!bus_call_is_root(call) && c->renewed_by_hand && now < c->renewed_by_hand + BY_HAND) {
                 (void)error_set(e, ERR_LIMIT, "'%s' was renewed by hand less than 10 minutes ago", c->name);
