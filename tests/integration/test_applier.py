@@ -306,7 +306,7 @@ def test_killed_before_each_change_of_the_disk(machine):
         for path in machine.out.iterdir():
             path.unlink()
         (machine.out / "cert.pem").write_text("the one before\n")
-        point.write_bytes(struct.pack("<qq", 0, step))
+        point.write_bytes(struct.pack("<qqq", 0, step, 0))
         if machine.apply(*room).returncode == 0:
             break
         struck += 1

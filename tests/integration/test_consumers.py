@@ -8,9 +8,10 @@ import subprocess
 
 import pytest
 
+import crash
 import labs
 import neighbours
-from test_crash import properties, walk  # noqa: F401 (a fixture)
+from crash import properties
 from test_renewal import events, now, set_clock
 
 ROOT = os.getuid() == 0
@@ -19,6 +20,12 @@ ROOT = os.getuid() == 0
 @pytest.fixture(scope="module")
 def lab():
     with labs.lab("--no-tpm") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def walk():
+    with crash.walking("--no-tpm") as made:
         yield made
 
 

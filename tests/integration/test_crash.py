@@ -354,6 +354,85 @@ def test_T9_a_full_disk(walk, killed):
     assert step > 15, FEW
 
 
+def followed(walk, name):
+    """A certificate with a consumer, which takes it; the folder it is put into."""
+    folder = walk.lab.dir / f"out-{name}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (walk.lab.dir / f"lab/etc/consumers.d/{name}.consumer").write_text(
+        f"[Consumer]\nProfile={name}\n[Files]\nCertificate={folder}/cert.pem\n")
+    walk.lab.add(name)
+    return folder
+
+
+def test_T9_applied(walk):
+    """From the request to the consumer that has it."""
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"ap-{step}"
+        folder = followed(walk, name)
+        challenge = lab.challenge()
+        walk.arm(step)
+        lab.scepter("enroll", name, "--challenge-file", challenge)
+        walk.struck_or(name, lambda shown: another("")(shown) and (folder / "cert.pem").exists())
+        struck = walk.revive()
+        if settled(lab, name, "", ("requesting", "installing", "apply-pending")) is None:
+            assert struck and lab.scepter("enroll", name, "--wait", "--challenge-file", challenge).returncode == 0
+        lab.until((folder / "cert.pem").exists)
+        lab.wait_for(name, "idle")
+        check(lab, name)
+        assert (folder / "cert.pem").read_bytes() == (lab.certificate(name) / "current/cert.pem").read_bytes()
+        (lab.dir / f"lab/etc/consumers.d/{name}.consumer").unlink()
+        if not struck:
+            break
+    assert step > 15, FEW
+
+
+@pytest.mark.parametrize("then", ["cured", "again", "renewed", "enrolled", "removed"])
+def test_T9_apply_pending(walk, then):
+    """What a consumer could not take does not keep the certificate from anything."""
+    lab = walk.lab
+    for step in range(1, 5):
+        name = f"{then}-{step}"
+        folder = followed(walk, name)
+        folder.rmdir()
+        assert lab.enroll(name).returncode == 1
+        before = lab.wait_for(name, "apply-pending")
+        home, challenge = lab.certificate(name), lab.challenge()
+        walk.clock(60)
+        walk.arm(step)
+        if then in ("cured", "again"):
+            if then == "cured":
+                folder.mkdir()
+                folder.chmod(0o777)
+            walk.clock(8000)
+            walk.struck_or(name, lambda shown: then == "again" or shown["activity"] == "idle")
+        elif then == "renewed":
+            lab.scepter("renew", name)
+            walk.struck_or(name, lambda shown: shown["thumbprint"] != before["thumbprint"])
+        elif then == "enrolled":
+            lab.scepter("enroll", name, "--challenge-file", challenge)
+            walk.struck_or(name, lambda shown: shown["thumbprint"] != before["thumbprint"])
+        else:
+            lab.scepter("remove", name)
+            lab.until(lambda: walk.struck() or not home.exists())
+        walk.revive()
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o777)
+        if then == "removed":
+            lab.until(lambda: not home.exists() or recorded(home).get("activity") != "removing")
+            if recorded(home):
+                lab.scepter("remove", name)
+            lab.until(lambda: not home.exists() and not (folder / "cert.pem").exists())
+        else:
+            walk.clock(90000)
+            lab.wait_for(name, "idle")
+            lab.until((folder / "cert.pem").exists)
+            check(lab, name)
+        (lab.dir / f"lab/etc/consumers.d/{name}.consumer").unlink()
+
+
 def workers(lab):
     """Process ids of the daemon's workers."""
     parent, found = lab.daemon_pid(), []
