@@ -4,17 +4,18 @@ target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JAN
 scepter_expose(scepter-store store store)
 
 scepter_program(scepterd
-    daemon/main.c daemon/clock.c daemon/config.c daemon/ini.c daemon/log.c
+    daemon/main.c daemon/clock.c daemon/config.c daemon/ini.c daemon/root-file.c daemon/log.c
     work/pool.c work/schedule.c work/workers.c work/process.c work/applier.c
     keys/access.c keys/tls-sign.c keys/unwrap.c keys/requests.c keys/server.c
     model/model.c
     events/line.c events/followers.c events/events.c events/past.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
-    enroll/lifecycle.c enroll/adopt.c enroll/tell.c enroll/enrollment.c enroll/server.c enroll/urls.c enroll/pending.c enroll/network.c enroll/link.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/methods.c enroll/renew.c enroll/due.c enroll/apply.c enroll/follow.c enroll/install.c enroll/anchors.c
-    objects/tree.c objects/authority.c objects/manager.c objects/events.c objects/profile.c objects/certificate.c objects/intake.c objects/client-certificate.c
+    enroll/lifecycle.c enroll/adopt.c enroll/tell.c enroll/enrollment.c enroll/resume.c enroll/server.c enroll/urls.c enroll/pending.c enroll/network.c enroll/challenge.c enroll/agent.c enroll/link.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/methods.c enroll/renew.c enroll/due.c enroll/apply.c enroll/follow.c enroll/install.c enroll/anchors.c
+    objects/tree.c objects/authority.c objects/manager.c objects/events.c objects/profile.c objects/certificate.c objects/intake.c objects/named-files.c objects/client-certificate.c
     revocation/crl.c revocation/path.c revocation/fetch.c revocation/check.c
     diagnose/codes.c diagnose/findings.c diagnose/network.c diagnose/server.c diagnose/request.c diagnose/local.c diagnose/revocation.c diagnose/consumers.c diagnose/applied.c diagnose/prepare.c diagnose/servers.c diagnose/certificate.c diagnose/run.c
     apply/consumers.c apply/outcome.c apply/files.c
+    placed/read.c placed/placed.c
     syncml/instances.c syncml/draft.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
     objects/profiles.c objects/diagnose.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/tpm-status.c)
 target_include_directories(scepterd PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
@@ -27,7 +28,7 @@ install(FILES ${CMAKE_SOURCE_DIR}/packaging/journal/scepter.catalog DESTINATION 
 # The applier: root's part. Of the daemon's files it shares those that read what root wrote.
 scepter_program(scepter-apply
     apply/main.c apply/apply.c apply/consumers.c apply/outcome.c apply/state.c apply/files.c apply/trust.c apply/units.c apply/network.c
-    daemon/config.c daemon/ini.c)
+    daemon/config.c daemon/ini.c daemon/root-file.c)
 target_include_directories(scepter-apply PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(scepter-apply PRIVATE scepter-store scepter-key scepter-policy scepter-bus-client scepter-bus
     PkgConfig::JANSSON PkgConfig::INIH)

@@ -1,29 +1,15 @@
 #include "apply/consumers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/parse.h"
 #include "daemon/ini.h"
+#include "daemon/root-file.h"
 
 static const char suffix[] = ".consumer";
-
-static enum err check_owner(const struct stat *st, uid_t own, struct error *e)
-{
-        enum err r = ERR_OK;
-
-        if (st->st_uid != 0 && st->st_uid != own)
-                r = error_set(e, ERR_FILE_REFUSED, "it belongs to the uid %lu, not to root",
-                              (unsigned long)st->st_uid);
-        else if (st->st_mode & (S_IWGRP | S_IWOTH))
-                r = error_set(e, ERR_FILE_REFUSED, "its mode %04o lets others than its owner write it",
-                              (unsigned)(st->st_mode & 07777));
-        return r ? error_remedy(e, r, "Make it root's alone: chown root:root and chmod go-w.") : ERR_OK;
-}
 
 static enum err take(void *ctx, const struct ini_line *line, struct error *e)
 {
@@ -41,24 +27,6 @@ static enum err take(void *ctx, const struct ini_line *line, struct error *e)
         return ERR_OK;
 }
 
-static enum err read_text(int dirfd, const char *file, uid_t own, struct bytes *ret, struct error *e)
-{
-        CLEANUP(close_p)
-        int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-        char path[64];
-        struct stat st;
-        enum err r;
-
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return error_set(e, ERR_FILE_REFUSED, "it could not be opened: %s",
-                                 errno == ELOOP ? "it is a symbolic link" : strerror(errno));
-        r = check_owner(&st, own, e);
-        if (r)
-                return r;
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        return file_read(AT_FDCWD, path, CONSUMER_FILE_SIZE_MAX, ret, e);
-}
-
 void digest_text(struct view content, char ret[65])
 {
         uint8_t digest[32];
@@ -70,14 +38,14 @@ void digest_text(struct view content, char ret[65])
 
 static enum err read_file(int dirfd, const char *file, uid_t own, struct consumer *consumer, struct error *e)
 {
-        CLEANUP(bytes_done) struct bytes text = {0};
+        CLEANUP(secret_done) struct secret text = {0};
         struct error why = {0};
-        enum err r = read_text(dirfd, file, own, &text, &why);
+        enum err r = root_file_read(dirfd, file, own, CONSUMER_FILE_SIZE_MAX, &text, &why);
 
         if (!r)
-                digest_text(bytes_view(&text), consumer->digest);
+                digest_text(secret_view(&text), consumer->digest);
         if (!r)
-                r = ini_read("its text", bytes_view(&text), take, consumer, &why);
+                r = ini_read("its text", secret_view(&text), take, consumer, &why);
         if (!r && consumer->failure.code == ERR_OK)
                 r = consumer_check(consumer, &why);
         if (r == ERR_NO_MEMORY)
@@ -123,16 +91,15 @@ enum err consumers_read(const char *path, uid_t own, struct consumers *ret, stru
         CLEANUP(consumers_done) struct consumers list = {0};
         CLEANUP(closedir_p) DIR *dir = opendir(path);
         const struct dirent *entry;
-        struct stat st;
         enum err r = ERR_OK;
 
         if (!dir && errno == ENOENT) {
                 *ret = list;
                 return ERR_OK;
         }
-        if (!dir || fstat(dirfd(dir), &st) < 0)
+        if (!dir)
                 return errno_error(e, errno, "The directory of consumers %s could not be opened", path);
-        r = check_owner(&st, own, e);
+        r = root_file_check(dirfd(dir), own, e);
         if (r)
                 return error_context(e, r, "The directory of consumers %s", path);
         while (!r && (entry = readdir(dir))) {

@@ -20,6 +20,7 @@ static const struct {
         {"HostKey", offsetof(struct config, host_key), "/etc/scepter/host.key"},
         {"Tcti", offsetof(struct config, tcti), "device:/dev/tpmrm0"},
         {"Facts", offsetof(struct config, facts), "/etc/scepter/facts"},
+        {"ProfilesDirectory", offsetof(struct config, profiles), "/etc/scepter/profiles.d"},
         {"ConsumersDirectory", offsetof(struct config, consumers), "/etc/scepter/consumers.d"},
         {"AppliedDirectory", offsetof(struct config, applied), "/var/lib/scepter-apply"},
 };

@@ -5,7 +5,7 @@
 #include "key/key.h"
 
 struct config {
-        char *state, *runtime, *keys_socket, *host_key, *tcti, *facts, *consumers, *applied;
+        char *state, *runtime, *keys_socket, *host_key, *tcti, *facts, *profiles, *consumers, *applied;
         enum key_protection protection; /* of profiles that name none */
 };
 

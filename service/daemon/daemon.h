@@ -38,6 +38,7 @@ struct daemon {
         struct config config;
         struct wall_clock clock;
         struct clock_watch *clock_watch;
+        struct placed *placed;         /* placed/: profiles.d */
         struct schedule *schedule;     /* enroll/due.h */
         struct network_watch *network; /* enroll/network.h */
         struct sd_event *event;

@@ -29,6 +29,7 @@
 #include "keys/server.h"
 #include "log.h"
 #include "objects/objects.h"
+#include "placed/placed.h"
 #include "syncml/instances.h"
 
 enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256 };
@@ -366,6 +367,7 @@ static void free_parts(struct daemon *d)
 
         clock_watch_free(d->clock_watch);
         follow_stop(d);
+        placed_stop(d);
         due_stop(d);
         enrollments_stop_beginning(d);
         network_watch_stop(d->network);
@@ -380,6 +382,7 @@ static void free_parts(struct daemon *d)
         workers_free(d->workers);
         pool_free(d->pool);
         readings_stop(d);
+        placed_end(d);
         follow_end(d);
         due_end(d);
         enrollments_end(d);
@@ -408,6 +411,8 @@ static enum err run(struct daemon *d, const struct arguments *arguments, struct 
         r = due_start(d, e);
         if (!r)
                 r = network_watch_new(d, &d->network, e);
+        if (!r)
+                r = placed_start(d, e);
         if (!r)
                 r = follow_start(d, e);
         if (!r)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent.h"
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "daemon/log.h"
@@ -57,6 +58,7 @@ void enrollment_free(struct enrollment *en)
                 worker_job_cancel(STEAL(en->job));
         (void)sd_event_source_disable_unref(STEAL(en->timer));
         facts_gather_cancel(STEAL(en->gather));
+        agent_question_free(STEAL(en->question));
         forget_sources(en);
         enrollment_forget_exchange(en);
         record_done_p(&en->record);
@@ -64,6 +66,7 @@ void enrollment_free(struct enrollment *en)
                 plan_done(&en->plan);
         server_link_done(&en->link);
         secret_done(&en->challenge);
+        free(en->agent);
         sk_X509_pop_free(en->anchors, X509_free);
         ksp_key_unref(en->key);
         ksp_key_unref(en->transport);
@@ -211,7 +214,7 @@ bool enrollment_failed(struct enrollment *en)
         return true;
 }
 
-static void next_discover(struct enrollment *en)
+void enrollment_next_discover(struct enrollment *en)
 {
         if (enrollment_failed(en))
                 return;
@@ -223,7 +226,7 @@ static void next_key(struct enrollment *en)
 {
         en->stage = "key";
         enrollment_publish(en, "key");
-        enrollment_step(en, step_key, next_discover);
+        enrollment_step(en, step_key, enrollment_next_discover);
 }
 
 enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops, struct error *e)
@@ -338,7 +341,7 @@ static void after_read(struct enrollment *en)
                 after_begin(en);
 }
 
-static struct enrollment *enrollment_new(struct daemon *d)
+struct enrollment *enrollment_new(struct daemon *d)
 {
         struct enrollment *en = calloc(1, sizeof *en);
 
@@ -403,100 +406,6 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         return ERR_OK;
 }
 
-/* What a restart finds: the plan in the record, the challenge in its file, the key where it was put. */
-enum err step_resume(struct enrollment *en, struct error *e)
-{
-        CLEANUP(stored_profile_done) struct stored_profile stored = {0};
-        CLEANUP(close_p) int fd = -1;
-        uint64_t current;
-        enum err r;
-
-        if (en->have_plan) /* of an attempt that failed */
-                plan_done(&en->plan);
-        en->have_plan = false;
-        sk_X509_pop_free(STEAL(en->anchors), X509_free);
-        r = plan_from_pairs(&en->record.plan, &en->plan, e);
-        if (r)
-                return r;
-        en->have_plan = true;
-        en->generation = en->record.requested;
-        r = store_current(en->d->store, en->id, &current, e);
-        if (!r)
-                r = resume_anchors(en, e);
-        if (!r)
-                r = store_profile_read(en->d->store, en->record.profile, &stored, e);
-        if (r == ERR_NOT_FOUND) /* removed since: the plan goes on without its files */
-                r = ERR_OK;
-        if (!r)
-                r = server_link_load(
-                        en->d, en->record.profile, settings_get(&stored.settings, "Server.CaBundle"),
-                        settings_get(&stored.settings, "Server.ClientCertificate"), &en->link, e);
-        if (r)
-                return r;
-        if (!r && store_generation(en->d->store, en->id, en->generation, false, &fd, NULL) == ERR_OK &&
-            file_read_secret(fd, "challenge", COMMAND_CHALLENGE_MAX, &en->challenge, NULL))
-                secret_done(&en->challenge);
-        if (!r && current && current == en->generation)
-                return step_finish_install(en, e);
-        if (!r && strcmp(en->record.activity, activity_name(ACTIVITY_INSTALLING)) == 0)
-                r = record_move(en, LIFE_FALL_BACK, e);
-        return r ? r : step_key(en, e);
-}
-
-void enrollment_resumed(struct enrollment *en)
-{
-        if (enrollment_failed(en))
-                return;
-        if (en->record.requested == 0) { /* it was installed but for the record */
-                enrollment_publish(en, "");
-                enrollment_free(en);
-                return;
-        }
-        if (en->certificate->activity == ACTIVITY_PENDING) {
-                enrollment_publish(en, "pending");
-                enrollment_wait(en);
-        } else {
-                next_discover(en);
-        }
-}
-
-enum err enrollment_take(struct daemon *d, struct certificate *certificate, struct enrollment **ret,
-                         struct error *e)
-{
-        struct enrollment *en;
-        enum err r;
-
-        if (certificate->enrollment)
-                return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already",
-                                 certificate->name);
-        en = enrollment_new(d);
-        if (!en)
-                return error_no_memory(e);
-        memcpy(en->id, certificate->id, sizeof en->id);
-        en->owner = certificate->owner;
-        r = store_record_read(d->store, en->id, &en->record, e);
-        if (r) {
-                enrollment_free(en);
-                return r;
-        }
-        en->certificate = certificate;
-        certificate->enrollment = en;
-        *ret = en;
-        return ERR_OK;
-}
-
-enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e)
-{
-        struct enrollment *en = NULL;
-        enum err r = enrollment_take(d, certificate, &en, e);
-
-        if (r)
-                return r;
-        en->stage = "resume";
-        enrollment_step(en, step_resume, enrollment_resumed);
-        return ERR_OK;
-}
-
 static enum err step_cancel(struct enrollment *en, struct error *e)
 {
         enum err r = request_forget(en, e);
@@ -546,6 +455,7 @@ enum err enrollment_cancel(struct certificate *certificate, struct error *e)
                 worker_job_cancel(STEAL(en->job));
         (void)sd_event_source_disable_unref(STEAL(en->timer));
         facts_gather_cancel(STEAL(en->gather));
+        agent_question_free(STEAL(en->question));
         en->cancelled = true;
         if (!en->busy)
                 end_cancelled(en);

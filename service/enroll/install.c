@@ -434,7 +434,8 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
                 if (why->code == lasting[i])
                         return 0;
         /* Whether the server has come to accept another way is worth a question now and then. */
-        if (why->code == ERR_CHALLENGE_NEEDED && (!record->renewing || en->plan.method == RENEWAL_CHALLENGE))
+        if (why->code == ERR_CHALLENGE_NEEDED &&
+            (!record->renewing || en->plan.method == RENEWAL_CHALLENGE) && !challenge_comes_by_itself(en))
                 return 0;
         /* A refused challenge is no challenge any more; a refused certificate may come right next time. */
         if (final && (!record->renewing || challenge))

@@ -54,6 +54,8 @@ struct enrollment {
         bool own_profile; /* a user's own */
         struct server_link link;
         struct secret challenge;
+        char *agent; /* path of the socket where a challenge is to be had; NULL: it need not be asked */
+        struct agent_question *question;
         STACK_OF(X509) * anchors;
 
         struct ksp_key *key, *transport; /* transport: an RSA key that signs and receives for an EC key */
@@ -148,8 +150,14 @@ MUST_CHECK enum err record_clear_outcome(struct record *record, struct error *e)
 MUST_CHECK enum err request_forget(struct enrollment *en, struct error *e);
 /* A transaction id where the record has none. */
 MUST_CHECK enum err request_identify(struct enrollment *en, struct error *e);
-/* ERR_CHALLENGE_NEEDED: the plan wants one and none is there. */
+/* challenge.c: one that was given; ERR_CHALLENGE_NEEDED: the plan wants one and none is there. */
 MUST_CHECK enum err take_challenge(struct enrollment *en, struct error *e);
+/* Before the record says "requesting": whoever goes on after a crash has to find it. */
+MUST_CHECK enum err keep_challenge(struct enrollment *en, struct error *e);
+/* A file, a credential or an agent has one whenever it is needed: its profile lies in profiles.d. */
+bool challenge_comes_by_itself(const struct enrollment *en);
+/* Into en->challenge. ERR_CHALLENGE_NEEDED with en->agent: that is to be asked, in the loop. */
+MUST_CHECK enum err challenge_fetch(struct enrollment *en, struct error *e);
 /* methods.c: the way of this request, into the record; whether none is left after it; the next one, after a
  * refusal that en->why tells; key and certificate of the generation that is renewed, into en. */
 MUST_CHECK enum err method_choose(struct enrollment *en, uint32_t caps, enum scep_method *ret,
@@ -178,10 +186,14 @@ bool enrollment_failed(struct enrollment *en);
 void enrollment_publish(struct enrollment *en, const char *progress);
 void enrollment_forget_exchange(struct enrollment *en);
 void enrollment_free(struct enrollment *en);
+/* NULL: no memory. */
+struct enrollment *enrollment_new(struct daemon *d);
+/* After a step: the key is there, now the server. */
+void enrollment_next_discover(struct enrollment *en);
 /* The enrollment of a certificate that is here, with a copy of its record. ERR_BUSY. */
 MUST_CHECK enum err enrollment_take(struct daemon *d, struct certificate *certificate,
                                     struct enrollment **ret, struct error *e);
-/* The plan, key and files of the record that @en holds a copy of. */
+/* resume.c: the plan, key and files of the record that @en holds a copy of. */
 enum err step_resume(struct enrollment *en, struct error *e);
 void enrollment_resumed(struct enrollment *en);
 /* Adds one who waits; and tells them all: @certificate or @failure. A waiter may start the next enrollment.

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent.h"
 #include "base/ossl.h"
 #include "internal.h"
 #include "keys/server.h"
@@ -275,8 +276,39 @@ static void after_build(struct enrollment *en)
         next_exchange(en);
 }
 
+static void next_build(struct enrollment *en);
+
+static void on_agent(void *ctx, struct secret *challenge, const struct error *failure)
+{
+        struct enrollment *en = ctx;
+
+        en->question = NULL;
+        if (failure) {
+                enrollment_fail(en, failure);
+                return;
+        }
+        secret_done(&en->challenge);
+        en->challenge = *challenge;
+        *challenge = (struct secret){0};
+        enrollment_step(en, step_choose, next_build);
+}
+
+/* The way that was chosen needs a challenge, and an agent has one. */
+static void ask_agent(struct enrollment *en)
+{
+        CLEANUP(free_p) char *path = STEAL(en->agent);
+        struct error e = {0};
+
+        if (agent_ask(en->d, path, en->id, en->record.name, on_agent, en, &en->question, &e))
+                enrollment_fail(en, &e);
+}
+
 static void next_build(struct enrollment *en)
 {
+        if (en->result == ERR_CHALLENGE_NEEDED && en->agent) {
+                ask_agent(en);
+                return;
+        }
         if (enrollment_failed(en))
                 return;
         en->stage = "build";

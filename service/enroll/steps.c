@@ -87,30 +87,6 @@ enum err resume_anchors(struct enrollment *en, struct error *e)
         return r;
 }
 
-enum err take_challenge(struct enrollment *en, struct error *e)
-{
-        CLEANUP(close_p) int fd = -1;
-        enum err r;
-
-        if (en->challenge.len)
-                return ERR_OK;
-        /* What a document left with its profile, then what an earlier attempt kept. */
-        r = store_file_read(en->d->store, STORE_PROFILES, en->record.profile, "challenge", &en->challenge, e);
-        if (r != ERR_NOT_FOUND)
-                return r;
-        if (store_generation(en->d->store, en->id, en->generation, false, &fd, NULL) == ERR_OK &&
-            file_read_secret(fd, "challenge", COMMAND_CHALLENGE_MAX, &en->challenge, NULL) == ERR_OK)
-                return ERR_OK;
-        if (en->plan.challenge == CHALLENGE_NONE)
-                return ERR_OK;
-        (void)error_set(e, ERR_CHALLENGE_NEEDED, "The profile asks for a challenge, and none was given");
-        return error_remedy(
-                e, ERR_CHALLENGE_NEEDED,
-                "Get a fresh challenge from the server's administrator and run 'scepter enroll %s "
-                "--challenge-file FILE'.",
-                en->record.name);
-}
-
 static enum err fix_plan(struct enrollment *en, const struct profile *profile, struct error *e)
 {
         const struct facts facts = facts_of(en->facts);
@@ -208,18 +184,6 @@ enum err request_identify(struct enrollment *en, struct error *e)
         return r ? r : record_set_text(&en->record.transaction, transaction, e);
 }
 
-/* Before the record says "requesting": whoever goes on after a crash has to find it. */
-static enum err keep_challenge(struct enrollment *en, struct error *e)
-{
-        CLEANUP(close_p) int fd = -1;
-        enum err r;
-
-        if (!en->challenge.len)
-                return ERR_OK;
-        r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
-        return r ? r : file_write(fd, "challenge", 0600, secret_view(&en->challenge), e);
-}
-
 enum err record_clear_outcome(struct record *record, struct error *e)
 {
         char **const texts[] = {&record->error_name,    &record->error_message, &record->error_remedy,
@@ -284,6 +248,8 @@ enum err step_begin(struct enrollment *en, struct error *e)
         r = server_link_load(en->d, id, en->stored.ca_bundle, en->stored.client_certificate, &en->link, e);
         if (!r)
                 r = take_challenge(en, e);
+        if (r == ERR_CHALLENGE_NEEDED && challenge_comes_by_itself(en))
+                r = ERR_OK; /* once it is known that one is needed */
         if (!r)
                 r = request_forget(en, e);
         if (!r) /* before the key: without one, the challenge is swept at the next start */
@@ -443,6 +409,8 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         if (!r && (wanted.method == SCEP_CHALLENGE || wanted.method == SCEP_CHALLENGE_DIRECT) &&
             !en->challenge.len && !*en->record.nonce) {
                 r = take_challenge(en, e);
+                if (r == ERR_CHALLENGE_NEEDED && challenge_comes_by_itself(en))
+                        r = challenge_fetch(en, e);
                 if (r == ERR_CHALLENGE_NEEDED && en->old_lost)
                         (void)error_context(e, r, "The TPM was cleared or replaced, and the old key with it");
                 if (!r)
@@ -518,6 +486,9 @@ enum err step_choose(struct enrollment *en, struct error *e)
                 r = ca_certs_parse(bytes_view(&en->certs_body), &certs, e);
         if (!r)
                 tell_server(en, &caps, certs);
+        if (en->have_choice) /* once more, with the challenge of an agent */
+                ca_choice_done(&en->choice);
+        en->have_choice = false;
         if (!r)
                 r = ca_choose(certs, &trust, &en->choice, e);
         if (r)

@@ -1,15 +1,12 @@
 /* Manager.AddProfile: a document of a stranger, read by a parse worker, and the files it names. */
-#include <openssl/pem.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/ossl.h"
 #include "base/parse.h"
-#include "client-certificate.h"
 #include "internal.h"
+#include "named-files.h"
 #include "policy/profile.h"
-
-enum { FILE_MAX = 256 * 1024 };
 
 enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done, void *ctx,
                      struct error *e)
@@ -24,28 +21,6 @@ enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, 
                 return error_set(e, ERR_DOCUMENT, "The document is empty");
         job.of.parse.document = secret_view(&document);
         return workers_start(d->workers, &job, NULL, owner, done, ctx, NULL, e);
-}
-
-/* PEM or DER. */
-static enum err read_certificate(struct view v, X509 **ret, struct error *e)
-{
-        CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(v.data, (int)v.len);
-        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-        if (!cert && x509_parse(v, &cert, NULL))
-                return ossl_error(e, ERR_PROFILE,
-                                  "RootCertificate: the file holds no certificate in PEM or DER");
-        *ret = cert;
-        return ERR_OK;
-}
-
-/* An empty one would leave no server to be believed, which only an enrollment would tell. */
-static enum err check_bundle(struct view v, struct error *e)
-{
-        CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(v.data, (int)v.len);
-        CLEANUP(x509_free_p) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-
-        return cert ? ERR_OK : ossl_error(e, ERR_PROFILE, "CaBundle: the file holds no certificate in PEM");
 }
 
 struct adding {
@@ -69,21 +44,7 @@ static void adding_free(struct adding *adding)
         free(adding);
 }
 
-/* Files a profile that came over the bus names: never opened here, only taken as the caller passed them. */
-struct named_files {
-        X509 *root;
-        struct secret bundle, challenge;
-        struct client_certificate client;
-};
-
-static void named_files_done(struct named_files *files)
-{
-        X509_free(files->root);
-        secret_done(&files->bundle);
-        secret_done(&files->challenge);
-        client_certificate_done(&files->client);
-}
-
+/* Never opened here, only taken as the caller passed it. */
 static enum err take_file(const struct adding *adding, const struct setting *named, struct named_files *ret,
                           struct error *e)
 {
@@ -106,29 +67,10 @@ static enum err take_file(const struct adding *adding, const struct setting *nam
                 return error_remedy(e, ERR_FILE_NEEDED,
                                     "Pass its content in the option 'files' under the value as written.");
         }
-        r = memfd_read_secret(fd, FILE_MAX, &content, e);
+        r = memfd_read_secret(fd, NAMED_FILE_MAX, &content, e);
         if (r)
                 return error_context(e, r, "%s", named->key);
-        if (challenge) {
-                while (content.len &&
-                       (content.data[content.len - 1] == '\n' || content.data[content.len - 1] == '\r'))
-                        content.len--;
-                ret->challenge = content;
-        } else if (strcmp(named->key, "Server.RootCertificate") == 0) {
-                return read_certificate(secret_view(&content), &ret->root, e);
-        } else if (strcmp(named->key, "Server.CaBundle") == 0) {
-                r = check_bundle(secret_view(&content), e);
-                if (r)
-                        return r;
-                ret->bundle = content;
-        } else if (strcmp(named->key, "Server.ClientCertificate") == 0) {
-                r = client_certificate_read(adding->later.d->ksp, secret_view(&content), &ret->client, e);
-                return r ? error_context(e, r, "ClientCertificate") : ERR_OK;
-        } else {
-                return error_set(e, ERR_UNSUPPORTED, "%s is not in this version", named->key);
-        }
-        content = (struct secret){0};
-        return ERR_OK;
+        return named_files_take(ret, adding->later.d->ksp, named, secret_view(&content), e);
 }
 
 static enum err take_files(struct adding *adding, const struct settings *settings, struct named_files *ret,
@@ -167,7 +109,7 @@ static X509 *root_of(const struct commands *commands)
         return NULL;
 }
 
-static enum err one_profile(const struct commands *commands, struct command **ret, struct error *e)
+enum err intake_one_profile(const struct commands *commands, struct command **ret, struct error *e)
 {
         *ret = NULL;
         for (size_t i = 0; i < commands->count; i++) {
@@ -197,7 +139,7 @@ static enum err add_parsed(struct adding *adding, const struct result *result, s
         enum err r = commands_decode(result->of.parsed.commands, &commands, e);
 
         if (!r)
-                r = one_profile(&commands, &command, e);
+                r = intake_one_profile(&commands, &command, e);
         if (!r)
                 r = take_files(adding, &command->settings, &files, e);
         if (r)

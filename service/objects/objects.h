@@ -34,15 +34,23 @@ struct intake {
         struct strings notes;
         uid_t owner;
         bool managed; /* what a user's own profile may not, it may */
-        const char *location;
+        const char
+                *location;  /* where it came from: a LocURI, or "profiles.d/NAME"; NULL: given over the bus */
+        const char *digest; /* of a file in profiles.d and of what it names; NULL */
         X509 *root;
         struct view bundle, challenge;
         struct view client; /* PEM: certificates; client_key: of the first, NULL: none */
         struct ksp_key *client_key;
 };
+/* The one profile of a document that was read; ERR_DOCUMENT: none, or several. */
+struct commands;
+struct command;
+MUST_CHECK enum err intake_one_profile(const struct commands *commands, struct command **ret,
+                                       struct error *e);
 MUST_CHECK enum err profile_take(struct daemon *d, const struct intake *in, struct profile_entry **ret,
                                  struct error *e);
-/* The same profile under its id, with other settings; @in's files are not looked at. *ret_old: as
+/* The same profile under its id, with other settings; of @in's files the challenge, and where it has a digest
+ * all, replace what is there. *ret_old: as
  * it was, stored_profile_done(). */
 MUST_CHECK enum err profile_change(struct daemon *d, struct profile_entry *profile, const struct intake *in,
                                    struct stored_profile *ret_old, struct error *e);

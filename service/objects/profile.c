@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "enroll/enrollment.h"
 #include "internal.h"
+#include "placed/placed.h"
 #include "policy/profile.h"
 
 /* Settings with defaults, canonical; empty where the profile cannot be read. A GetAll asks thirty times: the
@@ -291,6 +292,12 @@ static enum err remove_profile(void *object, struct bus_call *call, struct error
         if (!r && handle.profile->managed && !bus_call_is_root(call))
                 r = error_set(e, ERR_DENIED, "The profile '%s' was placed by an administrator",
                               handle.profile->name);
+        if (!r && is_placed(handle.profile->location)) {
+                r = error_set(e, ERR_INVALID, "The profile '%s' comes from the file %s/%s",
+                              handle.profile->name, handle.d->config.profiles,
+                              strrchr(handle.profile->location, '/') + 1);
+                (void)error_remedy(e, r, "Remove that file: the profile goes with it.");
+        }
         if (!r)
                 r = check_idle(handle.d, handle.profile->id, e);
         if (r)

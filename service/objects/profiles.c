@@ -43,6 +43,8 @@ static enum err prepare(struct daemon *d, const struct intake *in, const struct 
         r = profile_to_settings(&profile, false, &ret->settings, e);
         if (!r)
                 r = strings_copy(&ret->notes, &in->notes, e);
+        if (!r)
+                r = record_set_text(&ret->digest, in->digest ? in->digest : "", e);
         return r ? r : record_set_text(&ret->location, in->location ? in->location : "", e);
 }
 
@@ -134,7 +136,7 @@ enum err profile_change(struct daemon *d, struct profile_entry *profile, const s
         if (!r)
                 r = store_profile_read(d->store, profile->id, &old, e);
         if (!r) /* the challenge first: who goes on after a crash finds it with the settings it is for */
-                r = write_files(d, profile->id, &files, e);
+                r = write_files(d, profile->id, in->digest ? in : &files, e);
         if (!r)
                 r = profile_restore(d, profile, &stored, e);
         if (r)

@@ -13,7 +13,7 @@ enum { PROFILE_VERSION = 1 };
 
 static const struct json_row rows[] = {
         ROW(JSON_ROW_NUMBER, owner),  ROW(JSON_ROW_BOOL, managed),  ROW(JSON_ROW_PAIRS, settings),
-        ROW(JSON_ROW_STRINGS, notes), ROW(JSON_ROW_TEXT, location),
+        ROW(JSON_ROW_STRINGS, notes), ROW(JSON_ROW_TEXT, location), ROW(JSON_ROW_TEXT, digest),
 };
 
 void stored_profile_done(struct stored_profile *profile)

@@ -127,13 +127,14 @@ MUST_CHECK enum err store_instance_challenge(struct store *store, const struct s
 MUST_CHECK enum err store_instance_challenge_read(struct store *store, const struct stored_instance *instance,
                                                   struct secret *ret, struct error *e);
 
-/* A profile: its settings (policy/profile.h), and where it came from. */
+/* A profile: its settings (policy/profile.h), and where it came from. Challenges are never kept here. */
 struct stored_profile {
         uint64_t owner; /* NO_OWNER: root placed it */
         bool managed;   /* root placed it for this owner alone: it is not his own */
         struct settings settings;
         struct strings notes;
-        char *location; /* LocURI of a SyncML profile, "" otherwise; challenges are never kept here */
+        char *location; /* LocURI of a SyncML profile, "profiles.d/NAME", "" otherwise */
+        char *digest;   /* of a file in profiles.d, with what it names: SHA-256, hex; "" otherwise */
 };
 MUST_CHECK enum err store_profile_write(struct store *store, const char *id,
                                         const struct stored_profile *profile, struct error *e);

@@ -31,6 +31,7 @@ def configure(layout, settings):
     write(os.path.join(layout.etc, "scepter.conf"),
           f"[Service]\nStateDirectory={layout.state}\nRuntimeDirectory={layout.run}\n"
           f"HostKey={layout.etc}/host.key\nFacts={layout.etc}/facts\n"
+          f"ProfilesDirectory={layout.profiles}\n"
           f"ConsumersDirectory={layout.consumers}\nAppliedDirectory={layout.applied}\n"
           f"Tcti={tcti}\nDefaultKeyProtection=tpm-preferred\n", 0o644)
     key = os.path.join(layout.etc, "host.key")
@@ -40,6 +41,7 @@ def configure(layout, settings):
     folder(layout.state, 0o711, uid)
     folder(layout.run, 0o711, uid)
     folder(layout.consumers, 0o755)
+    folder(layout.profiles, 0o755)
     folder(layout.applied, 0o755, uid)
 
 

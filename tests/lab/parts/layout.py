@@ -27,6 +27,7 @@ class Layout:
         for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules", "sys", "applied"):
             setattr(self, name, os.path.join(self.dir, name))
         self.consumers = os.path.join(self.etc, "consumers.d")
+        self.profiles = os.path.join(self.etc, "profiles.d")
         self.env = os.path.join(self.dir, "env")
         self.settings = os.path.join(self.etc, "lab.json")
         self.bus_socket = os.path.join(self.bus, "socket")

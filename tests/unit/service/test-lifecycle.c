@@ -6,8 +6,8 @@
 /* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed apply applied
  * fall-back needs-challenge challenge fail cancel remove. */
 static const char *const arrows[_ACTIVITY_MAX][_LIFE_MAX] = {
-        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "apply-pending", "-", "-",
-                           "needs-challenge", "-", "-", "-", "removing"},
+        [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "apply-pending", "-", "-", "-", "-",
+                           "-", "-", "removing"},
         [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "needs-challenge",
                                  "-", "failed", "idle", "-"},
         [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "-", "-", "failed",
