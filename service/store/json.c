@@ -62,7 +62,7 @@ static json_t *row_value(const struct json_row *row, const void *object)
 
         switch (row->type) {
         case JSON_ROW_TEXT:
-                return json_string(*(char *const *)at);
+                return json_string(*(char *const *)at ? *(char *const *)at : "");
         case JSON_ROW_NUMBER:
                 return json_integer((json_int_t) * (const uint64_t *)at);
         case JSON_ROW_BOOL:

@@ -9,7 +9,7 @@
 #include "policy/settings.h"
 
 enum json_row_type {
-        JSON_ROW_TEXT,    /* char *, never NULL once settled */
+        JSON_ROW_TEXT,    /* char *, never NULL once settled; NULL is written as "" */
         JSON_ROW_NUMBER,  /* uint64_t */
         JSON_ROW_BOOL,    /* bool */
         JSON_ROW_STRINGS, /* struct strings */
