@@ -27,6 +27,7 @@
 #include "enroll/network.h"
 #include "events/events.h"
 #include "keys/server.h"
+#include "load.h"
 #include "log.h"
 #include "objects/objects.h"
 #include "placed/placed.h"
@@ -213,42 +214,6 @@ static enum err open_keys(struct daemon *d, struct error *e)
         return ksp_open(&config, &d->ksp, e);
 }
 
-static enum err load_certificate(void *ctx, const char *id, struct error *e)
-{
-        struct daemon *d = ctx;
-        CLEANUP(record_done_p) struct record record = {0};
-        struct certificate *certificate;
-        enum err r = store_record_read(d->store, id, &record, e);
-
-        if (r == ERR_NOT_FOUND) /* the daemon was killed before it had begun with it */
-                return store_remove(d->store, STORE_CERTIFICATES, id, e);
-        if (!r)
-                r = enrollment_sweep(d, id, &record, e);
-        if (!r)
-                r = model_add(d->model, id, &record, &certificate, e);
-        if (r) {
-                /* One damaged record does not keep the others from being served. */
-                log_error(LOG_ERR, e);
-                return r == ERR_NO_MEMORY ? r : ERR_OK;
-        }
-        return ERR_OK;
-}
-
-static enum err load_profile(void *ctx, const char *id, struct error *e)
-{
-        struct daemon *d = ctx;
-        CLEANUP(stored_profile_done) struct stored_profile profile = {0};
-        enum err r = store_profile_read(d->store, id, &profile, e);
-
-        if (!r)
-                r = model_add_profile(d->model, id, &profile, NULL, e);
-        if (r == ERR_NOT_FOUND) /* a profile's file is written last: what lacks it never was one */
-                return store_remove(d->store, STORE_PROFILES, id, e);
-        if (r)
-                log_error(LOG_ERR, e);
-        return r == ERR_NO_MEMORY ? r : ERR_OK;
-}
-
 static void resume(struct daemon *d)
 {
         struct certificate *certificate;
@@ -348,9 +313,7 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
         if (!r)
                 r = workers_new(&workers, &d->workers, e);
         if (!r)
-                r = store_each(d->store, STORE_PROFILES, load_profile, d, e);
-        if (!r)
-                r = store_each(d->store, STORE_CERTIFICATES, load_certificate, d, e);
+                r = load_state(d, e);
         if (!r)
                 r = instances_load(d->store, &d->instances, e);
         if (!r)

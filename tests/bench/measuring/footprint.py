@@ -90,7 +90,7 @@ def _ready(pid):
         os.sched_yield()
 
 
-def _starts(room, count):
+def starts(room, count):
     room.records.stop("scepterd")
     watch = NameWatch(room)
     env = {"PATH": "/usr/bin:/usr/sbin:/bin:/sbin", "LANG": "C.UTF-8",
@@ -118,7 +118,7 @@ def _starts(room, count):
     return times
 
 
-def _lists(room, count):
+def lists(room, count):
     room.timed("scepter", "list")
     return [room.timed("scepter", "list") for _ in range(count)]
 
@@ -127,12 +127,12 @@ def measure(room, given):
     room.ensure_profile(enrollment.NAME, "software", "rsa-2048")
     room.enroll(enrollment.NAME)
     worked = memory(room.daemon_pid())
-    starts = _starts(room, given.rounds)
+    started = starts(room, given.rounds)
     room.restart_daemon()
-    lists = _lists(room, 2 * given.rounds)
+    listed = lists(room, 2 * given.rounds)
     fresh = memory(room.daemon_pid())
-    rows = [row("start to bus name, ms", starts, target=("at most", 20)),
-            row("scepter list, ms", lists, target=("at most", 10))]
+    rows = [row("start to bus name, ms", started, target=("at most", 20)),
+            row("scepter list, ms", listed, target=("at most", 10))]
     for when, found in (("after its start", fresh), ("after an enrollment", worked)):
         for kind, most in (("Pss", 5), ("Private_Dirty", 2), ("Rss", None)):
             rows.append(row(f"idle {when}: {kind}, MiB", [found[kind]] if found else None,
@@ -141,4 +141,4 @@ def measure(room, given):
     if not fresh:
         notes.append("scepterd is not dumpable: its memory is shown to root alone")
     return [{"title": "scepterd with 1 certificate", "unit": "", "rows": rows, "notes": notes,
-             "samples": {"start": starts, "list": lists}}]
+             "samples": {"start": started, "list": listed}}]
