@@ -32,12 +32,25 @@ enum err request_files_remove(struct enrollment *en, struct error *e)
         return remove_request(en->d->store, en->id, en->generation, e);
 }
 
+/* What an order had put down, its challenge, before the daemon was killed: the record never said so. */
+static enum err remove_unaccepted(struct store *store, const char *id, uint64_t generation, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+
+        if (store_generation(store, id, generation, false, &fd, NULL))
+                return ERR_OK;
+        return store_generation_remove(store, id, generation, e);
+}
+
 enum err enrollment_sweep(struct daemon *d, const char *id, const struct record *record, struct error *e)
 {
         enum activity activity;
 
-        if (!record->requested || *record->transaction || !activity_from_name(record->activity, &activity) ||
-            activity_is_running(activity))
+        if (!activity_from_name(record->activity, &activity) || activity_is_running(activity))
+                return ERR_OK;
+        if (!record->requested)
+                return remove_unaccepted(d->store, id, record->current + 1, e);
+        if (*record->transaction)
                 return ERR_OK;
         return remove_request(d->store, id, record->requested, e);
 }

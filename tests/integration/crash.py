@@ -56,7 +56,7 @@ class Walk:
             return True
         try:
             pid = os.pidfd_open(self.lab.daemon_pid())
-        except ProcessLookupError:
+        except (ProcessLookupError, FileNotFoundError):  # the latter: it ended before it was ready
             pass
         else:
             with os.fdopen(pid) as process:

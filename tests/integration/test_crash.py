@@ -388,6 +388,25 @@ def test_T9_applied(walk):
     assert step > 15, FEW
 
 
+def test_T9_followed_later(walk):
+    """An idle certificate gets a consumer that cannot take it, and then can."""
+    lab = walk.lab
+    for step in range(1, 4):
+        name = f"fl-{step}"
+        lab.add(name)
+        assert lab.enroll(name).returncode == 0
+        walk.arm(step)
+        (lab.dir / f"lab/etc/consumers.d/{name}.consumer").write_text(
+            f"[Consumer]\nProfile={name}\n[Files]\nCertificate={lab.dir}/out-{name}/cert.pem\n")
+        walk.struck_or(name, lambda shown: shown["activity"] == "apply-pending")
+        walk.revive()
+        lab.wait_for(name, "apply-pending")
+        (lab.dir / f"lab/etc/consumers.d/{name}.consumer").unlink()
+        walk.clock(90000)
+        lab.wait_for(name, "idle")
+        check(lab, name)
+
+
 @pytest.mark.parametrize("then", ["cured", "again", "renewed", "enrolled", "removed"])
 def test_T9_apply_pending(walk, then):
     """What a consumer could not take does not keep the certificate from anything."""
@@ -399,6 +418,7 @@ def test_T9_apply_pending(walk, then):
         assert lab.enroll(name).returncode == 1
         before = lab.wait_for(name, "apply-pending")
         home, challenge = lab.certificate(name), lab.challenge()
+        attempts = recorded(home)["apply_attempts"]
         walk.clock(60)
         walk.arm(step)
         if then in ("cured", "again"):
@@ -406,7 +426,8 @@ def test_T9_apply_pending(walk, then):
                 folder.mkdir()
                 folder.chmod(0o777)
             walk.clock(8000)
-            walk.struck_or(name, lambda shown: then == "again" or shown["activity"] == "idle")
+            walk.struck_or(name, lambda shown: recorded(home).get("apply_attempts", 0) > attempts
+                           if then == "again" else shown["activity"] == "idle")
         elif then == "renewed":
             lab.scepter("renew", name)
             walk.struck_or(name, lambda shown: shown["thumbprint"] != before["thumbprint"])

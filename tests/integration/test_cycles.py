@@ -8,7 +8,7 @@ import subprocess
 
 import labs
 
-CYCLES = int(os.environ.get("CYCLES", 50))
+CYCLES = min(int(os.environ.get("CYCLES", 50)), 200 if labs.sanitized() else 10**6)
 WARM = 10
 # What comes in turn. TPM keys every fifth time: the TPM is slower than all the rest.
 KINDS = ("soft-ec", "soft-ec", "tpm-ec", "soft-ec", "soft-rsa")
