@@ -168,7 +168,8 @@ bool enrollment_still_pending(struct enrollment *en, const struct error *why)
 {
         /* The answer to the request itself, and what no later poll can change. */
         static const enum err ends[] = {ERR_SERVER_REFUSED, ERR_CERTIFICATE_REFUSED, ERR_CANCELLED,
-                                        ERR_CONFIG,         ERR_UNSUPPORTED,         ERR_INVALID};
+                                        ERR_CONFIG,         ERR_UNSUPPORTED,         ERR_INVALID,
+                                        ERR_DENIED};
 
         if (en->certificate->activity != ACTIVITY_PENDING)
                 return false;
