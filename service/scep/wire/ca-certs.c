@@ -138,3 +138,9 @@ enum err degenerate_parse(struct view body, STACK_OF(X509) * *ret, struct error 
                                  SCEP_BODY_MAX);
         return signed_data(body, true, "The content of the reply's envelope is", ret, e);
 }
+
+enum err next_certs_parse(struct view body, STACK_OF(X509) * *ret, struct error *e)
+{
+        return signed_data(body, true, "The content that the server signed in answer to GetNextCACert is",
+                           ret, e);
+}

@@ -16,5 +16,7 @@ MUST_CHECK enum err ca_certs_parse(struct view body, STACK_OF(X509) * *ret, stru
 /* What stands in an opened CertRep: a degenerate SignedData alone, without signers and content, and nothing
  * behind it. */
 MUST_CHECK enum err degenerate_parse(struct view body, STACK_OF(X509) * *ret, struct error *e);
+/* The same in an answer to GetNextCACert. */
+MUST_CHECK enum err next_certs_parse(struct view body, STACK_OF(X509) * *ret, struct error *e);
 /* "CN=…, O=…" cut to @size, for messages; UTF-8. Returns @text. */
 const char *name_text(const X509_NAME *name, char *text, size_t size);
