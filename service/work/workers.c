@@ -523,7 +523,7 @@ static uint64_t deadline_of(const struct job *job, const struct key_grant *grant
 
         switch (job->kind) {
         case JOB_DISCOVER: /* two operations at each URL, perhaps twice */
-                return job->of.discover.link.total_ms * 1000 * 4 * job->of.discover.urls.n +
+                return job->of.discover.link.total_ms * 1000 * (4 * job->of.discover.urls.n + 1) +
                        DEADLINE_SLACK_USEC + keys;
         case JOB_EXCHANGE:
                 return job->of.exchange.link.total_ms * 1000 + DEADLINE_SLACK_USEC + keys;

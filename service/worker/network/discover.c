@@ -1,7 +1,8 @@
 /*
  * Finding the server. For each URL, as given and, after a 404, with /pkiclient.exe: GetCACaps, whose HTTP
  * errors mean "no capabilities" (RFC 8894 §3.5.2), then GetCACert, which must succeed. A server that cannot
- * be reached, or is no SCEP server, makes room for the next URL; the last error is told.
+ * be reached, or is no SCEP server, makes room for the next URL; the last error is told. GetNextCACert is
+ * asked of the one that answered, where it lists that; its failure is part of the result.
  */
 #include "link.h"
 #include "scep-http/http.h"
@@ -9,14 +10,16 @@
 #include "scep-wire/caps.h"
 
 struct found {
-        struct http_reply caps, certs;
+        struct http_reply caps, certs, next;
         char *url;
+        bool with_suffix;
 };
 
 static void found_done(struct found *f)
 {
         http_reply_done(&f->caps);
         http_reply_done(&f->certs);
+        http_reply_done(&f->next);
         free(f->url);
         *f = (struct found){0};
 }
@@ -87,7 +90,24 @@ static enum err try_form(const struct search *search, const char *url, bool with
                 r = ask_caps(search, url, with_suffix, f, ret_missing, e);
         if (!r && (search->job->want & DISCOVER_CERTS))
                 r = ask_certs(search, url, with_suffix, f, ret_missing, e);
+        f->with_suffix = with_suffix;
         return r ? r : http_url_base(url, with_suffix, &f->url, e);
+}
+
+/* @why: where it is listed and not to be had. */
+static void ask_next(const struct search *search, const char *url, struct found *f, struct error *why)
+{
+        struct scep_caps caps = {0};
+
+        if (!(search->job->want & DISCOVER_NEXT) || f->caps.status != 200 ||
+            caps_parse(bytes_view(&f->caps.body), &caps, NULL) || !(caps.flags & SCEP_CAP_GET_NEXT_CA))
+                return;
+        if (ask(search, url, f->with_suffix, "GetNextCACert", &f->next, why)) {
+                bytes_done(&f->next.body);
+                (void)error_context(why, why->code, "%.300s", url);
+        } else if (!f->next.body.len) {
+                (void)error_set(why, ERR_REPLY, "The server answered GetNextCACert with nothing");
+        }
 }
 
 static enum err try_url(const struct search *search, const char *url, struct found *f, struct error *e)
@@ -111,6 +131,8 @@ enum err network_discover(const struct job_discover *job, const struct network_c
         const struct search search = {job, &link.options};
         struct result result = {.kind = RESULT_DISCOVERED};
         struct result_discovered *d = &result.of.discovered;
+        struct error why = {0};
+        size_t at = 0;
         enum err r;
 
         if (job->urls.n == 0)
@@ -122,6 +144,7 @@ enum err network_discover(const struct job_discover *job, const struct network_c
         for (size_t i = 0; i < job->urls.n && r; i++) {
                 found_done(&f);
                 r = try_url(&search, job->urls.at[i], &f, e);
+                at = i;
         }
         note_http(f.certs.status ? &f.certs : &f.caps, ret_http);
         if (r)
@@ -131,5 +154,12 @@ enum err network_discover(const struct job_discover *job, const struct network_c
         d->certs = bytes_view(&f.certs.body);
         d->caps_status = f.caps.status;
         d->http = *ret_http;
+        ask_next(&search, job->urls.at[at], &f, &why);
+        d->next = bytes_view(&f.next.body);
+        if (why.code) {
+                d->next_name = err_name(why.code);
+                d->next_message = why.message;
+                d->next_remedy = why.remedy;
+        }
         return result_encode(&result, ret, e);
 }

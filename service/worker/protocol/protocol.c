@@ -37,7 +37,7 @@ static const struct field discover_fields[] = {
         FIELD(2, SHAPE_TEXTS, true, job_discover, urls, JOB_URL_MAX),
         FIELD(3, SHAPE_TEXT, false, job_discover, identifier, JOB_TEXT_MAX),
         FIELD(4, SHAPE_NUMBER, true, job_discover, suffix, 2),
-        FIELD(5, SHAPE_NUMBER, true, job_discover, want, DISCOVER_BOTH),
+        FIELD(5, SHAPE_NUMBER, true, job_discover, want, DISCOVER_ALL),
         LINK_FIELDS(job_discover),
 };
 
@@ -76,6 +76,10 @@ static const struct field discovered_fields[] = {
         FIELD(3, SHAPE_BLOB, false, result_discovered, caps, JOB_BODY_MAX),
         FIELD(4, SHAPE_BLOB, false, result_discovered, certs, JOB_BODY_MAX),
         FIELD(5, SHAPE_SIGNED, true, result_discovered, caps_status, 999),
+        FIELD(6, SHAPE_BLOB, false, result_discovered, next, JOB_BODY_MAX),
+        FIELD(7, SHAPE_TEXT, false, result_discovered, next_name, 64),
+        FIELD(8, SHAPE_TEXT, false, result_discovered, next_message, JOB_TEXT_MAX),
+        FIELD(9, SHAPE_TEXT, false, result_discovered, next_remedy, JOB_TEXT_MAX),
         HTTP_FIELDS(result_discovered),
 };
 

@@ -58,9 +58,9 @@ struct job_link {
         uint64_t deny_local; /* 1: no address of this machine or link */
 };
 
-enum { DISCOVER_CAPS = 1, DISCOVER_CERTS = 2, DISCOVER_BOTH = 3 };
+enum { DISCOVER_CAPS = 1, DISCOVER_CERTS = 2, DISCOVER_BOTH = 3, DISCOVER_NEXT = 4, DISCOVER_ALL = 7 };
 
-/* GetCACaps and GetCACert; kind network. */
+/* GetCACaps and GetCACert, and GetNextCACert where that is wanted and listed; kind network. */
 struct job_discover {
         struct job_texts urls;  /* tried in order until one answers */
         const char *identifier; /* the message of both, NULL: "default" */
@@ -151,6 +151,8 @@ struct result_discovered {
         struct view certs;   /* raw body of GetCACert */
         int64_t caps_status; /* HTTP status of GetCACaps; other than 200: taken as no capabilities */
         struct result_http http;
+        struct view next; /* raw body of GetNextCACert; empty: there is none */
+        const char *next_name, *next_message, *next_remedy; /* of the error where it was asked; or NULL */
 };
 
 struct result_exchanged {

@@ -180,7 +180,7 @@ static void bounds(void **state)
         BAD_JOB(2, discover.urls.n, JOB_URLS_MAX + 1);
         BAD_JOB(2, discover.urls.at[0], long_url);
         BAD_JOB(2, discover.suffix, 3);
-        BAD_JOB(2, discover.want, 4);
+        BAD_JOB(2, discover.want, DISCOVER_ALL + 1);
         BAD_JOB(2, discover.link.total_ms, JOB_TIMEOUT_MAX_MS + 1);
         BAD_JOB(2, discover.link.client.n, JOB_CERTS_MAX + 1);
         BAD_JOB(2, discover.link.client.at[0], ((struct view){big, JOB_CERT_MAX + 1}));
