@@ -201,6 +201,32 @@ def next_ca(r):
     return status, headers["Content-Type"], "GetNextCACert" in caps(r)[1]
 
 
+def announced(r):
+    """GetNextCACert: who has signed it with which digest, and what of: CAs that begin now or later, others, nothing."""
+    status, _, body = r.get("GetNextCACert")
+    if status != 200 or "GetNextCACert" not in caps(r)[1]:
+        return status, caps(r)[1].count("GetNextCACert")
+    try:
+        signed = cms.open_signed(body)
+    except cms.BadSignature:
+        return "broken"
+    present, ras = [[one for one in Device(r).ca_certificates() if is_ca(one) == wanted] for wanted in (True, False)]
+    signer = x509.load_der_x509_certificate(signed.certificate.dump())
+    who = "ca" if signer in present else "ra" if signer in ras else "stranger"
+    if not signed.content.startswith(b"\x30"):
+        return who, signed.digest, len(signed.content) > 0
+    now = datetime.datetime.utcnow()
+    found = [(is_ca(one), one.not_valid_before < now) for one in certificates(signed.content)]
+    return who, signed.digest, sorted(found)
+
+
+def while_announced(look):
+    def looked(r):
+        r.set(rollover="on")
+        return look(r)
+    return looked
+
+
 # The next ones look at an enrollment.
 
 def enrolled(look, **request):
@@ -533,6 +559,17 @@ ROWS = [
     ("rollover", "on", next_ca, (200, "application/x-x509-next-ca-cert", True)),
     ("rollover", "forged", next_ca, (200, "application/x-x509-next-ca-cert", True)),
     ("rollover", "done", next_ca, (400, "text/html", False)),
+    *((name, "now" if name == "rollover-begins" else "off", while_announced(announced), ("ca", "sha256", [(True, True)]))
+      for name in ("rollover-begins", "rollover-fault")),
+    ("rollover-begins", "later", while_announced(announced), ("ca", "sha256", [(True, False)])),
+    ("rollover-fault", "ra", while_announced(announced), ("ra", "sha256", [(True, True)])),
+    ("rollover-fault", "tampered", while_announced(announced), "broken"),
+    ("rollover-fault", "nothing", while_announced(announced), ("ca", "sha256", False)),
+    ("rollover-fault", "content", while_announced(announced), ("ca", "sha256", True)),
+    ("rollover-fault", "no-ca", while_announced(announced), ("ca", "sha256", [(False, True)])),
+    ("rollover-fault", "two", while_announced(announced), ("ca", "sha256", [(True, False), (True, True)])),
+    ("rollover-fault", "sha1", while_announced(announced), ("ca", "sha1", [(True, True)])),
+    ("rollover-fault", "unlisted", while_announced(announced), (200, 0)),
     ("reply-shape", "ndes", enrolled(shape), ("sha1", "des3", False, False)),
     ("reply-shape", "rfc", enrolled(shape), ("sha256", "aes", True, True)),
     *(("digest", name, enrolled(lambda reply: reply.digest), name) for name in ("sha1", "sha256", "sha384", "sha512")),

@@ -14,7 +14,7 @@ def capabilities(services):
         return pages.page(404, "Not Found")
     if words == "closed":
         return None
-    if switches["rollover"] in ("on", "forged"):
+    if switches["rollover"] in ("on", "forged") and switches["rollover-fault"] != "unlisted":
         words += "\nGetNextCACert"
     if switches["get-only"]:
         words = "\n".join(word for word in words.splitlines() if word not in NO_POST)
@@ -37,8 +37,24 @@ def next_certificates(services):
     if switches["rollover"] not in ("on", "forged"):
         return pages.page(400, "Bad Request")
     signer = services.strangers("signer") if switches["rollover"] == "forged" else pki.issuer(switches)
-    content = cms.degenerate([pki.authority(pki.next_issuer_label(switches)).der])
-    return Answer(200, NEXT, cms.sign(content, [], signer, "sha256", (signer.der,)), "NEXT")
+    content, digest, fault = cms.degenerate([pki.authority(pki.next_issuer_label(switches)).der]), "sha256", \
+        switches["rollover-fault"]
+    if fault == "ra":
+        signer = pki.signer(switches)
+    elif fault == "no-ca":
+        content = cms.degenerate([services.strangers("signer").der])
+    elif fault == "content":
+        content = b"the next certificate comes by mail"
+    elif fault == "nothing":
+        content = None
+    elif fault == "two":
+        content = cms.degenerate([pki.authority(label + pki.tier(switches)).der for label in ("next-", "later-")])
+    elif fault == "sha1":
+        digest = "sha1"
+    body = cms.sign(content, [], signer, digest, (signer.der,))
+    if fault == "tampered":  # the last octet of the certificate's own signature
+        body = body.replace(content, content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    return Answer(200, NEXT, body, "NEXT")
 
 
 def crl(services, file_name):

@@ -15,7 +15,7 @@ from .ca import CERT_SIGN, CRL_SIGN, ENCIPHER, SIGN, YEAR
 
 REQUEST_AGENT = "1.3.6.1.4.1.311.20.2.1"
 RA_USAGES = {"sign": SIGN, "encrypt": ENCIPHER, "both": SIGN | ENCIPHER}
-AUTHORITIES = tuple(age + tier for age in ("", "next-", "old-") for tier in ("issuing", "root", "issuing-ec"))
+AUTHORITIES = tuple(age + tier for age in ("", "next-", "later-", "old-") for tier in ("issuing", "root", "issuing-ec"))
 
 
 class Pki:
@@ -79,13 +79,16 @@ class Pki:
         return ca.name(country_name="US", organization_name=self._title, common_name=common_name)
 
     def _ca_recipe(self, label):
-        """Key and certificate of a CA. Old and next have the same name and another key, as after a renewal at AD CS."""
+        """Key and certificate of a CA. Old, next and later have the same name and another
+        key, as after a renewal at AD CS."""
         now, root = clock.now(), label.endswith("root")
         subject = self._names(self._title + (" Root CA" if root else " Issuing CA") +
                               (" EC" if label.endswith("-ec") else ""))
         start = now - (5 if label.startswith("old-") else 3) * YEAR
         if label.startswith("next-"):
             start = now - datetime.timedelta(days=1)
+        if label.startswith("later-"):
+            start = now + datetime.timedelta(days=3)
         key = self._key(label)
         issuer_key = key if root else self.root.key
         extensions = [ca.extension(ca.BASIC_CONSTRAINTS, ber.seq(b"\x01\x01\xff"), True),
@@ -116,20 +119,20 @@ class Pki:
 
     # what is in force
 
-    def _tier(self, switches):
+    def tier(self, switches):
         if switches["single-tier"]:
             return "root"
         return "issuing-ec" if switches["ca-key"] == "ec" else "issuing"
 
     def issuer_label(self, switches):
-        return ("next-" if switches["rollover"] == "done" else "") + self._tier(switches)
+        return self.next_issuer_label(switches) if switches["rollover"] == "done" else self.tier(switches)
 
     def issuer(self, switches):
         return self.authority(self.issuer_label(switches))
 
     def next_issuer_label(self, switches):
         """The CA that comes after."""
-        return "next-" + self._tier(switches)
+        return ("later-" if switches["rollover-begins"] == "later" else "next-") + self.tier(switches)
 
     def _ra(self, role, switches, when=None):
         if switches["ra"] == "none":
@@ -138,7 +141,7 @@ class Pki:
             role = "both"
         issuer = self.issuer_label(switches)
         if switches["ra-old-ca"]:
-            issuer = "old-" + self._tier(switches)
+            issuer = "old-" + self.tier(switches)
         if not when:
             when = next((state for state in ("expired", "future", "ending") if switches["ra-" + state]), "now")
         return self.authority(f"ra_{role}_{issuer}_{when}_{switches['ra-signature']}")

@@ -172,6 +172,12 @@ TABLE = (
     flag("other-ca", "GetCACert (and all else) comes from a CA with another root"),
     Switch("rollover", "off", "off|on|forged|done", "GetNextCACert: there is none, the next CA signed by this one, or by a "
            "stranger; done: the next one is in force", one_of("off", "on", "forged", "done")),
+    Switch("rollover-begins", "now", "now|later", "when the next CA begins: yesterday, or three days from now",
+           one_of("now", "later")),
+    Switch("rollover-fault", "off", "off|ra|tampered|nothing|content|no-ca|two|sha1|unlisted",
+           "GetNextCACert: signed by the RA, changed afterwards, without content, with one that is no certificates, with "
+           "one of no CA, with two CAs, signed with SHA-1, or answered though the capabilities do not list it",
+           one_of("off", "ra", "tampered", "nothing", "content", "no-ca", "two", "sha1", "unlisted")),
     # the reply
     Switch("reply-shape", "ndes", "ndes|rfc", "SHA-1, 3DES, one octet for nothing, no certificates; or as RFC 8894",
            one_of("ndes", "rfc")),
