@@ -60,6 +60,12 @@ static const struct {
                                 F(THUMBPRINT), 0},
         [EVENT_APPLY_FAILED] = {"APPLY_FAILED", "eabaf1e99f144bfd80239f82bbbb9ed9", 0, LOG_ERR,
                                 F(THUMBPRINT) | F(ERROR) | F(REMEDY) | F(NEXT_AT), F(CONSUMER)},
+        [EVENT_CA_NEXT] = {"CA_NEXT", "b666b78817e1446e9aff368f8b12076b", 0, LOG_NOTICE,
+                           F(URL) | F(ANCHOR) | F(NEXT_ANCHOR), 0},
+        [EVENT_CA_NEXT_REFUSED] = {"CA_NEXT_REFUSED", "5a1a270fb72c462496fe8765bad46377", 0, LOG_WARNING,
+                                   F(URL) | F(ANCHOR) | F(ERROR) | F(REMEDY), 0},
+        [EVENT_CA_FOLLOWED] = {"CA_FOLLOWED", "9b04f61b422344ef9672a52900301887", 0, LOG_NOTICE,
+                               F(ANCHOR) | F(NEXT_ANCHOR), 0},
 };
 
 /* Windows cannot begin with the server: its 307, where any later failure is 32 [facts §7.1]. */
@@ -77,6 +83,8 @@ static const struct {
         [EVENT_HTTP_STATUS] = {"httpStatus", "SCEPTER_HTTP_STATUS", EVENT_NUMBER},
         [EVENT_CAPABILITIES] = {"capabilities", "SCEPTER_CAPABILITIES", EVENT_LIST},
         [EVENT_FINGERPRINTS] = {"fingerprints", "SCEPTER_FINGERPRINTS", EVENT_LIST},
+        [EVENT_ANCHOR] = {"anchor", "SCEPTER_ANCHOR", EVENT_TEXT},
+        [EVENT_NEXT_ANCHOR] = {"nextAnchor", "SCEPTER_NEXT_ANCHOR", EVENT_TEXT},
         [EVENT_EXCHANGE] = {"exchange", "SCEPTER_EXCHANGE", EVENT_TEXT},
         [EVENT_TRANSACTION] = {"transaction", "SCEPTER_TRANSACTION", EVENT_TEXT},
         [EVENT_ATTEMPT] = {"attempt", "SCEPTER_ATTEMPT", EVENT_NUMBER},

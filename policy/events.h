@@ -32,6 +32,9 @@ enum event_kind {
         EVENT_CERT_REVOKED,
         EVENT_CERT_APPLIED,
         EVENT_APPLY_FAILED,
+        EVENT_CA_NEXT,
+        EVENT_CA_NEXT_REFUSED,
+        EVENT_CA_FOLLOWED,
         _EVENT_MAX
 };
 
@@ -45,6 +48,8 @@ enum event_field {
         EVENT_HTTP_STATUS,
         EVENT_CAPABILITIES,
         EVENT_FINGERPRINTS,
+        EVENT_ANCHOR,
+        EVENT_NEXT_ANCHOR,
         EVENT_EXCHANGE,
         EVENT_TRANSACTION,
         EVENT_ATTEMPT,

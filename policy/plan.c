@@ -279,3 +279,10 @@ bool plan_pairs_stop(const struct settings *pairs)
 
         return after && strcmp(after, after_expiry_names[AFTER_EXPIRY_STOP]) == 0;
 }
+
+bool plan_pairs_follow(const struct settings *pairs)
+{
+        const char *follow = settings_get(pairs, "followRollover");
+
+        return follow && strcmp(follow, "yes") == 0;
+}

@@ -62,6 +62,8 @@ MUST_CHECK enum err plan_from_pairs(const struct settings *in, struct plan *ret,
 
 /* Whether a plan in pairs is not renewed once its certificate has expired. */
 bool plan_pairs_stop(const struct settings *pairs);
+/* Whether it follows its CA to the next one. */
+bool plan_pairs_follow(const struct settings *pairs);
 /* NULL, or what differs so that a certificate must be enrolled anew: "subject", "alternative names", "key
  * usage", "extended key usage", "template", "key algorithm", "key protection", "anchor". The text is static.
  */

@@ -58,7 +58,7 @@ struct daemon {
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */
-        unsigned checking;                   /* enroll/due.c: looks at CRLs */
+        unsigned checking;                   /* enroll/due.c: looks at CRLs and at announcements */
         struct applier_config applier;       /* work/applier.h */
         unsigned applying;                   /* enroll/apply.c: certificates handed to their consumers */
         struct follow *follow;               /* enroll/follow.c: watches the directory of consumers */

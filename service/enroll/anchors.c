@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/ossl.h"
-#include "scep-wire/ca-choice.h"
 
 #define SYSTEM_ANCHORS "/etc/ssl/certs/ca-certificates.crt"
 
@@ -27,6 +26,16 @@ enum err anchors_load(struct store *store, const char *profile, uid_t owner, STA
         }
         *ret = STEAL(anchors);
         return ERR_OK;
+}
+
+bool plan_pin(const struct plan *plan, struct ca_pin *ret)
+{
+        *ret = (struct ca_pin){.len = plan->thumbprint.len};
+        if (plan->thumbprint.len > sizeof ret->digest)
+                return false;
+        if (plan->thumbprint.len)
+                memcpy(ret->digest, plan->thumbprint.data, plan->thumbprint.len);
+        return true;
 }
 
 void anchors_add_system(STACK_OF(X509) * anchors, const struct bytes *thumbprint)

@@ -7,6 +7,8 @@
 #include "objects/objects.h"
 #include "policy/renewal.h"
 #include "revocation/check.h"
+#include "rollover/look.h"
+#include "scep-wire/caps.h"
 #include "work/schedule.h"
 
 /* Renewals that run at once; the others wait a moment. What comes later than LATE seconds was slept through.
@@ -14,8 +16,8 @@
 enum { RENEWING_MAX = 64, LATE = 600, MOMENT = 5, AFTER_ERROR = 300 };
 /* An orphan's renewal: until it gets another profile. */
 #define NEVER UINT64_MAX
-/* CRLs are looked at once a day, by few certificates at a time; first within an hour, so that machines that
- * start together do not come together. */
+/* CRLs, and what the CA announces to come after it, are looked at once a day, by few certificates at a time;
+ * first within an hour, so that machines that start together do not come together. */
 enum { CHECKING_MAX = 4, FIRST_CHECK = 3600, CHECK_EVERY = 24 * 3600, CHECK_SPREAD = 2 * 3600 };
 
 static bool at_rest(const struct certificate *c)
@@ -61,6 +63,16 @@ static uint64_t check_at(struct certificate *c, uint64_t now)
         return c->check_at;
 }
 
+/* When what its CA announces is looked at; 0: not any more. */
+static uint64_t follow_at(struct certificate *c, uint64_t now)
+{
+        if (!c->follows || !c->current || c->revoked_at || now > c->not_after || c->following)
+                return 0;
+        if (!c->follow_at)
+                c->follow_at = now + 1 + random_number() % FIRST_CHECK;
+        return c->follow_at;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
         return !a || (b && b < a) ? b : a;
@@ -83,9 +95,17 @@ void due_set(struct daemon *d, struct certificate *c)
                 c->apply_again = false;
         }
         at = earlier(earlier(action_at(c, now), change_at(c, now)), earlier(check_at(c, now), apply_at(c)));
+        at = earlier(at, follow_at(c, now));
         c->look.of = c;
         if (schedule_set(d->schedule, &c->look, at, &e))
                 log_error(LOG_ERR, &e);
+}
+
+void due_asked(struct daemon *d, struct certificate *c, uint32_t caps)
+{
+        if (c->follows && caps & SCEP_CAP_GET_NEXT_CA)
+                c->follow_at = clock_now(&d->clock);
+        due_set(d, c);
 }
 
 void due_drop(struct daemon *d, struct certificate *c)
@@ -97,6 +117,10 @@ void due_drop(struct daemon *d, struct certificate *c)
                 d->checking--;
         }
         apply_cancel(c);
+        if (c->following) {
+                rollover_look_cancel(STEAL(c->following));
+                d->checking--;
+        }
 }
 
 static void act(struct daemon *d, struct certificate *c, uint64_t now)
@@ -161,6 +185,52 @@ static void check(struct daemon *d, struct certificate *c, uint64_t now)
                 d->checking++;
 }
 
+/* false: it is what was told last. The text is enough to tell refusals apart (FNV-1a). */
+static bool is_news(struct certificate *c, const struct rollover_found *found)
+{
+        uint32_t hash = 2166136261u;
+
+        if (!found->anchor || (!found->next && !found->refused.code)) {
+                if (found->anchor)
+                        c->refusal_told = 0;
+                return false;
+        }
+        if (found->next)
+                return true;
+        for (const char *p = found->refused.message; *p; p++)
+                hash = (hash ^ (unsigned char)*p) * 16777619u;
+        return hash != c->refusal_told && (c->refusal_told = hash) != 0;
+}
+
+static void on_looked(struct daemon *d, void *ctx, struct rollover_found *found)
+{
+        struct certificate *c = ctx;
+        struct error e = {0};
+
+        c->following = NULL;
+        d->checking--;
+        if (!c->leaving && !at_rest(c) && found->next)
+                c->follow_at = clock_now(&d->clock) + AFTER_ERROR; /* something came between */
+        else if (at_rest(c) && is_news(c, found) && enrollment_next_ca(d, c, found, &e))
+                log_error(LOG_ERR, &e);
+        due_set(d, c);
+}
+
+static void follow(struct daemon *d, struct certificate *c, uint64_t now)
+{
+        struct error e = {0};
+
+        if (d->checking >= CHECKING_MAX) {
+                c->follow_at = now + MOMENT + random_number() % MOMENT;
+                return;
+        }
+        c->follow_at = now + CHECK_EVERY - CHECK_SPREAD / 2 + random_number() % CHECK_SPREAD;
+        if (rollover_look_start(d, c, on_looked, c, &c->following, &e))
+                log_error(LOG_ERR, &e);
+        else
+                d->checking++;
+}
+
 /* Dates alone have changed it. */
 static void tell_health(struct daemon *d, struct certificate *c, uint64_t now)
 {
@@ -189,6 +259,8 @@ static void on_due(void *ctx, void *of)
                 apply_start(d, c);
         else if (check_at(c, now) && c->check_at <= now)
                 check(d, c, now);
+        else if (follow_at(c, now) && c->follow_at <= now)
+                follow(d, c, now);
         due_set(d, c);
 }
 
@@ -203,6 +275,8 @@ static void look_anew(struct daemon *d, struct certificate *c)
                 c->check_at = 0;
         if (c->apply_at > now + RETRY_MAX)
                 c->apply_at = now + RETRY_MIN;
+        if (c->follow_at > now + CHECK_EVERY + CHECK_SPREAD)
+                c->follow_at = 0;
         if (c->retry_at > now + RENEWAL_RETRY_MAX)
                 c->retry_at = now + RETRY_MIN;
         tell_health(d, c, now);
@@ -231,6 +305,8 @@ void due_stop(struct daemon *d)
                 apply_cancel(c);
                 if (c->check)
                         revocation_check_stop(c->check);
+                if (c->following)
+                        rollover_look_stop(c->following);
         }
 }
 
@@ -238,9 +314,12 @@ void due_end(struct daemon *d)
 {
         struct certificate *c;
 
-        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order)
+        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order) {
                 if (c->check)
                         revocation_check_free(STEAL(c->check));
+                if (c->following)
+                        rollover_look_free(STEAL(c->following));
+        }
 }
 
 void due_recheck(struct daemon *d)

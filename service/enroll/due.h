@@ -16,6 +16,9 @@ void due_stop(struct daemon *d);
 void due_end(struct daemon *d);
 /* After its record, its profile or its enrollment changed; and before it goes. */
 void due_set(struct daemon *d, struct certificate *certificate);
+/* The same once a request has ended: the server lists @caps, and what it announces is looked at at once,
+ * where the profile follows that. */
+void due_asked(struct daemon *d, struct certificate *certificate, uint32_t caps);
 void due_drop(struct daemon *d, struct certificate *certificate);
 /* The network came up: what failed because no server answered is tried soon. */
 void due_network_up(struct daemon *d);

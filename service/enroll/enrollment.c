@@ -14,8 +14,7 @@
 #include "objects/objects.h"
 #include "tell.h"
 
-/* Seconds. */
-enum { TAKE_UP_AFTER = 60 };
+enum { TAKE_UP_AFTER = 60 }; /* seconds */
 
 void enrollment_forget_exchange(struct enrollment *en)
 {
@@ -39,12 +38,11 @@ static void forget_sources(struct enrollment *en)
 
 static void forget_beginning(struct enrollment *en)
 {
-        for (struct enrollment **p = &en->d->beginning; *p; p = &(*p)->next) {
+        for (struct enrollment **p = &en->d->beginning; *p; p = &(*p)->next)
                 if (*p == en) {
                         *p = en->next;
                         return;
                 }
-        }
 }
 
 void enrollment_free(struct enrollment *en)
@@ -65,6 +63,7 @@ void enrollment_free(struct enrollment *en)
         if (en->have_plan)
                 plan_done(&en->plan);
         server_link_done(&en->link);
+        rollover_found_done(&en->found);
         secret_done(&en->challenge);
         free(en->agent);
         sk_X509_pop_free(en->anchors, X509_free);
@@ -77,7 +76,7 @@ void enrollment_free(struct enrollment *en)
         if (en->certificate && en->certificate->enrollment == en) {
                 en->certificate->enrollment = NULL;
                 en->certificate->noting = false;
-                due_set(en->d, en->certificate);
+                due_asked(en->d, en->certificate, en->caps_flags);
         }
         forget_beginning(en);
         en->d->enrolling--;

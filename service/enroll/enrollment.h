@@ -62,6 +62,11 @@ MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certi
 struct revocation_found;
 MUST_CHECK enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
                                        const struct revocation_found *found, struct error *e);
+/* What the CA announced to come after it, or why that was not taken, is put on record and told; @found is
+ * taken over (emptied) unless ERR_BUSY. */
+struct rollover_found;
+MUST_CHECK enum err enrollment_next_ca(struct daemon *d, struct certificate *certificate,
+                                       struct rollover_found *found, struct error *e);
 /* Where it waits to poll: not later than in @seconds. */
 void enrollment_poll_soon(struct enrollment *enrollment, uint64_t seconds);
 /* The clock was set: what it waits for is thought over. */

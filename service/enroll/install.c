@@ -303,6 +303,8 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
                 r = store_commit(en->d->store, en->id, en->generation, e);
         en->committed = r == ERR_OK;
         if (!r)
+                r = follow_settle(en, e);
+        if (!r)
                 r = supersede(en, e);
         if (!r)
                 r = describe_certificate(en, cert, e);
@@ -326,6 +328,8 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
         /* a state directory of a version that called this failed */
         if (!r && strcmp(en->record.activity, activity_name(ACTIVITY_REQUESTING)) == 0)
                 r = record_move(en, LIFE_ISSUED, e);
+        if (!r)
+                r = follow_settle(en, e);
         if (!r)
                 r = supersede(en, e);
         if (r)

@@ -7,6 +7,7 @@
 #include "facts/facts.h"
 #include "link.h"
 #include "revocation/check.h"
+#include "rollover/look.h"
 #include "scep-wire/ca-choice.h"
 #include "scep-wire/exchange.h"
 #include "store/store.h"
@@ -49,6 +50,7 @@ struct enrollment {
         struct record record; /* this enrollment's own copy; the disk has it after each step */
         struct plan plan;
         struct revocation_found revoked; /* why it begins: enrollment_revoked() */
+        struct rollover_found found;     /* the same: enrollment_next_ca() */
         bool replaces;                   /* and whether another certificate is asked for */
         bool have_plan;
         bool own_profile; /* a user's own */
@@ -118,6 +120,8 @@ MUST_CHECK enum err record_transaction(struct enrollment *en, const char *url, c
 
 /* The commit had happened when the daemon stopped: the record follows it. install.c */
 enum err step_finish_install(struct enrollment *en, struct error *e);
+/* follow.c: anchor.pem is what the certificate that was committed leads to. */
+MUST_CHECK enum err follow_settle(struct enrollment *en, struct error *e);
 /* adopt.c: the next candidate, reserved, or else a record for a new certificate. Loop. */
 MUST_CHECK enum err adopt_next(struct enrollment *en, struct error *e);
 /* The candidate came from one of the profile's Issuers. Threads of the pool. */

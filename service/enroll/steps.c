@@ -14,7 +14,9 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "scep-build/message.h"
+#include "rollover/trust.h"
 #include "scep-wire/ca-certs.h"
+#include "scep-wire/next-ca.h"
 #include "tell.h"
 
 enum { KEY_FILE_MAX = 64 * 1024 };
@@ -63,19 +65,7 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                                  "Groups= is not in this version: a device key is root's");
         if (profile->challenge_reusable)
                 return error_set(e, ERR_UNSUPPORTED, "ChallengeReusable=yes is not in this version");
-        if (profile->follow_rollover)
-                return error_set(e, ERR_UNSUPPORTED, "FollowRollover=yes is not in this version");
         return ERR_OK;
-}
-
-static bool pin_of(const struct plan *plan, struct ca_pin *ret)
-{
-        *ret = (struct ca_pin){.len = plan->thumbprint.len};
-        if (plan->thumbprint.len > sizeof ret->digest)
-                return false;
-        if (plan->thumbprint.len)
-                memcpy(ret->digest, plan->thumbprint.data, plan->thumbprint.len);
-        return true;
 }
 
 enum err resume_anchors(struct enrollment *en, struct error *e)
@@ -230,6 +220,8 @@ enum err step_begin(struct enrollment *en, struct error *e)
                 r = keep_certificate(en, &en->unneeded, e);
         if (!r && en->adopting && !en->unneeded)
                 return ERR_OK; /* nothing is written: another one is tried */
+        if (!r)
+                r = trust_rebind(en->d->store, en->id, &en->record.plan, &en->plan, e);
         if (!r) {
                 settings_done(&en->record.plan);
                 r = plan_to_pairs(&en->plan, &en->record.plan, e);
@@ -467,6 +459,9 @@ static enum err keep_anchor(struct enrollment *en, struct error *e)
 {
         CLEANUP(x509_free_p) X509 *kept = NULL;
 
+        /* What the installed certificate leads to stays until another one is: follow.c */
+        if (en->plan.follow_rollover && en->record.current)
+                return ERR_OK;
         if (store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "anchor.pem", &kept, NULL) == ERR_OK &&
             X509_cmp(kept, en->choice.anchor) == 0)
                 return ERR_OK;
@@ -475,12 +470,12 @@ static enum err keep_anchor(struct enrollment *en, struct error *e)
 
 enum err step_choose(struct enrollment *en, struct error *e)
 {
-        CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL;
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL, *followed = NULL;
         struct ca_trust trust = {.anchors = en->anchors, .now = (time_t)clock_now(&en->d->clock)};
         struct scep_caps caps = {0};
         enum err r = caps_parse(bytes_view(&en->caps_body), &caps, e);
 
-        if (!r && !pin_of(&en->plan, &trust.pin))
+        if (!r && !plan_pin(&en->plan, &trust.pin))
                 r = error_set(e, ERR_CONFIG, "The thumbprint of the plan is malformed");
         if (!r)
                 r = ca_certs_parse(bytes_view(&en->certs_body), &certs, e);
@@ -490,7 +485,9 @@ enum err step_choose(struct enrollment *en, struct error *e)
                 ca_choice_done(&en->choice);
         en->have_choice = false;
         if (!r)
-                r = ca_choose(certs, &trust, &en->choice, e);
+                r = trust_followed(en->d->store, en->id, &en->plan, &followed, e);
+        if (!r)
+                r = ca_choose_followed(certs, &trust, followed, &en->choice, e);
         if (r)
                 return r;
         en->have_choice = true;

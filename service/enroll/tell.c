@@ -330,3 +330,45 @@ void tell_cancelled(struct enrollment *en)
 
         tell(en, EVENT_ENROL_CANCELLED, "The request was cancelled", values, N_ELEMENTS(values));
 }
+
+static const char *fingerprint_of(X509 *cert, char ret[FINGERPRINT_TEXT])
+{
+        uint8_t digest[32];
+
+        *ret = '\0';
+        if (X509_digest(cert, EVP_sha256(), digest, NULL) == 1)
+                hex_encode((struct view){digest, sizeof digest}, ret);
+        return ret;
+}
+
+void tell_next_ca(struct enrollment *en)
+{
+        char now[FINGERPRINT_TEXT], next[FINGERPRINT_TEXT];
+        const struct event_value values[] = {{EVENT_URL, en->found.url, 0},
+                                             {EVENT_ANCHOR, fingerprint_of(en->found.anchor, now), 0},
+                                             {EVENT_NEXT_ANCHOR, fingerprint_of(en->found.next, next), 0}};
+
+        tell(en, EVENT_CA_NEXT, "The CA announced the one that comes after it", values, N_ELEMENTS(values));
+}
+
+void tell_next_ca_refused(struct enrollment *en)
+{
+        const struct error *why = &en->found.refused;
+        char now[FINGERPRINT_TEXT];
+        const struct event_value values[] = {{EVENT_URL, en->found.url, 0},
+                                             {EVENT_ANCHOR, fingerprint_of(en->found.anchor, now), 0},
+                                             {EVENT_ERROR, err_name(why->code), 0},
+                                             {EVENT_REMEDY, why->remedy, 0}};
+
+        tell(en, EVENT_CA_NEXT_REFUSED, why->message, values, N_ELEMENTS(values));
+}
+
+void tell_followed(struct enrollment *en, X509 *from, X509 *to)
+{
+        char old[FINGERPRINT_TEXT], now[FINGERPRINT_TEXT];
+        const struct event_value values[] = {{EVENT_ANCHOR, fingerprint_of(from, old), 0},
+                                             {EVENT_NEXT_ANCHOR, fingerprint_of(to, now), 0}};
+
+        tell(en, EVENT_CA_FOLLOWED, "The certificate comes from the next CA, and its anchor is another one",
+             values, N_ELEMENTS(values));
+}

@@ -30,3 +30,8 @@ void tell_not_applied(struct enrollment *en, const char *consumer, const struct 
 void tell_revoked(struct enrollment *en);
 void tell_renewal_due(struct enrollment *en);
 void tell_cancelled(struct enrollment *en);
+/* en->found: what the CA announced to come after it, or why that was not taken. */
+void tell_next_ca(struct enrollment *en);
+void tell_next_ca_refused(struct enrollment *en);
+/* The installed certificate leads to @to, and the one before it led to @from. */
+void tell_followed(struct enrollment *en, X509 *from, X509 *to);

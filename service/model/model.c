@@ -227,6 +227,7 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         certificate->unanswered = is_unanswered(record->error_name);
         certificate->apply_at = record->apply_at;
         certificate->stops = plan_pairs_stop(&record->plan);
+        certificate->follows = plan_pairs_follow(&record->plan);
         certificate->has_key =
                 hex_decode(record->key_id, certificate->key_id, sizeof certificate->key_id, &len) &&
                 len == sizeof certificate->key_id;

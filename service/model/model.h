@@ -31,23 +31,27 @@ struct certificate {
         uint8_t key_id[20];
         bool unanswered;     /* its last attempt or poll failed because no server answered */
         bool has_key, stops; /* stops: it is not renewed once it has expired */
+        bool follows;        /* its CA to the next one */
 
         struct old_key *old; /* n_old of them */
         size_t n_old;
-        uint64_t order;                 /* position in lists; grows, never 0 */
-        struct enrollment *enrollment;  /* while it runs */
-        uint64_t renewed_by_hand;       /* when, last; 0: never */
-        struct schedule_entry look;     /* enroll/due.h */
-        enum health told;               /* what the bus heard of its health last */
-        uint64_t check_at;              /* when its CRLs are looked at; 0: not set yet */
-        struct revocation_check *check; /* while they are */
-        uint64_t put_off;               /* its renewal or attempt is not before; 0: when its date says */
-        uint64_t apply_at;              /* when its consumers are tried; 0: they have it */
-        struct apply *apply;            /* enroll/apply.h: while they are */
-        bool apply_again;               /* a consumer changed meanwhile */
-        bool noting;                    /* enrollment only puts on record how that ended */
-        bool leaving;                   /* its files are being deleted just now */
-        struct record *details;         /* of model_details(); NULL: not in memory */
+        uint64_t order;                  /* position in lists; grows, never 0 */
+        struct enrollment *enrollment;   /* while it runs */
+        uint64_t renewed_by_hand;        /* when, last; 0: never */
+        struct schedule_entry look;      /* enroll/due.h */
+        enum health told;                /* what the bus heard of its health last */
+        uint64_t check_at;               /* when its CRLs are looked at; 0: not set yet */
+        struct revocation_check *check;  /* while they are */
+        uint64_t follow_at;              /* when what its CA announces is looked at; 0: not set yet */
+        struct rollover_look *following; /* while it is */
+        uint32_t refusal_told;           /* of what it announces: a digest of the last one told; 0: none */
+        uint64_t put_off;                /* its renewal or attempt is not before; 0: when its date says */
+        uint64_t apply_at;               /* when its consumers are tried; 0: they have it */
+        struct apply *apply;             /* enroll/apply.h: while they are */
+        bool apply_again;                /* a consumer changed meanwhile */
+        bool noting;                     /* enrollment only puts on record how that ended */
+        bool leaving;                    /* its files are being deleted just now */
+        struct record *details;          /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */
         uint64_t key_generation;
         struct certificate *next_in_bucket;

@@ -120,7 +120,6 @@ def test_no_challenge(lab):
 
 def test_unsupported_by_name(lab):
     for name, values, word in (("pin-key", {"protection": "user-verified", "type": "user"}, "user-verified"),
-                               ("rollover", {"server": "FollowRollover=yes"}, "FollowRollover"),
                                ("reusable", {"server": "ChallengeReusable=yes"}, "ChallengeReusable"),
                                ("groups", {"algorithm": "rsa-2048\nGroups=www-data"}, "Groups")):
         lab.add(name, **values)
