@@ -232,9 +232,73 @@ static void discover_table(void **state)
         }
 }
 
+/* The announcement of the next CA is asked for where it is wanted and listed, and never fails the rest. */
+static void announcement(void **state)
+{
+#define LISTED "AES\nGetNextCACert\n"
+        static const struct {
+                const char *caps;
+                uint64_t want;
+                struct server_rule next;
+                const char *body, *error;
+        } cases[] = {
+                {LISTED, DISCOVER_ALL, {"GetNextCACert", ACT_ANSWER, 200, NULL, BODY("next")}, "next", NULL},
+                {LISTED, DISCOVER_BOTH, {"GetNextCACert", ACT_ANSWER, 200, NULL, BODY("next")}, "", NULL},
+                {"AES\n", DISCOVER_ALL, {"GetNextCACert", ACT_ANSWER, 200, NULL, BODY("next")}, "", NULL},
+                {LISTED, DISCOVER_ALL, {"GetNextCACert", ACT_ANSWER, 404, NULL, BODY("x")}, "", "HttpError"},
+                {LISTED,
+                 DISCOVER_ALL,
+                 {"GetNextCACert", ACT_ANSWER, 200, NULL, BODY("<html>")},
+                 "",
+                 "InvalidReply"},
+                {LISTED,
+                 DISCOVER_ALL,
+                 {"GetNextCACert", ACT_ANSWER, 200, NULL, BODY("")},
+                 "",
+                 "InvalidReply"},
+                {LISTED, DISCOVER_ALL, {.match = "GetNextCACert", .act = ACT_CLOSE}, "", "NetworkError"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                CLEANUP(bytes_done) struct bytes der = pki_degenerate(&ca, 1);
+                CLEANUP(bytes_done) struct bytes record = {0};
+                const struct server_rule script[] = {
+                        cases[i].next,
+                        {"GetCACaps", ACT_ANSWER, 200, NULL, str_view(cases[i].caps)},
+                        {"GetCACert", ACT_ANSWER, 200, NULL, bytes_view(&der)},
+                        {0}};
+                struct job_discover job = {.want = cases[i].want,
+                                           .link = {.connect_ms = 5000, .total_ms = 5000}};
+                struct result_http http = {0};
+                struct server server = {0};
+                struct result result;
+                struct error e = {0};
+                char url[128];
+
+                server_start(&server, script);
+                snprintf(url, sizeof url, "http://127.0.0.1:%u/scep", server.port);
+                job.urls = (struct job_texts){{url}, 1};
+                expect_ok(network_discover(&job, NULL, &record, &http, &e));
+                expect_ok(result_decode(bytes_view(&record), JOB_DISCOVER, &result, &e));
+                assert_int_equal(http.status, 200);
+                assert_int_equal(result.of.discovered.next.len, strlen(cases[i].body));
+                assert_memory_equal(result.of.discovered.next.data, cases[i].body, strlen(cases[i].body));
+                if (cases[i].error) {
+                        assert_string_equal(result.of.discovered.next_name, cases[i].error);
+                        assert_true(result.of.discovered.next_message[0] &&
+                                    result.of.discovered.next_remedy[0]);
+                } else {
+                        assert_null(result.of.discovered.next_name);
+                }
+                server_stop(&server);
+        }
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(exchanges), cmocka_unit_test(discover_table)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(exchanges), cmocka_unit_test(discover_table),
+                                           cmocka_unit_test(announcement)};
 
         return cmocka_run_group_tests(tests, make, drop);
 }
