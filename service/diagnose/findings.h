@@ -33,6 +33,7 @@ struct server_view {
         const struct plan *plan;
         const STACK_OF(X509) * anchors; /* NULL: nothing is held */
         int64_t now;
+        const STACK_OF(X509) * followed; /* rollover/trust.h; NULL: none */
 };
 void findings_caps(struct findings *f, const struct probe_answer *caps, const struct server_view *view);
 void findings_ca(struct findings *f, const struct probe_answer *certs, const struct server_view *view);

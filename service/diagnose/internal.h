@@ -36,7 +36,7 @@ struct diagnosis {
         bool have_profile, own_profile;
         struct plan plan;
         bool have_plan;
-        STACK_OF(X509) * anchors;
+        STACK_OF(X509) * anchors, *followed; /* followed: rollover/trust.h */
         struct server_link link;
         struct facts_gather *gather;
         struct fact_values *values;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "enroll/anchors.h"
+#include "rollover/trust.h"
 
 /* Of a certificate whose profile is gone. */
 static bool load_own_anchor(struct diagnosis *x)
@@ -35,6 +36,8 @@ static void run_keys(struct diagnosis *x)
         if (x->have_profile ? anchors_load(x->d->store, x->profile, x->owner, &x->anchors, &e) == ERR_OK
                             : load_own_anchor(x))
                 anchors_add_system(x->anchors, &x->plan.thumbprint);
+        if (x->have_record && trust_followed(x->d->store, x->certificate, &x->plan, &x->followed, &e))
+                findings_say(&x->findings, DIAGNOSE_CERTIFICATE_UNREADABLE, e.remedy, "%s", e.message);
         if (x->have_profile && server_link_load(x->d, x->profile, x->stored.ca_bundle,
                                                 x->stored.client_certificate, &x->link, &e))
                 findings_say(&x->findings, DIAGNOSE_PROFILE_UNREADABLE, e.remedy, "%s", e.message);

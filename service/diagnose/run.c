@@ -25,6 +25,7 @@ static void diagnosis_free(struct diagnosis *x)
         if (x->have_plan)
                 plan_done(&x->plan);
         sk_X509_pop_free(x->anchors, X509_free);
+        sk_X509_pop_free(x->followed, X509_free);
         server_link_done(&x->link);
         sk_X509_pop_free(x->path, X509_free);
         bytes_done(&x->crl);

@@ -5,8 +5,8 @@
 #include "findings.h"
 #include "policy/check.h"
 #include "scep-wire/ca-certs.h"
-#include "scep-wire/ca-choice.h"
 #include "scep-wire/exchange.h"
+#include "scep-wire/next-ca.h"
 #include "scep-wire/problem.h"
 
 enum { SOON_SECONDS = 30 * 86400, NAME_TEXT = 160 };
@@ -142,7 +142,7 @@ void findings_ca(struct findings *f, const struct probe_answer *answer, const st
                              "There is nothing to compare the server's CA with");
                 return;
         }
-        r = ca_choose(certs, &trust, &choice, &e);
+        r = ca_choose_followed(certs, &trust, view->followed, &choice, &e);
         if (r) {
                 findings_say(f, choice_fault(r), r == ERR_CA_MISMATCH ? NULL : e.remedy, "%s", e.message);
                 return;

@@ -25,6 +25,7 @@ static void on_probed(void *ctx, const struct result *result, const struct error
         const struct result_probed *p;
         struct server_view view = {.plan = x->have_plan ? &x->plan : NULL,
                                    .anchors = x->anchors,
+                                   .followed = x->followed,
                                    .now = (int64_t)clock_now(&x->d->clock)};
 
         x->job = NULL;

@@ -7,6 +7,7 @@
  *      syncml/<owner>/<sha256 of its key>, and beside it .challenge
  *      profiles/<id>/{profile.json, root.pem, ca-bundle.pem, client-cert.pem, client-key.pem, challenge}
  *      certificates/<id>/{record.json, events.jsonl, anchor.pem, refused.pem, current -> generations/<n>}
+ *      certificates/<id>/{next-anchor.pem, followed-anchor.pem} (rollover/trust.h)
  *      certificates/<id>/generations/<n>/{key.pem, transport.pem, challenge, request.der, cert.pem,
  * chain.pem}
  */

@@ -90,6 +90,8 @@ def test_learns_and_follows(lab, ndes):
     fifth = come(lab, "f-whole", fourth)
     assert fifth["thumbprint"] != fourth["thumbprint"] and digest(home / "anchor.pem") == new and leads(home)
     assert len(events(lab, "f-whole", "CA_FOLLOWED")) == 1
+    said = lab.scepter("diagnose", "f-whole", "--json").stdout
+    assert '"ca-ok"' in said and '"ca-mismatch"' not in said and '"certificate-ok"' in said, said
 
 
 def test_T18_learns_between_renewals(lab, ndes):

@@ -479,7 +479,7 @@ static void ca(void **state)
                 CLEANUP(x509_stack_free_p)
                 STACK_OF(X509) *anchors = pki_stack(cases[i].foreign ? &other : &root, !cases[i].no_anchor);
                 struct probe_answer answer = fine(200);
-                const struct server_view view = {cases[i].url_alone ? NULL : &plan, anchors, PKI_NOW};
+                const struct server_view view = {cases[i].url_alone ? NULL : &plan, anchors, PKI_NOW, NULL};
                 struct told told = {0};
                 struct findings f = {collect, &told, 0};
 
