@@ -106,6 +106,38 @@ def test_T18_learns_between_renewals(lab, ndes):
     assert events(lab, "f-daily", "CA_FOLLOWED") and leads(lab.certificate("f-daily"))
 
 
+def test_T18_thumbprint_alone(lab, ndes):
+    """T18: the pin is a thumbprint, and the root is known from the server alone."""
+    text = lab.profile_text("f-pin", **FOLLOW).replace(f"RootCertificate={lab.root}", f"CaThumbprint={lab.env['LAB_ROOT_SHA1']}")
+    assert "RootCertificate" not in text
+    assert lab.scepter("profile", "add", lab.write("f-pin.profile", text)).returncode == 0
+    switch(lab, rollover="on")
+    assert lab.enroll("f-pin").returncode == 0
+    first = lab.json("show", "f-pin")
+    told(lab, "f-pin", "CA_NEXT")  # with the first certificate already
+    switch(lab, rollover="done", ra="none")
+    come(lab, "f-pin", first)
+    assert events(lab, "f-pin", "CA_FOLLOWED") and leads(lab.certificate("f-pin"))
+
+
+def test_another_announcement(lab, ndes):
+    """The CA thinks better of it: the one that it announced last is the one."""
+    first = ready(lab, "f-better", **FOLLOW)
+    home = lab.certificate("f-better")
+    switch(lab, rollover="on", rollover_begins="later")
+    second = come(lab, "f-better", first)
+    told(lab, "f-better", "CA_NEXT")
+    switch(lab, rollover_begins="now")
+    third = come(lab, "f-better", second)
+    both = told(lab, "f-better", "CA_NEXT", 2)
+    assert both[0]["anchor"] == both[1]["anchor"] and both[0]["nextAnchor"] != both[1]["nextAnchor"]
+    assert digest(home / "next-anchor.pem") == both[1]["nextAnchor"]
+    switch(lab, rollover="done", rollover_begins="later")  # and not the one before
+    set_clock(lab, third["renewAt"] + 1)
+    shown = until(lab, "f-better", lambda shown: shown["activity"] == "failed")
+    assert shown["lastError"]["name"] == "CaMismatch" and shown["thumbprint"] == third["thumbprint"]
+
+
 def test_T18_does_not_follow(lab, ndes):
     """T18: the default: announced or not, another CA is refused and told, and the old certificate goes on."""
     first = ready(lab, "f-no")
