@@ -89,6 +89,7 @@ def redirect(r):
 
 
 def stays_away(r):
+    r.set(http_status="503")
     return r.get("GetCACaps")[1]["Retry-After"]
 
 
