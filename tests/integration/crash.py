@@ -97,6 +97,15 @@ class Walk:
         assert self.lab.run(labs.LAB, "clock", self.lab.dir / "lab", f"+{seconds}").returncode == 0
 
 
+def third():
+    """The seed of the third of the steps that tests/run walks, printed; None with WALK=all, as tests/run --all says."""
+    if os.environ.get("WALK") == "all":
+        return None
+    seed = int(os.environ.get("WALK_SEED", random.randrange(10**6)))
+    print(f"WALK_SEED={seed}")
+    return seed
+
+
 @contextlib.contextmanager
 def walking(*options, share=None):
     """@share: the seed of the third that is walked; None: all."""

@@ -13,7 +13,7 @@ FEW = "the walk has found too few changes"
 
 @pytest.fixture(scope="module")
 def walk():
-    with crash.walking("--no-tpm") as made:
+    with crash.walking("--no-tpm", share=crash.third()) as made:
         yield made
 
 

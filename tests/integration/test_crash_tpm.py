@@ -1,8 +1,5 @@
 """T9 with keys in the TPM: kill -9 before the changes of the disk that an enrollment and a renewal make. tests/run walks a
 third of them, chosen by the seed that it prints; tests/run --all walks them all (WALK=all)."""
-import os
-import random
-
 import pytest
 
 import crash
@@ -14,11 +11,7 @@ pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be lo
 
 @pytest.fixture(scope="module")
 def walk():
-    share = None
-    if os.environ.get("WALK") != "all":
-        share = int(os.environ.get("WALK_SEED", random.randrange(10**6)))
-        print(f"WALK_SEED={share}")
-    with crash.walking(share=share) as made:
+    with crash.walking(share=crash.third()) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be lo
 
 @pytest.fixture(scope="module")
 def walk():
-    with crash.walking("--no-tpm") as made:
+    with crash.walking("--no-tpm", share=crash.third()) as made:
         yield made
 
 
