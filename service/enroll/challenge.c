@@ -90,7 +90,7 @@ enum err challenge_fetch(struct enrollment *en, struct error *e)
         CLEANUP(free_p) char *source = source_of(en);
         const char *colon = source ? strchr(source, ':') : NULL;
         const char *place = colon ? colon + 1 : "";
-        const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+        const char *credentials = secure_getenv("CREDENTIALS_DIRECTORY");
 
         if (!colon)
                 return error_set(e, ERR_CHALLENGE_NEEDED,
@@ -99,8 +99,12 @@ enum err challenge_fetch(struct enrollment *en, struct error *e)
         case CHALLENGE_FILE:
                 return read_source(en, *place == '/' ? "" : en->d->config.profiles, place, e);
         case CHALLENGE_CREDENTIAL:
-                if (!credentials)
-                        return error_set(e, ERR_NOT_FOUND, "The service was given no credential %s", place);
+                if (!credentials) {
+                        (void)error_set(e, ERR_NOT_FOUND, "The service was given no credential %s", place);
+                        return error_remedy(
+                                e, ERR_NOT_FOUND,
+                                "Add LoadCredentialEncrypted=%s to scepterd.service and restart it.", place);
+                }
                 return read_source(en, credentials, place, e);
         case CHALLENGE_SOCKET:
                 free(en->agent);

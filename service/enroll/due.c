@@ -269,8 +269,8 @@ static void look_anew(struct daemon *d, struct certificate *c)
 {
         const uint64_t now = clock_now(&d->clock);
 
-        if (c->put_off > now + CANCELLED_FOR)
-                c->put_off = 0;
+        if (c->put_off > now + CANCELLED_FOR) /* what is to be taken up again has no other date */
+                c->put_off = activity_is_running(c->activity) ? now + MOMENT : 0;
         if (c->check_at > now + CHECK_EVERY + CHECK_SPREAD)
                 c->check_at = 0;
         if (c->apply_at > now + RETRY_MAX)

@@ -59,8 +59,11 @@ void enrollment_clock_stepped(struct enrollment *en)
 
 void enrollment_poll_soon(struct enrollment *en, uint64_t seconds)
 {
-        const uint64_t at = clock_now(&en->d->clock) + seconds;
+        const uint64_t now = clock_now(&en->d->clock), last = en->record.last_time;
+        uint64_t at = now + seconds;
 
+        if (last <= now && at < last + RETRY_MIN) /* a network that comes and goes makes no storm */
+                at = last + RETRY_MIN;
         if (!en->timer || at >= en->record.next_poll)
                 return;
         en->record.next_poll = at;

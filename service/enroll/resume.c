@@ -16,6 +16,7 @@ enum err step_resume(struct enrollment *en, struct error *e)
                 plan_done(&en->plan);
         en->have_plan = false;
         sk_X509_pop_free(STEAL(en->anchors), X509_free);
+        secret_done(&en->challenge);
         r = plan_from_pairs(&en->record.plan, &en->plan, e);
         if (r)
                 return r;

@@ -197,6 +197,31 @@ def test_network_comes_up():
         assert lab.json("show", "refused")["activity"] == "failed", "a refusal is not the network's"
 
 
+def test_network_that_flaps_while_the_ca_thinks():
+    """Neither do polls come more often than once a minute."""
+    with labs.lab("--no-tpm") as lab, network_manager(lab) as manager, front(lab) as way:
+        manager.become(20)
+        lab.ndes("set", "pending", "approve")
+        add(lab, "thinks", way.url)
+        assert lab.enroll("thinks").returncode == 8
+        way.broken = ("operation",)
+        step(lab, 70)
+        lab.until(lambda: way.refused)
+        lab.until(lambda: lab.json("show", "thinks")["lastError"]["name"])
+        before = way.refused
+        for _ in range(20):
+            manager.become(70)
+            manager.become(20)
+        step(lab, 30)
+        lab.serves()
+        assert way.refused == before
+        way.broken = ()
+        lab.ndes("approve")
+        step(lab, 31)
+        manager.become(70)
+        lab.wait_for("thinks", "idle")
+
+
 def test_network_that_flaps():
     """Coming up again and again makes no storm: not within a minute of the failure."""
     with labs.lab("--no-tpm") as lab, network_manager(lab) as manager:
