@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "afterwards.h"
 #include "agent.h"
 #include "base/ossl.h"
 #include "base/parse.h"
@@ -49,6 +50,7 @@ void enrollment_free(struct enrollment *en)
 {
         void (*ended)(void *) = en->abandoned ? NULL : en->ended;
         void *ended_ctx = en->ended_ctx;
+        struct afterwards *afterwards = NULL;
         struct waiter *waiters = STEAL(en->waiters);
         struct error e = {0};
 
@@ -76,6 +78,7 @@ void enrollment_free(struct enrollment *en)
         if (en->certificate && en->certificate->enrollment == en) {
                 en->certificate->enrollment = NULL;
                 en->certificate->noting = false;
+                afterwards = STEAL(en->certificate->afterwards);
                 due_asked(en->d, en->certificate, en->caps_flags);
         }
         forget_beginning(en);
@@ -86,6 +89,7 @@ void enrollment_free(struct enrollment *en)
         tell_waiters(waiters, NULL, &e);
         if (ended)
                 ended(ended_ctx);
+        afterwards_begin(afterwards, NULL);
 }
 
 /* A step in a thread, then @next in the loop. */
@@ -362,6 +366,47 @@ enum err enrollment_new_record(struct enrollment *en, struct error *e)
         return r ? r : record_set_text(&en->record.profile, en->profile, e);
 }
 
+/* An order that waits until nothing is noted any more. */
+struct postponed {
+        struct daemon *d;
+        struct enrollment_order order;
+        struct enrollment_ops ops;
+        store_id profile;
+};
+
+static void start_postponed(void *ctx, const struct error *failure)
+{
+        struct postponed *postponed = ctx;
+        struct error e = {0};
+
+        if (failure)
+                e = *failure;
+        if (failure || enrollment_start(postponed->d, &postponed->order, &postponed->ops, &e))
+                postponed->ops.begun(postponed->ops.ctx, NULL, &e);
+        secret_done(&postponed->order.challenge);
+        free(postponed);
+}
+
+static enum err start_afterwards(struct daemon *d, struct certificate *existing,
+                                 struct enrollment_order *order, const struct enrollment_ops *ops,
+                                 struct error *e)
+{
+        struct postponed *postponed = calloc(1, sizeof *postponed);
+        enum err r;
+
+        if (!postponed)
+                return error_no_memory(e);
+        *postponed = (struct postponed){.d = d, .order = *order, .ops = *ops};
+        memcpy(postponed->profile, existing->profile, sizeof postponed->profile);
+        postponed->order.profile = postponed->profile;
+        r = afterwards_run(existing, start_postponed, postponed, e);
+        if (r)
+                free(postponed);
+        else
+                order->challenge = (struct secret){0};
+        return r;
+}
+
 enum err enrollment_start(struct daemon *d, struct enrollment_order *order, const struct enrollment_ops *ops,
                           struct error *e)
 {
@@ -373,6 +418,8 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 return wait_for_begin(en, ops, e);
         if (existing && existing->activity == ACTIVITY_REMOVING)
                 return error_set(e, ERR_BUSY, "'%s' is being removed", existing->name);
+        if (existing && existing->noting)
+                return start_afterwards(d, existing, order, ops, e);
         if (existing && existing->enrollment)
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already", existing->name);
         en = enrollment_new(d);
@@ -491,6 +538,7 @@ void enrollment_abandon(struct enrollment *en)
 
 void enrollments_stop_beginning(struct daemon *d)
 {
+        struct certificate *c;
         struct error e = {0};
 
         (void)error_set(&e, ERR_CANCELLED, "The service ends");
@@ -499,6 +547,8 @@ void enrollments_stop_beginning(struct daemon *d)
                 tell_waiters(STEAL(en->waiters), NULL, &e);
                 enrollment_abandon(en);
         }
+        for (uint64_t order = 0; d->model && (c = model_next(d->model, order)); order = c->order)
+                afterwards_begin(STEAL(c->afterwards), &e);
 }
 
 void enrollments_end(struct daemon *d)

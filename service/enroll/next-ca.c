@@ -41,6 +41,7 @@ enum err enrollment_next_ca(struct daemon *d, struct certificate *certificate, s
 
         if (r)
                 return r;
+        certificate->noting = true;
         en->found = *found;
         *found = (struct rollover_found){0};
         enrollment_step(en, step_note, noted);

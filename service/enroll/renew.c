@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "afterwards.h"
 #include "base/ossl.h"
 #include "daemon/log.h"
 #include "internal.h"
@@ -78,6 +79,43 @@ static void begun(struct enrollment *en)
         tell_waiters(waiters, certificate, NULL);
 }
 
+struct postponed {
+        struct daemon *d;
+        store_id id;
+        struct enrollment_ops ops;
+};
+
+static void renew_postponed(void *ctx, const struct error *failure)
+{
+        struct postponed *postponed = ctx;
+        struct certificate *certificate = model_find(postponed->d->model, postponed->id);
+        struct error e = {0};
+
+        if (failure)
+                e = *failure;
+        else if (!certificate)
+                (void)error_set(&e, ERR_NOT_FOUND, "The certificate was removed meanwhile");
+        if (e.code || enrollment_renew(postponed->d, certificate, &postponed->ops, &e))
+                postponed->ops.begun(postponed->ops.ctx, NULL, &e);
+        free(postponed);
+}
+
+static enum err renew_afterwards(struct daemon *d, struct certificate *certificate,
+                                 const struct enrollment_ops *ops, struct error *e)
+{
+        struct postponed *postponed = calloc(1, sizeof *postponed);
+        enum err r;
+
+        if (!postponed)
+                return error_no_memory(e);
+        *postponed = (struct postponed){.d = d, .ops = *ops};
+        memcpy(postponed->id, certificate->id, sizeof postponed->id);
+        r = afterwards_run(certificate, renew_postponed, postponed, e);
+        if (r)
+                free(postponed);
+        return r;
+}
+
 enum err enrollment_renew(struct daemon *d, struct certificate *certificate, const struct enrollment_ops *ops,
                           struct error *e)
 {
@@ -85,6 +123,8 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, con
         enum activity next;
         enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
 
+        if (!r && ops && certificate->noting)
+                return renew_afterwards(d, certificate, ops, e);
         if (!r)
                 r = enrollment_take(d, certificate, &en, e);
         if (r)
@@ -133,6 +173,7 @@ enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
         en->revoked = *found;
         en->replaces = activity_is_at_rest(certificate->activity) &&
                        model_find_profile(d->model, certificate->profile);
+        certificate->noting = !en->replaces;
         en->stage = "key";
         enrollment_step(en, step_revoked, noted);
         return ERR_OK;

@@ -49,7 +49,8 @@ struct certificate {
         uint64_t apply_at;               /* when its consumers are tried; 0: they have it */
         struct apply *apply;             /* enroll/apply.h: while they are */
         bool apply_again;                /* a consumer changed meanwhile */
-        bool noting;                     /* enrollment only puts on record how that ended */
+        bool noting;                     /* enrollment only puts on record what was found out beside it */
+        struct afterwards *afterwards;   /* what waits for that; enroll/afterwards.h */
         bool leaving;                    /* its files are being deleted just now */
         struct record *details;          /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "enroll/afterwards.h"
 #include "enroll/apply.h"
 #include "enroll/due.h"
 #include "enroll/enrollment.h"
@@ -87,6 +88,35 @@ static void removed(void *ctx)
         free(removing);
 }
 
+static enum err begin_removal(struct removing *removing, struct certificate *certificate, struct error *e)
+{
+        const enum err r = pool_submit(removing->d->pool, run_remove, removed, removing, e);
+
+        if (r)
+                return r;
+        certificate->activity = ACTIVITY_REMOVING;
+        certificate->leaving = true;
+        return ERR_OK;
+}
+
+static void remove_postponed(void *ctx, const struct error *failure)
+{
+        struct removing *removing = ctx;
+        struct certificate *certificate = model_find(removing->d->model, removing->id);
+        struct error e = {0};
+
+        if (failure)
+                e = *failure;
+        if (!e.code && certificate &&
+            !certificate_remove(removing->d, certificate, removing->done, removing->ctx, &e)) {
+                free(removing);
+                return;
+        }
+        if (removing->done)
+                removing->done(removing->ctx, e.code ? &e : NULL);
+        free(removing);
+}
+
 enum err certificate_remove(struct daemon *d, struct certificate *certificate,
                             void (*done)(void *ctx, const struct error *failure), void *ctx, struct error *e)
 {
@@ -98,7 +128,7 @@ enum err certificate_remove(struct daemon *d, struct certificate *certificate,
                 return r;
         if (certificate->leaving)
                 return error_set(e, ERR_BUSY, "'%s' is being removed already", certificate->name);
-        if (certificate->enrollment)
+        if (certificate->enrollment && !certificate->noting)
                 return request_is_running(certificate, e);
         removing = calloc(1, sizeof *removing);
         if (!removing)
@@ -107,14 +137,11 @@ enum err certificate_remove(struct daemon *d, struct certificate *certificate,
         memcpy(removing->id, certificate->id, sizeof removing->id);
         removing->done = done;
         removing->ctx = ctx;
-        r = pool_submit(d->pool, run_remove, removed, removing, e);
-        if (r) {
+        r = certificate->noting ? afterwards_run(certificate, remove_postponed, removing, e)
+                                : begin_removal(removing, certificate, e);
+        if (r)
                 free(removing);
-                return r;
-        }
-        certificate->activity = ACTIVITY_REMOVING;
-        certificate->leaving = true;
-        return ERR_OK;
+        return r;
 }
 
 enum err certificate_remove_rest(struct daemon *d, struct certificate *certificate, struct error *e)

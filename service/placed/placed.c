@@ -101,7 +101,7 @@ static void enroll(struct placed *placed, const struct profile_entry *entry, boo
         if (profile_from_settings(&placed->command->settings, true, &profile, NULL) ||
             profile.type != PROFILE_DEVICE || profile_challenge_kind(&profile) == CHALLENGE_ASK)
                 return;
-        if (existing && (existing->enrollment || !changed))
+        if (existing && ((existing->enrollment && !existing->noting) || !changed))
                 return;
         ops.ctx = strdup(entry->name);
         if (!ops.ctx || enrollment_start(d, &order, &ops, &e)) {

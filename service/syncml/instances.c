@@ -214,7 +214,7 @@ void instance_remove(struct daemon *d, const struct stored_instance *stored,
         *removing = (struct removing){.d = d, .owner = (uid_t)stored->owner, .done = done, .ctx = ctx};
         if (strlen(stored->profile) == ID_LEN)
                 memcpy(removing->profile, stored->profile, sizeof removing->profile);
-        if (!c || !c->enrollment)
+        if (!c || !c->enrollment || c->noting)
                 remove_certificate(removing);
         else if (enrollment_end(c, remove_certificate, removing, &e))
                 end_removing(removing, &e);

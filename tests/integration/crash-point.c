@@ -1,13 +1,14 @@
 /*
  * Preloaded into scepterd by crash.py, or into the program that CRASH_PROGRAM names: at a change of the disk
- * that the test has chosen, the daemon ends by SIGKILL just before it, or the change fails. The file named in
- * CRASH_POINT holds three numbers of eight octets: how many changes there were, the one that is chosen (0:
- * none), and what happens there. Beside it, NAME.arrows gets a line "FROM TO COUNT", two activities, for each
- * record that replaces another.
+ * that the test has chosen, the daemon ends by SIGKILL just before it, or waits, or the change fails. The
+ * file in CRASH_POINT holds three numbers of eight octets: how many changes there were, the one that is
+ * chosen (0: none), and what happens there. Beside it, NAME.arrows gets a line "FROM TO COUNT", two
+ * activities, for each record that replaces another.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 enum {
+        HOLD = -1, /* it waits there until another target is set */
         KILL = 0,
         FAIL = 1 /* n more: and then a kill at the n-th change behind it */,
         RECORD_HEAD = 64 * 1024,
@@ -98,6 +100,10 @@ static bool pass(int64_t count)
         const int64_t mode = target ? atomic_load(&point->mode) : KILL;
 
         if (!target)
+                return true;
+        while (mode == HOLD && count == target && atomic_load(&point->target) == target)
+                (void)poll(NULL, 0, 1);
+        if (mode == HOLD)
                 return true;
         if (count == target && mode != KILL)
                 return false;

@@ -175,6 +175,32 @@ def test_T10_killed_before_each_change_of_the_disk(walk):
     assert not list(lab.state.rglob("*.new"))
 
 
+@pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
+@pytest.mark.parametrize("verb", ["renew", "enroll", "remove"])
+def test_nobody_is_refused_while_an_outcome_is_written(walk, verb):
+    lab, name = walk.lab, f"p-busy-{verb}"
+    path = consumer(lab, name, f"[Consumer]\nProfile={name}\n[Files]\nCertificate={lab.files}/{name}/cert.pem\n")
+    before = enrolled(lab, name)
+    assert before["activity"] == "apply-pending"
+    place(lab, name)
+    options = ("--challenge-file", lab.challenge()) if verb == "enroll" else ()
+    set_clock(lab, now(lab) + 60)
+    walk.arm(1, crash.HOLD)
+    path.write_text(path.read_text())
+    lab.until(walk.struck)
+    with subprocess.Popen([labs.BUILD / "bin/scepter", verb, name, *options], env=lab.env, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asked:
+        for _ in range(5):  # by then it has asked
+            assert lab.serves()
+        walk.arm(0)
+        _, said = asked.communicate(timeout=60)
+    assert asked.returncode == 0, said
+    if verb == "remove":
+        lab.until(lambda: properties(lab, name) is None and not (lab.files / name / "cert.pem").exists())
+    else:
+        lab.until(lambda: crash.another(before["thumbprint"])(lab.json("show", name)))
+
+
 def test_who_waits_is_told(lab):
     consumer(lab, "p-told", f"[Consumer]\nProfile=p-told\n[Files]\nCertificate={lab.files}/nowhere/cert.pem\n")
     lab.add("p-told")
