@@ -8,12 +8,14 @@ import re
 import select
 import shutil
 import struct
+import subprocess
 import tempfile
 
 import labs
 
-LIBRARY = labs.BUILD / "lib/crash-point.so"
-KILL, FAIL = range(2)  # FAIL + n: and a kill at the n-th change behind it
+LIBRARIES = [labs.BUILD / "lib/crash-point.so", labs.BUILD / "lib/prepared-keys.so"]
+KEYS = 24  # prepared ones, which come in turn
+HOLD, KILL, FAIL = range(-1, 2)  # FAIL + n: and a kill at the n-th change behind it
 POLL = 20
 TABLE = labs.SOURCE / "service/enroll/lifecycle.c"
 
@@ -94,7 +96,7 @@ class Walk:
         self.lab.until(look)
 
     def clock(self, seconds):
-        assert self.lab.run(labs.LAB, "clock", self.lab.dir / "lab", f"+{seconds}").returncode == 0
+        self.lab.clock(f"+{seconds}")
 
 
 def third():
@@ -106,22 +108,30 @@ def third():
     return seed
 
 
+def prepared_keys():
+    """RSA keys as prepared-keys.c reads them."""
+    made = [subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True).stdout for _ in range(KEYS)]
+    return bytes(8) + b"".join(made) + bytes(1)
+
+
 @contextlib.contextmanager
 def walking(*options, share=None):
     """@share: the seed of the third that is walked; None: all."""
     # Not in pytest's folder: another session of pytest closes that to the daemon's user.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scepter-crash."))
     folder.chmod(0o711)
-    point = folder / "point"
-    for path, content in ((point, struct.pack("<qqq", 0, 0, 0)), (point.with_suffix(".arrows"), b"")):
+    point, keys = folder / "point", folder / "keys"
+    for path, content in ((point, struct.pack("<qqq", 0, 0, 0)), (point.with_suffix(".arrows"), b""), (keys, prepared_keys())):
         path.write_bytes(content)
         path.chmod(0o666)
-    os.environ["LAB_PRELOAD"], os.environ["LAB_CRASH_POINT"] = str(LIBRARY), str(point)
+    given = {"LAB_PRELOAD": ":".join(map(str, LIBRARIES)), "LAB_CRASH_POINT": str(point), "LAB_PREPARED_KEYS": str(keys)}
+    os.environ |= given
     try:
         with labs.lab(*options) as lab:
             yield Walk(lab, point, share)
     finally:
-        del os.environ["LAB_PRELOAD"], os.environ["LAB_CRASH_POINT"]
+        for variable in given:
+            del os.environ[variable]
         shutil.rmtree(folder)
 
 

@@ -1,5 +1,8 @@
 """A lab for tests: everything real, in a directory of its own, gone afterwards."""
 import contextlib
+import importlib.machinery
+import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -8,6 +11,7 @@ import select
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -52,6 +56,16 @@ def foreign_environment():
     return {"LD_PRELOAD": os.path.realpath(library.stdout.strip()), "ASAN_OPTIONS": "detect_leaks=0"}
 
 
+def _lab_program():
+    """The program 'lab' as a module: its small verbs need no process of their own."""
+    loader = importlib.machinery.SourceFileLoader("lab", str(LAB))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("lab", loader))
+    loader.exec_module(module)
+    return module
+
+
+PROGRAM = _lab_program()
+PRINTING = threading.Lock()  # what it prints goes to one caller at a time
 COMPLAINT = re.compile(r"==\d+==ERROR: |: runtime error: ")
 
 
@@ -132,9 +146,15 @@ class Lab:
         assert done.returncode == 0, done.stderr
         return path
 
+    def tool(self, verb, *words):
+        """What 'lab @verb DIR @words' prints."""
+        with PRINTING, contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+            status = PROGRAM.main([verb, str(self.dir / "lab"), *map(str, words)])
+        assert status == 0, printed.getvalue()
+        return printed.getvalue()
+
     def challenge(self, *options):
-        done = self.run(LAB, "challenge", self.dir / "lab", *options, check=True)
-        return self.write("challenge", done.stdout)
+        return self.write("challenge", self.tool("challenge", *options))
 
     def enroll(self, name, *options, challenge=True, **run_options):
         given = ("--challenge-file", self.challenge()) if challenge else ()
@@ -166,7 +186,11 @@ class Lab:
         return self.until(look)
 
     def ndes(self, *words):
-        return self.run(LAB, "ndes", self.dir / "lab", *words, check=True).stdout
+        return self.tool("ndes", *words)
+
+    def clock(self, *seconds):
+        """How far it is ahead of the machine's, as 'lab clock' prints and sets it."""
+        return self.tool("clock", *seconds)
 
     def daemon(self, what, check=True):
         return self.run(LAB, "daemon", self.dir / "lab", what, check=check)

@@ -78,8 +78,7 @@ def test_T17_keys_work(thawed):
 
 def test_T17_renewals_go_on(thawed):
     lab, expected = thawed
-    assert lab.run(labs.LAB, "clock", lab.dir / "lab",
-                   str(expected["clock"] + 3600 - int(time.time()))).returncode == 0
+    lab.clock(expected["clock"] + 3600 - int(time.time()))
     for name in ("soft-rsa", "tpm-rsa", "tpm-ec", "soft-ec"):
         challenge = () if name.endswith("rsa") else ("--challenge-file", lab.challenge())
         done = lab.scepter("enroll" if challenge else "renew", name, "--wait", *challenge)

@@ -85,8 +85,9 @@ def start(layout, records, settings):
     credentials = os.path.join(layout.etc, "credentials")
     if os.path.isdir(credentials):  # as systemd does where a unit has LoadCredential=
         env["CREDENTIALS_DIRECTORY"] = credentials
-    if "LAB_PRELOAD" in os.environ:  # a test's library, and where it keeps its numbers
-        env |= {"LD_PRELOAD": os.environ["LAB_PRELOAD"], "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", "")}
+    if "LAB_PRELOAD" in os.environ:  # a test's libraries, and the files that they read
+        env |= {"LD_PRELOAD": os.environ["LAB_PRELOAD"], "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", ""),
+                "PREPARED_KEYS": os.environ.get("LAB_PREPARED_KEYS", "")}
     process.start_and_wait(layout, records, "scepterd", command, env)
 
 
