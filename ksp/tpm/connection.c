@@ -27,8 +27,8 @@ void tpm_free(struct tpm *tpm)
 {
         if (!tpm)
                 return;
-        if (tpm->esys)
-                tpm_evict_all(tpm);
+        while (tpm->esys && tpm->loaded)
+                tpm_unload(tpm, tpm->newest.newer);
         tpm_disconnect(tpm);
         secret_done(&tpm->owner_auth);
         free(tpm->tcti);

@@ -133,7 +133,7 @@ static enum err create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret
         if (!r)
                 r = tpm_parent_choose(tpm, &handle, e);
         if (!r)
-                tpm_make_room(tpm);
+                tpm_make_room(tpm, 2);
         if (!r)
                 r = tpm_parent_get(tpm, handle, &parent, e);
         if (r)

@@ -21,6 +21,7 @@ struct tpm {
 
         struct tpm_object newest; /* ring of loaded keys, newest first */
         unsigned loaded, slots;
+        unsigned contexts; /* keys with a saved context */
 };
 
 /* Where the storage root key is made persistent (TCG provisioning guidance). */
@@ -71,10 +72,16 @@ TSS2_RC tpm_owner_session(struct tpm *tpm, ESYS_TR *ret);
 uint32_t tpm_lockout_seconds(struct tpm *tpm);
 /* Which parent new keys get: 0x40000001, or 0x81000001 where the owner hierarchy has a password. */
 enum err tpm_parent_choose(struct tpm *tpm, uint32_t *ret, struct error *e);
+/* context.c: of a key that is loaded and about to be flushed, where there is none yet; a failure is silent.
+ */
+void tpm_context_save(struct tpm *tpm, struct tpm_object *object);
+void tpm_context_drop(struct tpm *tpm, struct tpm_object *object);
+/* false: there is none that the TPM takes (any more). */
+bool tpm_context_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret);
 /* objects.c */
 enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e);
-/* Two free slots: the parent takes one while a key is loaded into, or made in, another. */
-void tpm_make_room(struct tpm *tpm);
+/* Free slots. Two where a key is loaded or made: its parent takes one meanwhile. */
+void tpm_make_room(struct tpm *tpm, unsigned slots);
 void tpm_evict_all(struct tpm *tpm);
 void tpm_forget_all(struct tpm *tpm);
 /* The TPM was reset: what we had loaded is gone, and its handles are given to others. */

@@ -31,6 +31,7 @@ static void evict_oldest(struct tpm *tpm)
         struct tpm_object *oldest = tpm->newest.newer;
         ESYS_TR handle = oldest->handle;
 
+        tpm_context_save(tpm, oldest);
         ring_remove(tpm, oldest);
         (void)Esys_FlushContext(tpm->esys, handle);
 }
@@ -73,9 +74,9 @@ static void notice_reset(struct tpm *tpm, ESYS_TR fresh)
         }
 }
 
-void tpm_make_room(struct tpm *tpm)
+void tpm_make_room(struct tpm *tpm, unsigned slots)
 {
-        while (tpm->loaded && tpm->loaded + 2 > tpm->slots)
+        while (tpm->loaded && tpm->loaded + slots > tpm->slots)
                 evict_oldest(tpm);
 }
 
@@ -83,6 +84,7 @@ void tpm_unload(struct tpm *tpm, struct tpm_object *object)
 {
         ESYS_TR handle = object->handle;
 
+        tpm_context_drop(tpm, object);
         if (!object->epoch)
                 return;
         ring_remove(tpm, object);
@@ -94,6 +96,7 @@ void tpm_object_done(struct tpm_object *object)
 {
         bytes_done(&object->public);
         bytes_done(&object->private);
+        bytes_done(&object->context);
 }
 
 static enum err unmarshal(const struct tpm_object *object, TPM2B_PUBLIC *public, TPM2B_PRIVATE *private,
@@ -159,12 +162,22 @@ static enum err load_anyhow(struct tpm *tpm, uint32_t at, const TPM2B_PUBLIC *pu
         return error_copy(e, &why);
 }
 
-enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
+/* From what is stored, under its parent. */
+static enum err load_stored(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
 {
         TPM2B_PUBLIC public = {0};
         TPM2B_PRIVATE private = {0};
+        enum err r = unmarshal(object, &public, &private, e);
+
+        if (r)
+                return r;
+        tpm_make_room(tpm, 2);
+        return load_anyhow(tpm, object->parent, &public, &private, ret, e);
+}
+
+enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
+{
         ESYS_TR handle;
-        enum err r;
 
         if (object->epoch == tpm->epoch && object->epoch) {
                 ring_remove(tpm, object);
@@ -173,13 +186,14 @@ enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *re
                 *ret = object->handle;
                 return ERR_OK;
         }
-        r = unmarshal(object, &public, &private, e);
-        if (r)
-                return r;
-        tpm_make_room(tpm);
-        r = load_anyhow(tpm, object->parent, &public, &private, &handle, e);
-        if (r)
-                return r;
+        if (object->context_epoch)
+                tpm_make_room(tpm, 1);
+        if (!tpm_context_load(tpm, object, &handle)) {
+                const enum err r = load_stored(tpm, object, &handle, e);
+
+                if (r)
+                        return r;
+        }
         notice_reset(tpm, handle);
         object->handle = handle;
         object->epoch = tpm->epoch;

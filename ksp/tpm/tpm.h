@@ -23,8 +23,10 @@ struct tpm_object {
         uint32_t parent;              /* 0x40000001 or a persistent handle */
         struct bytes public, private; /* marshalled TPM2B_PUBLIC, TPM2B_PRIVATE */
 
-        uint32_t handle; /* ESYS_TR; valid in this connection alone */
-        uint64_t epoch;  /* of the connection it is loaded in; 0: not loaded */
+        uint32_t handle;        /* ESYS_TR; valid in this connection alone */
+        uint64_t epoch;         /* of the connection it is loaded in; 0: not loaded */
+        struct bytes context;   /* as the TPM saved it */
+        uint64_t context_epoch; /* of the connection that it is of; 0: none */
         struct tpm_object *newer, *older;
 };
 

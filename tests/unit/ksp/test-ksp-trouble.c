@@ -139,6 +139,27 @@ static void each_key_signs_after_a_reset(void **state)
         release(b);
 }
 
+/* More than the TPM holds: some of them are contexts that it saved before the reset. */
+static void saved_contexts_after_a_reset(void **state)
+{
+        struct ksp_key *keys[5];
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(keys); i++)
+                keys[i] = make(ERR_OK);
+        for (int round = 0; round < 3; round++) {
+                if (round > 0)
+                        reset();
+                for (size_t i = 0; i < 2 * N_ELEMENTS(keys); i++)
+                        expect_ok(sign(keys[i % N_ELEMENTS(keys)]));
+        }
+        RUN("tpm2_clear", "-c", "p");
+        for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+                expect_err(sign(keys[i]), ERR_TPM_CLEARED);
+                release(keys[i]);
+        }
+}
+
 static void the_same_under_a_persistent_parent(void **state)
 {
 
@@ -348,6 +369,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(each_key_signs_after_a_reset),
+                TEST(saved_contexts_after_a_reset),
                 TEST(the_same_under_a_persistent_parent),
                 TEST(cleared),
                 TEST(owner_password_is_given),
