@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 from . import daemon, layout as lay, process, services
 from .layout import LabError, Layout, UsageError
@@ -163,9 +164,12 @@ def clock(options):
     if options.seconds is None:
         print(offset)
         return 0
-    if not re.fullmatch("[+-]?[0-9]{1,12}", options.seconds):
+    if not re.fullmatch("[+@-]?[0-9]{1,12}", options.seconds):
         raise UsageError(f"'{options.seconds}' is no number of seconds")
-    lay.write_clock(layout, int(options.seconds) + (offset if options.seconds[0] in "+-" else 0))
+    if options.seconds[0] == "@":
+        lay.write_clock(layout, int(options.seconds[1:]) - int(time.time()))
+    else:
+        lay.write_clock(layout, int(options.seconds) + (offset if options.seconds[0] in "+-" else 0))
     return 0
 
 
