@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "base/parse.h"
 #include "channel/stream.h"
 
 enum { ANSWER_TIMEOUT_S = 120 };
@@ -216,6 +217,102 @@ static enum err with_key(struct channel_key *key, enum frame_type type, struct k
                 if (r != ERR_NO_SERVICE)
                         break;
         }
+        return r;
+}
+
+/* A request that needs no open key; once more where the old connection turned out to be dead. */
+static enum err ask(struct channel_client *client, enum frame_type type, const struct key_request *request,
+                    struct view *ret, struct error *e)
+{
+        enum err r = ERR_OK;
+
+        for (int attempt = 0; attempt < 2; attempt++) {
+                r = ensure_connected(client, e);
+                if (!r)
+                        r = exchange(client, type, request, ret, e);
+                if (r != ERR_NO_SERVICE)
+                        break;
+        }
+        return r;
+}
+
+/* LABEL and OWNER, and the id where it is there. */
+static enum err read_entry(struct view fields, struct channel_entry *ret, struct error *e)
+{
+        struct view label, id;
+        uint64_t owner = 0;
+
+        *ret = (struct channel_entry){.device = true};
+        if (!fields_valid(fields) || !fields_find(fields, FRAME_TAG_LABEL, &label) ||
+            label.len > FRAME_LABEL_MAX || !utf8_valid(label))
+                return error_set(e, ERR_PROTOCOL, "The key service described a key incompletely");
+        memcpy(ret->label, label.data, label.len);
+        if (fields_find(fields, FRAME_TAG_KEY_ID, &id) && id.len == KEY_ID_LEN)
+                memcpy(ret->id, id.data, KEY_ID_LEN);
+        if (fields_get_u64(fields, FRAME_TAG_OWNER, &owner, NULL) == ERR_OK) {
+                ret->device = false;
+                ret->owner = (uid_t)owner;
+        }
+        return ERR_OK;
+}
+
+enum err channel_list(struct channel_client *client,
+                      enum err (*each)(void *ctx, const struct channel_entry *entry, struct error *e),
+                      void *ctx, struct error *e)
+{
+        struct key_request request = {0};
+        enum err r;
+
+        (void)pthread_mutex_lock(&client->lock);
+        do {
+                struct view answer, value;
+                uint64_t next = 0;
+
+                r = ask(client, FRAME_LIST, &request, &answer, e);
+                if (!r)
+                        r = fields_get_u64(answer, FRAME_TAG_NEXT, &next, e);
+                if (!r && next && next <= request.index)
+                        r = error_set(e, ERR_PROTOCOL, "The key service lists its keys in a circle");
+                if (!r) {
+                        struct fields_reader reader = {answer};
+                        uint16_t tag;
+                        bool bad = false;
+
+                        while (!r && fields_next(&reader, &tag, &value, &bad)) {
+                                struct channel_entry entry;
+
+                                if (tag != FRAME_TAG_ENTRY)
+                                        continue;
+                                r = read_entry(value, &entry, e);
+                                if (!r)
+                                        r = each(ctx, &entry, e);
+                        }
+                }
+                request.index = next;
+        } while (!r && request.index);
+        (void)pthread_mutex_unlock(&client->lock);
+        return r;
+}
+
+enum err channel_describe(struct channel_client *client, const uint8_t id[KEY_ID_LEN], uint64_t index,
+                          struct channel_entry *ret_entry, struct bytes *ret_certificate, struct error *e)
+{
+        struct key_request request = {.index = index};
+        struct view answer, certificate;
+        enum err r;
+
+        memcpy(request.key_id, id, KEY_ID_LEN);
+        (void)pthread_mutex_lock(&client->lock);
+        r = ask(client, FRAME_DESCRIBE, &request, &answer, e);
+        if (!r && !fields_find(answer, FRAME_TAG_CERTIFICATE, &certificate))
+                r = error_set(e, ERR_PROTOCOL, "The key service answered without a certificate");
+        if (!r && ret_entry) {
+                r = read_entry(answer, ret_entry, e);
+                memcpy(ret_entry->id, id, KEY_ID_LEN);
+        }
+        if (!r)
+                r = bytes_copy(ret_certificate, certificate.data, certificate.len, e);
+        (void)pthread_mutex_unlock(&client->lock);
         return r;
 }
 

@@ -19,6 +19,25 @@ MUST_CHECK enum err channel_client_new(const char *path, struct channel_client *
 /* All its keys must be closed. Takes NULL. */
 void channel_client_free(struct channel_client *client);
 
+/* What there is for this process, current generations alone. */
+struct channel_entry {
+        char label[FRAME_LABEL_MAX + 1]; /* the certificate's name */
+        uint8_t id[KEY_ID_LEN];
+        bool device;
+        uid_t owner; /* where it is not the device's */
+};
+/* Calls @each for one after the other, in a stable order; it must not use the client; @entry is borrowed for
+ * the call. */
+MUST_CHECK enum err channel_list(struct channel_client *client,
+                                 enum err (*each)(void *ctx, const struct channel_entry *entry,
+                                                  struct error *e),
+                                 void *ctx, struct error *e);
+/* The certificate of any generation that exists, by its key's id: @index 0, with *ret_entry (may be NULL)
+ * saying whose it is; from 1 on the certificates above it. ERR_NOT_FOUND: there is none (any more). */
+MUST_CHECK enum err channel_describe(struct channel_client *client, const uint8_t id[KEY_ID_LEN],
+                                     uint64_t index, struct channel_entry *ret_entry,
+                                     struct bytes *ret_certificate, struct error *e);
+
 /* By certificate name or id (@label), else, where that is NULL, by key id. Worth handling: ERR_NOT_FOUND,
  * ERR_NO_SERVICE. */
 MUST_CHECK enum err channel_key_open(struct channel_client *client, const char *label, const uint8_t *id,

@@ -28,9 +28,10 @@ void frame_header_encode(const struct frame_header *h, uint8_t ret[FRAME_HEADER]
 enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t max, struct frame_header *ret,
                              struct error *e)
 {
-        static const enum frame_type types[] = {FRAME_OPEN,  FRAME_SIGN,     FRAME_DECRYPT, FRAME_DERIVE,
-                                                FRAME_CLOSE, FRAME_TLS_SIGN, FRAME_UNWRAP,  FRAME_ANSWER,
-                                                FRAME_ERROR, FRAME_JOB,      FRAME_RESULT};
+        static const enum frame_type types[] = {FRAME_OPEN,     FRAME_SIGN,     FRAME_DECRYPT, FRAME_DERIVE,
+                                                FRAME_CLOSE,    FRAME_TLS_SIGN, FRAME_UNWRAP,  FRAME_LIST,
+                                                FRAME_DESCRIBE, FRAME_ANSWER,   FRAME_ERROR,   FRAME_JOB,
+                                                FRAME_RESULT};
         size_t len = get_u32(in + 8);
 
         if (in[0] != FRAME_VERSION)
@@ -87,6 +88,16 @@ static enum err decode_open(struct view body, struct key_request *request, struc
                 return error_set(e, ERR_PROTOCOL, "A request names no key");
         memcpy(request->key_id, v.data, v.len);
         return ERR_OK;
+}
+
+static enum err decode_describe(struct view body, struct key_request *request, struct error *e)
+{
+        struct view v;
+
+        if (!fields_find(body, FRAME_TAG_KEY_ID, &v) || v.len != KEY_ID_LEN)
+                return error_set(e, ERR_PROTOCOL, "A request names no key");
+        memcpy(request->key_id, v.data, v.len);
+        return fields_get_u64(body, FRAME_TAG_INDEX, &request->index, e);
 }
 
 static enum err decode_sign(struct view body, struct key_request *request, struct error *e)
@@ -208,6 +219,10 @@ enum err key_request_decode(enum frame_type type, struct view body, struct key_r
                 r = decode_unwrap(body, &request, e);
         else if (type == FRAME_CLOSE)
                 r = fields_get_u64(body, FRAME_TAG_HANDLE, &request.handle, e);
+        else if (type == FRAME_LIST)
+                r = fields_get_u64(body, FRAME_TAG_INDEX, &request.index, e);
+        else if (type == FRAME_DESCRIBE)
+                r = decode_describe(body, &request, e);
         else
                 (void)error_set(e, r, "A frame of type %d is no request for a key", (int)type);
         if (r == ERR_OK)
@@ -222,9 +237,11 @@ enum err key_request_encode(enum frame_type type, const struct key_request *requ
 
         if (type == FRAME_OPEN && request->label[0])
                 fields_put_str(&w, FRAME_TAG_LABEL, request->label);
-        else if (type == FRAME_OPEN)
+        else if (type == FRAME_OPEN || type == FRAME_DESCRIBE)
                 fields_put(&w, FRAME_TAG_KEY_ID, (struct view){request->key_id, KEY_ID_LEN});
-        else
+        if (type == FRAME_LIST || type == FRAME_DESCRIBE)
+                fields_put_u64(&w, FRAME_TAG_INDEX, request->index);
+        else if (type != FRAME_OPEN)
                 fields_put_u64(&w, FRAME_TAG_HANDLE, request->handle);
         if (type == FRAME_SIGN) {
                 fields_put_u64(&w, FRAME_TAG_SCHEME, request->sign.scheme);

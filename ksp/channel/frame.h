@@ -12,11 +12,13 @@
  *   DECRYPT    HANDLE, PADDING, DIGEST, MGF1, OAEP_LABEL, DATA             DATA (plaintext, unpadded)
  *   DERIVE     HANDLE, DATA (the other side's point, X9.62 uncompressed)   DATA (x of the shared point)
  *   CLOSE      HANDLE                                                     (no answer)
- *   TLS_SIGN   HANDLE, TLS_SCHEME, DATA (transcript hash)                  DATA (signature): channel/tls13.h
- *   UNWRAP     HANDLE, SALT_OCTETS, ITERATIONS, DIGEST (PRF), KEK, IV,     DATA (the content key)
- *              DATA (what RFC 3211 wrapped)
- *   JOB        what service/worker/protocol.h says, daemon to worker       RESULT, the same
- * FRAME_ERROR answers any request: CODE (name of enum err), MESSAGE, REMEDY.
+ *   LIST       INDEX (0, or NEXT of the answer before)                     NEXT (0: the end), ENTRY*: each
+ * one the fields LABEL, KEY_ID, OWNER (a uid; missing: the device) DESCRIBE   KEY_ID, INDEX (0: its own
+ * certificate, then its chain)      CERTIFICATE; INDEX 0: LABEL, OWNER*, too TLS_SIGN   HANDLE, TLS_SCHEME,
+ * DATA (transcript hash)                  DATA (signature): channel/tls13.h UNWRAP     HANDLE, SALT_OCTETS,
+ * ITERATIONS, DIGEST (PRF), KEK, IV,     DATA (the content key) DATA (what RFC 3211 wrapped) JOB        what
+ * service/worker/protocol.h says, daemon to worker       RESULT, the same FRAME_ERROR answers any request:
+ * CODE (name of enum err), MESSAGE, REMEDY.
  */
 #pragma once
 
@@ -41,6 +43,8 @@ enum frame_type {
         FRAME_CLOSE = 5,
         FRAME_TLS_SIGN = 6, /* workers alone */
         FRAME_UNWRAP = 7,   /* workers alone */
+        FRAME_LIST = 8,
+        FRAME_DESCRIBE = 9,
         FRAME_ANSWER = 0x40,
         FRAME_ERROR = 0x41,
         FRAME_JOB = 0x80,
@@ -68,6 +72,10 @@ enum frame_tag {
         FRAME_TAG_ITERATIONS,
         FRAME_TAG_KEK,
         FRAME_TAG_IV,
+        FRAME_TAG_INDEX,
+        FRAME_TAG_NEXT,
+        FRAME_TAG_ENTRY,
+        FRAME_TAG_OWNER,
 };
 
 struct frame_header {
@@ -85,7 +93,7 @@ MUST_CHECK enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t m
 struct key_request {
         char label[FRAME_LABEL_MAX + 1]; /* OPEN; empty: by key_id */
         uint8_t key_id[KEY_ID_LEN];
-        uint64_t handle;
+        uint64_t handle, index;
         struct key_sign sign;
         struct key_decrypt decrypt;
         struct key_unwrap unwrap;
@@ -94,7 +102,7 @@ struct key_request {
 };
 
 /* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT, DERIVE,
- * CLOSE, TLS_SIGN or UNWRAP. */
+ * CLOSE, TLS_SIGN, UNWRAP, LIST or DESCRIBE. */
 MUST_CHECK enum err key_request_decode(enum frame_type type, struct view body, struct key_request *ret,
                                        struct error *e);
 MUST_CHECK enum err key_request_encode(enum frame_type type, const struct key_request *request,

@@ -1,13 +1,13 @@
-/* What a connection asks: open, sign, decrypt, derive, close. */
+/* What a connection asks of a key: open, sign, decrypt, derive, close. */
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/ossl.h"
 #include "connection.h"
+#include "listing.h"
 
 void connection_unref(struct connection *connection)
 {
@@ -23,20 +23,19 @@ void connection_unref(struct connection *connection)
 void connection_send(struct connection *connection, enum frame_type type, uint32_t id, struct view body)
 {
         const struct frame_header h = {type, id, body.len};
-        uint8_t frame[FRAME_HEADER + 8192];
+        uint8_t header[FRAME_HEADER];
+        struct iovec parts[] = {{header, sizeof header}, {(void *)(uintptr_t)body.data, body.len}};
+        const struct msghdr message = {.msg_iov = parts, .msg_iovlen = N_ELEMENTS(parts)};
         ssize_t n = -1;
 
         /* Answers are signatures, keys and certificates of a few kilobytes: they fit the socket's buffer. */
-        if (body.len <= sizeof frame - FRAME_HEADER) {
-                frame_header_encode(&h, frame);
-                if (body.len)
-                        memcpy(frame + FRAME_HEADER, body.data, body.len);
+        if (body.len <= FRAME_KEYS_MAX) {
+                frame_header_encode(&h, header);
                 (void)pthread_mutex_lock(&connection->writing);
                 do
-                        n = send(connection->fd, frame, FRAME_HEADER + body.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+                        n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
                 while (n < 0 && errno == EINTR);
                 (void)pthread_mutex_unlock(&connection->writing);
-                wipe(frame, FRAME_HEADER + body.len);
         }
         if (n != (ssize_t)(FRAME_HEADER + body.len))
                 (void)shutdown(connection->fd, SHUT_RDWR); /* the loop sees the end and closes */
@@ -160,6 +159,15 @@ static enum err operate(struct connection *connection, const struct frame_header
         return ERR_OK;
 }
 
+enum err connection_may(const struct connection *connection, const struct certificate *certificate,
+                        enum frame_type operation, struct error *e)
+{
+        const struct key_access who = {.peer = &connection->peer};
+        const struct key_owner owner = {.uid = certificate ? certificate->owner : NO_OWNER};
+
+        return access_decide(&who, certificate ? &owner : NULL, operation, e);
+}
+
 /* The certificate this peer means, where he may use its key. */
 static enum err find(const struct connection *connection, const struct key_request *request,
                      enum frame_type operation, struct certificate **ret, uint64_t *ret_generation,
@@ -168,7 +176,6 @@ static enum err find(const struct connection *connection, const struct key_reque
         const struct daemon *d = connection_daemon(connection);
         const struct key_peer *peer = &connection->peer;
         struct certificate *found;
-        struct key_owner owner = {0};
         enum err r;
 
         if (request->label[0]) {
@@ -181,31 +188,11 @@ static enum err find(const struct connection *connection, const struct key_reque
         } else {
                 found = model_find_key(d->model, request->key_id, ret_generation);
         }
-        if (found)
-                owner.uid = found->owner;
-        r = access_decide(&(struct key_access){.peer = peer}, found ? &owner : NULL, operation, e);
+        r = connection_may(connection, found, operation, e);
         if (r && request->label[0])
                 return error_set(e, r, "There is no key '%s' for you", request->label);
         *ret = found;
         return r;
-}
-
-static void put_certificate(const struct daemon *d, const struct certificate *certificate,
-                            uint64_t generation, struct fields_writer *w)
-{
-        char name[64];
-        CLEANUP(secret_done) struct secret pem = {0};
-        CLEANUP(bio_free_p) BIO *bio = NULL;
-        CLEANUP(x509_free_p) X509 *cert = NULL;
-        CLEANUP(bytes_done) struct bytes der = {0};
-
-        (void)snprintf(name, sizeof name, "generations/%llu/cert.pem", (unsigned long long)generation);
-        if (store_file_read(d->store, STORE_CERTIFICATES, certificate->id, name, &pem, NULL))
-                return;
-        bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-        if (cert && x509_der(cert, &der, NULL) == ERR_OK)
-                fields_put(w, FRAME_TAG_CERTIFICATE, bytes_view(&der));
 }
 
 static enum err open_key(struct connection *connection, const struct frame_header *h,
@@ -236,7 +223,7 @@ static enum err open_key(struct connection *connection, const struct frame_heade
         fields_put_u64(&w, FRAME_TAG_HANDLE, slot + 1);
         fields_put(&w, FRAME_TAG_SPKI, bytes_view(&spki));
         fields_put(&w, FRAME_TAG_KEY_ID, (struct view){ksp_key_id(key), KEY_ID_LEN});
-        put_certificate(d, certificate, generation, &w);
+        listing_put_certificate(d, certificate, generation, "cert.pem", 0, &w);
         r = fields_finish(&w, &body, e);
         if (r)
                 return r;
@@ -263,8 +250,14 @@ bool connection_take(struct connection *connection, const struct frame_header *h
                 }
                 return true;
         }
-        r = h->type == FRAME_OPEN ? open_key(connection, h, &request, &e)
-                                  : operate(connection, h, &request, &e);
+        if (h->type == FRAME_OPEN)
+                r = open_key(connection, h, &request, &e);
+        else if (h->type == FRAME_LIST)
+                r = listing_list(connection, h, &request, &e);
+        else if (h->type == FRAME_DESCRIBE)
+                r = listing_describe(connection, h, &request, &e);
+        else
+                r = operate(connection, h, &request, &e);
         if (r)
                 connection_send_error(connection, h->id, &e);
         return true;

@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              key_request_decode(type, bytes_view(&body), &again, &e) == ERR_OK,
                      "what was taken is taken again");
         fuzz_promise(view_equal(request.data, again.data) && request.handle == again.handle &&
+                             request.index == again.index &&
                              request.unwrap.iterations == again.unwrap.iterations &&
                              strcmp(request.label, again.label) == 0,
                      "and is the same");

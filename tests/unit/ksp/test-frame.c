@@ -53,6 +53,8 @@ static void requests(void **state)
                              KEY_KEK_AES256,
                              {(const uint8_t *)"0123456789abcdef", 16}}}},
                 {"/close", FRAME_CLOSE, {.handle = 8}},
+                {"/list", FRAME_LIST, {.index = 7}},
+                {"/describe", FRAME_DESCRIBE, {.key_id = {4, 5}, .index = 2}},
                 {"/tls-sign", FRAME_TLS_SIGN, {.tls_scheme = 0x0804}},
         };
         const uint8_t data[] = "0123456789abcdef0123456789abcde"; /* 32 octets: a transcript hash */
@@ -69,6 +71,7 @@ static void requests(void **state)
                 assert_string_equal(back.label, request.label);
                 assert_memory_equal(back.key_id, request.key_id, KEY_ID_LEN);
                 assert_true(back.handle == request.handle);
+                assert_true(back.index == request.index);
                 assert_int_equal(back.sign.scheme, request.sign.scheme);
                 assert_int_equal(back.sign.salt_len, request.sign.salt_len);
                 assert_int_equal(back.decrypt.digest, request.decrypt.digest);
