@@ -169,16 +169,33 @@ static void get_attempts(void *object, uid_t viewer, struct bus_writer *w)
                                                 : (uint32_t)record->attempts);
 }
 
+/* RFC 7512 §2.3: what may stand as it is, the rest as %XX. Token and label as scepter-pkcs11.so has them. */
+static void pkcs11_uri(const struct certificate *c, char *ret, size_t size)
+{
+        static const char bare[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+        size_t n;
+
+        if (c->owner == NO_OWNER)
+                n = (size_t)snprintf(ret, size, "pkcs11:token=Scepter;object=");
+        else
+                n = (size_t)snprintf(ret, size,
+                                     "pkcs11:token=Scepter%%20uid%%20%lu;object=", (unsigned long)c->owner);
+        for (const char *p = c->name; *p && n + 4 < size; p++)
+                n += (size_t)snprintf(ret + n, size - n, strchr(bare, *p) ? "%c" : "%%%02X",
+                                      (unsigned char)*p);
+}
+
 static void get_uris(void *object, uid_t viewer, struct bus_writer *w)
 {
         const struct certificate *c = summary(object);
-        char name[PATH_MAX], id[64], hex[2 * KEY_ID_LEN + 1];
-        const char *const uris[] = {name, id};
+        char name[PATH_MAX], id[64], hex[2 * KEY_ID_LEN + 1], pkcs11[PATH_MAX];
+        const char *const uris[] = {name, id, pkcs11};
 
         (void)viewer;
         (void)snprintf(name, sizeof name, "ksp:%s", c->name);
         hex_encode((struct view){c->key_id, sizeof c->key_id}, hex);
         (void)snprintf(id, sizeof id, "ksp:id=%s", hex);
+        pkcs11_uri(c, pkcs11, sizeof pkcs11);
         bus_write_strings(w, uris, c->has_key ? N_ELEMENTS(uris) : 0);
 }
 
