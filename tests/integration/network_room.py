@@ -1,5 +1,5 @@
-"""A machine with a cable and 802.1X on it: the real NetworkManager, wpa_supplicant and hostapd (wired driver, its own EAP
-server) on a bus, in a network and with directories of their own. Run by root within 'unshare --net --mount'; obeys lines of
+"""A machine with a cable and 802.1X on it: the real NetworkManager and wpa_supplicant at one end, hostapd (wired driver) and
+FreeRADIUS behind it at the other, on a bus, in a network and with directories of their own. Run by root within 'unshare --net --mount'; obeys lines of
 JSON, answers each with one."""
 import contextlib
 import json
@@ -10,6 +10,7 @@ import sys
 
 import dbus
 
+import radius
 from polkit_room import BUS, bind, running
 
 NM = "org.freedesktop.NetworkManager"
@@ -21,11 +22,11 @@ ieee8021x=1
 eapol_version=2
 eap_reauth_period=0
 use_pae_group_addr=1
-eap_server=1
-eap_user_file={dir}/users
-ca_cert={dir}/ca.pem
-server_cert={dir}/server.pem
-private_key={dir}/server.key
+own_ip_addr=127.0.0.1
+nas_identifier=switch
+auth_server_addr=127.0.0.1
+auth_server_port=1812
+auth_server_shared_secret={secret}
 """
 MANAGER = """[main]
 plugins=keyfile
@@ -70,8 +71,7 @@ class Room:
             bind(place / source, target)
         for words in ("link set lo up", "link add lan0 type veth peer name auth0", "link set auth0 up", "link set lan0 up"):
             subprocess.run(["ip", *words.split()], check=True)
-        self.write("users", "* TLS\n")
-        self.write("hostapd.conf", HOSTAPD.format(dir=place))
+        self.write("hostapd.conf", HOSTAPD.format(secret=radius.SECRET))
         self.write("nm-etc/NetworkManager.conf", MANAGER)
         self.write("nm-etc/system-connections/lan.nmconnection", CONNECTION.format(dir=place))
         self.write("bus.conf", BUS.format(socket=place / "bus"))
@@ -90,6 +90,7 @@ class Room:
         bus = self.stack.enter_context(running("dbus-daemon", f"--config-file={self.dir}/bus.conf", "--nofork", "--nopidfile",
                                                "--print-address=1", stdout=subprocess.PIPE))
         bus.stdout.readline()
+        self.start(radius.PROGRAM, "-f", "-d", self.dir / "radius", "-n", "radiusd")
         self.start("/usr/sbin/hostapd", self.dir / "hostapd.conf")
         self.start("/sbin/wpa_supplicant", "-u")
         self.start("/usr/sbin/NetworkManager", "--no-daemon")
