@@ -46,7 +46,7 @@ modules {{
       cipher_list = "DEFAULT"
       ecdh_curve = ""
       tls_min_version = "1.2"
-      tls_max_version = "1.2"
+      tls_max_version = "{tls}"
       cache {{
         enable = no
       }}
@@ -64,7 +64,7 @@ server default {{
   listen {{
     type = auth
     ipaddr = 127.0.0.1
-    port = 1812
+    port = {port}
   }}
   authorize {{
     eap {{
@@ -87,13 +87,13 @@ exec openssl verify -crl_check -CAfile {dir}/root.pem -untrusted {dir}/issuing.p
 class Radius:
     """@root, @issuing: the CAs of server and clients; @certificate (with its chain), @key: the server's own. All PEM."""
 
-    def __init__(self, folder, root, issuing, certificate, key):
+    def __init__(self, folder, root, issuing, certificate, key, port=1812, tls="1.2"):
         self.dir = pathlib.Path(folder)
         (self.dir / "clients").mkdir(parents=True, mode=0o700)
         for name, data in (("root.pem", root), ("issuing.pem", issuing), ("server.pem", certificate), ("server.key", key)):
             (self.dir / name).write_bytes(data)
         for name, text, mode in (("radiusd.conf", CONFIG, 0o600), ("is-good", IS_GOOD, 0o755)):
-            (self.dir / name).write_text(text.format(dir=self.dir, secret=SECRET))
+            (self.dir / name).write_text(text.format(dir=self.dir, secret=SECRET, port=port, tls=tls))
             (self.dir / name).chmod(mode)
 
     def trust_crl(self, der):

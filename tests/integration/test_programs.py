@@ -3,11 +3,15 @@ PKCS#11 engine. Keys in the TPM and in software, RSA and EC, TLS 1.2 and 1.3."""
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import urllib.request
 
 import pytest
+from cryptography import x509
 
 import labs
+import radius
 
 NAMES = ["tpm-rsa-2048", "tpm-ec-p256", "software-rsa-2048", "software-ec-p384"]
 ENGINE = "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so"
@@ -230,3 +234,71 @@ def test_nginx_with_the_engine(keys, name):
     finally:
         process.terminate()
         process.wait()
+
+
+# Without pkcs11_module_path: wpa_supplicant takes modules below /usr/lib/ alone, and the engine has ours from its environment.
+EAPOL = """network={{
+    key_mgmt=IEEE8021X
+    eap=TLS
+    identity="pc1"
+    ca_cert="{anchor}"
+    client_cert="{certificate}"
+    private_key="{key}"
+    domain_match="radius.contoso.com"
+    phase1="tls_disable_tlsv1_3={without_13}"
+    eapol_flags=0
+}}
+"""
+
+
+@contextlib.contextmanager
+def free_radius(lab, tls):
+    """A real one whose certificate is the lab's, too; (its port, what it logged)."""
+    folder = lab.dir / f"radius-{tls}"
+    folder.mkdir()
+    if "radius" not in {entry["name"] for entry in lab.serves()["certificates"]}:
+        text = lab.profile_text("radius", subject="CN=radius", san="AlternativeName=dns:radius.contoso.com")
+        profile = lab.write("radius.profile", text.replace("1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"))
+        assert lab.scepter("profile", "add", profile).returncode == 0
+        assert lab.enroll("radius").returncode == 0
+    home = lab.certificate("radius")
+    key = lab.run("openssl", "pkey", "-in", home / "current/key.pem", "-passin", f"file:{lab.dir}/lab/etc/host.key", check=True)
+    chain = (home / "current/chain.pem").read_bytes()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    room = radius.Radius(folder / "radius", (home / "anchor.pem").read_bytes(), chain,
+                         (home / "current/cert.pem").read_bytes() + chain, key.stdout.encode(), port=port, tls=tls)
+    points = x509.load_pem_x509_certificate((home / "current/cert.pem").read_bytes()).extensions.get_extension_for_class(
+        x509.CRLDistributionPoints)
+    with urllib.request.urlopen(points.value[0].full_name[0].value, timeout=30) as answer:
+        room.trust_crl(answer.read())
+    process = subprocess.Popen([radius.PROGRAM, "-f", "-d", room.dir, "-n", "radiusd"], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+    lines = []
+    try:
+        while "Ready to process requests" not in (line := process.stdout.readline()):
+            assert line, lines
+            lines.append(line)
+        yield port
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@needs("eapol_test", "freeradius")
+@needs_engine
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+def test_wpa_supplicant(keys, tls):
+    """EAP-TLS as wpa_supplicant does it on a Wi-Fi, at FreeRADIUS; and not with a certificate of nobody's."""
+    with free_radius(keys, tls) as port:
+        for name in NAMES:
+            home = keys.certificate(name)
+            certificate = keys.write("eap.pem", (home / "current/cert.pem").read_text() + (home / "current/chain.pem").read_text())
+            for key, wanted in ((uri(name), True), *([(uri("nobody"), False)] if name == NAMES[0] else [])):
+                config = keys.write("eapol.conf", EAPOL.format(
+                    anchor=home / "anchor.pem", certificate=certificate, key=key, without_13=int(tls == "1.2")))
+                done = program(keys, "eapol_test", "-c", config, "-a", "127.0.0.1", "-p", port, "-s", radius.SECRET, "-r0", "-t",
+                               "10" if wanted else "3", timeout=60)
+                assert (done.returncode == 0) == wanted, (name, key, done.stdout[-3000:])
+                assert not wanted or f"SSL: Using TLS version TLSv{tls}" in done.stdout
