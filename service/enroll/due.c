@@ -25,6 +25,12 @@ static bool at_rest(const struct certificate *c)
         return !c->enrollment && !c->leaving && c->activity != ACTIVITY_REMOVING;
 }
 
+/* Its request waits for the CA, for days perhaps: what is installed is looked after meanwhile. */
+static bool waits(const struct certificate *c)
+{
+        return c->enrollment && !c->leaving && enrollment_waits(c->enrollment);
+}
+
 /* When something is to be done for it; 0: nothing. Whether its profile is still there is looked at then. */
 static uint64_t action_at(const struct certificate *c, uint64_t now)
 {
@@ -85,17 +91,19 @@ void due_set(struct daemon *d, struct certificate *c)
 
         if (!d->schedule)
                 return;
-        if (!at_rest(c)) {
+        if (!at_rest(c) && !waits(c)) {
                 schedule_drop(d->schedule, &c->look);
                 return;
         }
         now = clock_now(&d->clock);
-        if (c->apply_again && !c->apply) {
-                c->apply_at = now;
-                c->apply_again = false;
+        at = earlier(earlier(check_at(c, now), follow_at(c, now)), change_at(c, now));
+        if (at_rest(c)) {
+                if (c->apply_again && !c->apply) {
+                        c->apply_at = now;
+                        c->apply_again = false;
+                }
+                at = earlier(at, earlier(action_at(c, now), apply_at(c)));
         }
-        at = earlier(earlier(action_at(c, now), change_at(c, now)), earlier(check_at(c, now), apply_at(c)));
-        at = earlier(at, follow_at(c, now));
         c->look.of = c;
         if (schedule_set(d->schedule, &c->look, at, &e))
                 log_error(LOG_ERR, &e);
@@ -163,10 +171,13 @@ static void on_checked(struct daemon *d, void *ctx, const struct revocation_foun
 
         c->check = NULL;
         d->checking--;
-        if (found->revoked && at_rest(c) && enrollment_revoked(d, c, found, &e))
-                log_error(LOG_ERR, &e);
-        else if (found->revoked && !c->enrollment) /* something came between */
-                c->check_at = clock_now(&d->clock) + AFTER_ERROR;
+        /* Another one may have been installed meanwhile. */
+        if (found->revoked && found->generation == c->current) {
+                if (!at_rest(c) && !waits(c)) /* something came between */
+                        c->check_at = clock_now(&d->clock) + MOMENT;
+                else if (enrollment_revoked(d, c, found, &e))
+                        log_error(LOG_ERR, &e);
+        }
         due_set(d, c);
 }
 
@@ -209,9 +220,9 @@ static void on_looked(struct daemon *d, void *ctx, struct rollover_found *found)
 
         c->following = NULL;
         d->checking--;
-        if (!c->leaving && !at_rest(c) && found->next)
-                c->follow_at = clock_now(&d->clock) + AFTER_ERROR; /* something came between */
-        else if (at_rest(c) && is_news(c, found) && enrollment_next_ca(d, c, found, &e))
+        if (!c->leaving && !at_rest(c) && !waits(c) && found->next)
+                c->follow_at = clock_now(&d->clock) + MOMENT; /* something came between */
+        else if ((at_rest(c) || waits(c)) && is_news(c, found) && enrollment_next_ca(d, c, found, &e))
                 log_error(LOG_ERR, &e);
         due_set(d, c);
 }
@@ -249,13 +260,13 @@ static void on_due(void *ctx, void *of)
         const uint64_t now = clock_now(&d->clock);
         uint64_t action;
 
-        if (!at_rest(c))
+        if (!at_rest(c) && !waits(c))
                 return;
         tell_health(d, c, now);
-        action = action_at(c, now);
+        action = at_rest(c) ? action_at(c, now) : 0;
         if (action && action <= now)
                 act(d, c, now);
-        else if (apply_at(c) && c->apply_at <= now)
+        else if (at_rest(c) && apply_at(c) && c->apply_at <= now)
                 apply_start(d, c);
         else if (check_at(c, now) && c->check_at <= now)
                 check(d, c, now);

@@ -1,6 +1,7 @@
 /*
- * What is due for each certificate at rest: its renewal, another attempt, and the dates at which its health
- * changes by itself. Loop's thread.
+ * What is due for each certificate at rest: its renewal, another attempt, the daily looks at the CRLs and at
+ * what its CA announces, and the dates at which its health changes by itself; the looks and those dates also
+ * while a request waits for the CA. Loop's thread.
  */
 #pragma once
 

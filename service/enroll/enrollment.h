@@ -58,15 +58,17 @@ MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *cert
 MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate,
                                      const struct enrollment_ops *ops, struct error *e);
 /* Its CA revoked it: that is put on record and told, and another one is asked for, with a challenge, where
- * its profile is there. */
+ * its profile is there. A request that waits for its CA puts it on record and goes on waiting. ERR_BUSY. */
 struct revocation_found;
 MUST_CHECK enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
                                        const struct revocation_found *found, struct error *e);
-/* What the CA announced to come after it, or why that was not taken, is put on record and told; @found is
- * taken over (emptied) unless ERR_BUSY. */
+/* What the CA announced to come after it, or why that was not taken, is put on record and told, by a request
+ * that waits for its CA, too; @found is taken over (emptied) unless ERR_BUSY. */
 struct rollover_found;
 MUST_CHECK enum err enrollment_next_ca(struct daemon *d, struct certificate *certificate,
                                        struct rollover_found *found, struct error *e);
+/* The CA has answered PENDING, and nothing is being done until the next poll. */
+bool enrollment_waits(const struct enrollment *enrollment);
 /* Where it waits to poll: not later than in @seconds. */
 void enrollment_poll_soon(struct enrollment *enrollment, uint64_t seconds);
 /* The clock was set: what it waits for is thought over. */

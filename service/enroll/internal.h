@@ -211,4 +211,9 @@ void enrollment_discover(struct enrollment *en);
 struct result_http;
 void enrollment_pending(struct enrollment *en, const struct result_http *http);
 void enrollment_wait(struct enrollment *en);
+/* @run, a step that puts on record what was found out beside the request that waits, and then the wait goes
+ * on. Nobody else may write the record meanwhile: @en's copy of it is what its next step writes. ERR_BUSY: it
+ * does not wait just now. */
+MUST_CHECK enum err enrollment_note(struct enrollment *en,
+                                    enum err (*run)(struct enrollment *en, struct error *e), struct error *e);
 bool enrollment_still_pending(struct enrollment *en, const struct error *why);

@@ -1,5 +1,5 @@
 /* What a look at the CA's announcement found, onto the disk and told: as an enrollment of its own, so that no
- * request and no removal of the certificate comes between. */
+ * request and no removal of the certificate comes between, or by the one that waits for its CA. */
 #include <string.h>
 
 #include "base/ossl.h"
@@ -36,14 +36,18 @@ static void noted(struct enrollment *en)
 enum err enrollment_next_ca(struct daemon *d, struct certificate *certificate, struct rollover_found *found,
                             struct error *e)
 {
-        struct enrollment *en = NULL;
-        enum err r = enrollment_take(d, certificate, &en, e);
+        struct enrollment *en = certificate->enrollment;
+        const bool waits = en && enrollment_waits(en);
+        enum err r = waits ? ERR_OK : enrollment_take(d, certificate, &en, e);
 
         if (r)
                 return r;
-        certificate->noting = true;
+        rollover_found_done(&en->found); /* of an earlier look, where it waits for long */
         en->found = *found;
         *found = (struct rollover_found){0};
+        if (waits)
+                return enrollment_note(en, step_note, e);
+        certificate->noting = true;
         enrollment_step(en, step_note, noted);
         return ERR_OK;
 }

@@ -4,6 +4,7 @@
  */
 #include "base/ossl.h"
 #include "daemon/log.h"
+#include "due.h"
 #include "internal.h"
 #include "policy/renewal.h"
 #include "tell.h"
@@ -47,6 +48,32 @@ void enrollment_wait(struct enrollment *en)
                 (void)errno_error(&e, -r, "The event loop took no timer");
                 log_error(LOG_ERR, &e); /* a restart takes it up again */
         }
+        due_set(en->d, en->certificate);
+}
+
+bool enrollment_waits(const struct enrollment *en)
+{
+        return en->timer && !en->cancelled && en->certificate->activity == ACTIVITY_PENDING;
+}
+
+static void after_note(struct enrollment *en)
+{
+        if (en->result)
+                log_error(LOG_ERR, &en->error);
+        enrollment_publish(en, "pending");
+        enrollment_wait(en);
+}
+
+enum err enrollment_note(struct enrollment *en, enum err (*run)(struct enrollment *en, struct error *e),
+                         struct error *e)
+{
+        if (!enrollment_waits(en))
+                return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already",
+                                 en->certificate->name);
+        /* no poll while that is in a thread */
+        (void)sd_event_source_disable_unref(STEAL(en->timer));
+        enrollment_step(en, run, after_note);
+        return ERR_OK;
 }
 
 void enrollment_clock_stepped(struct enrollment *en)

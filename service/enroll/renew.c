@@ -149,6 +149,8 @@ static enum err step_revoked(struct enrollment *en, struct error *e)
         r = en->replaces ? begin(en, e) : store_record_write(en->d->store, en->id, record, e);
         if (!r)
                 tell_revoked(en);
+        else if (!en->replaces) /* where a request goes on with this record, the next look finds it again */
+                record->revoked_at = 0;
         return r;
 }
 
@@ -165,12 +167,17 @@ static void noted(struct enrollment *en)
 enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
                             const struct revocation_found *found, struct error *e)
 {
-        struct enrollment *en = NULL;
-        enum err r = enrollment_take(d, certificate, &en, e);
+        struct enrollment *en = certificate->enrollment;
+        const bool waits = en && enrollment_waits(en);
+        enum err r = waits ? ERR_OK : enrollment_take(d, certificate, &en, e);
 
         if (r)
                 return r;
         en->revoked = *found;
+        if (waits) { /* another certificate has been asked for already */
+                en->replaces = false;
+                return enrollment_note(en, step_revoked, e);
+        }
         en->replaces = activity_is_at_rest(certificate->activity) &&
                        model_find_profile(d->model, certificate->profile);
         certificate->noting = !en->replaces;

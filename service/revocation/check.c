@@ -94,7 +94,9 @@ static void after_check(void *ctx)
                 next(x);
                 return;
         }
-        x->found = (struct revocation_found){true, x->at > 0, x->answer.revoked_at, ""};
+        x->found.revoked = true;
+        x->found.by_ca = x->at > 0;
+        x->found.at = x->answer.revoked_at;
         memcpy(x->found.reason, x->answer.reason, sizeof x->found.reason);
         end(x);
 }
@@ -156,6 +158,7 @@ enum err revocation_check_start(struct daemon *d, const struct certificate *cert
 
         if (!r) {
                 *x = (struct revocation_check){.d = d, .owner = certificate->owner, .done = done, .ctx = ctx};
+                x->found.generation = certificate->current;
                 memcpy(x->id, certificate->id, sizeof x->id);
                 r = pool_submit(d->pool, run_read, after_read, x, e);
         }

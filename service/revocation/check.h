@@ -10,7 +10,8 @@
 struct revocation_found {
         bool revoked; /* it, or (by_ca) a CA above it */
         bool by_ca;
-        int64_t at; /* seconds since the epoch */
+        uint64_t generation; /* of the certificate that was looked at */
+        int64_t at;          /* seconds since the epoch */
         char reason[CRL_REASON_MAX];
 };
 
