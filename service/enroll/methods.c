@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "known-server.h"
 #include "tell.h"
 
 static bool for_ec(const struct enrollment *en)
@@ -56,22 +57,10 @@ static void ways_of(const struct enrollment *en, enum scep_method ret[_SCEP_METH
                 ret[n] = SCEP_AUTO;
 }
 
-/* The reply comes to the old key: by key agreement where that is an EC key, which one in a TPM that somebody
- * else made may be unable to. */
-static bool receives(const struct record *record)
-{
-        if (strncmp(record->key_algorithm, "rsa", 3) == 0 || strcmp(record->key_protection, "tpm") != 0)
-                return true;
-        for (size_t i = 0; i < record->key_attributes.count; i++)
-                if (strcmp(record->key_attributes.items[i], ksp_attribute_name(KSP_DECRYPT)) == 0)
-                        return true;
-        return false;
-}
-
 /* Nobody takes a signature of a certificate that was revoked; a key that was lost signs nothing. */
 static bool can_sign(const struct enrollment *en)
 {
-        return !en->old_lost && receives(&en->record) && !en->record.revoked_at &&
+        return !en->old_lost && record_key_receives(&en->record) && !en->record.revoked_at &&
                !(en->plan.after_expiry == AFTER_EXPIRY_ENROLL &&
                  en->record.not_after <= clock_now(&en->d->clock));
 }

@@ -13,6 +13,7 @@
 #include "anchors.h"
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "known-server.h"
 #include "scep-build/message.h"
 #include "rollover/trust.h"
 #include "scep-wire/ca-certs.h"
@@ -383,14 +384,7 @@ static enum err take_transport(struct enrollment *en, struct error *e)
 
 static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *caps, struct error *e)
 {
-        static const enum scep_digest digests[] = {[POLICY_SHA_1] = SCEP_SHA1,
-                                                   [POLICY_SHA_256] = SCEP_SHA256,
-                                                   [POLICY_SHA_384] = SCEP_SHA384,
-                                                   [POLICY_SHA_512] = SCEP_SHA512};
-        struct exchange_plan wanted = {.digest = digests[en->plan.hash],
-                                       .allow_des = en->plan.allow_legacy & LEGACY_DES,
-                                       .allow_sha1 = en->plan.allow_legacy & LEGACY_SHA1,
-                                       .has_certificate = en->record.renewing};
+        struct exchange_plan wanted = exchange_plan_of(&en->plan);
         char text[128];
         enum err r = method_look_at_old(en, e);
 
@@ -414,9 +408,7 @@ static enum err chosen_exchange(struct enrollment *en, const struct scep_caps *c
         if (r)
                 return r;
 
-        for (size_t i = 0; i < en->plan.require_caps.count; i++)
-                wanted.require |=
-                        caps_word(en->plan.require_caps.items[i], strlen(en->plan.require_caps.items[i]));
+        wanted.has_certificate = en->record.renewing;
         r = exchange_fix(&wanted, caps, &en->exchange, e);
         if (!r && en->exchange.signed_by_old)
                 r = method_load_old(en, e);

@@ -3,9 +3,7 @@
 #include <string.h>
 
 #include "base/ossl.h"
-#include "enroll/anchors.h"
-#include "enroll/link.h"
-#include "enroll/same-server.h"
+#include "enroll/known-server.h"
 #include "scep-wire/ca-certs.h"
 #include "scep-wire/caps.h"
 #include "scep-wire/next-ca.h"
@@ -19,10 +17,7 @@ struct rollover_look {
         void *ctx;
         bool busy, cancelled;
 
-        struct plan plan;
-        bool have_plan;
-        struct server_link link;
-        STACK_OF(X509) * anchors, *followed;
+        struct known_server server;
         struct worker_job *job;
         struct bytes caps, certs, next;
         struct error failure; /* of GetNextCACert */
@@ -42,11 +37,7 @@ void rollover_look_free(struct rollover_look *x)
 {
         if (x->job)
                 worker_job_cancel(x->job);
-        if (x->have_plan)
-                plan_done(&x->plan);
-        server_link_done(&x->link);
-        sk_X509_pop_free(x->anchors, X509_free);
-        sk_X509_pop_free(x->followed, X509_free);
+        known_server_done(&x->server);
         bytes_done(&x->caps);
         bytes_done(&x->certs);
         bytes_done(&x->next);
@@ -69,28 +60,10 @@ static void end(struct rollover_look *x)
 
 static void run_read(void *ctx)
 {
-        CLEANUP(stored_profile_done) struct stored_profile stored = {0};
-        CLEANUP(record_done_p) struct record record = {0};
         struct rollover_look *x = ctx;
         struct error e = {0};
-        enum err r = store_record_read(x->d->store, x->id, &record, &e);
 
-        if (!r)
-                r = plan_from_pairs(&record.plan, &x->plan, &e);
-        x->have_plan = r == ERR_OK;
-        if (!r)
-                r = store_profile_read(x->d->store, record.profile, &stored, &e);
-        if (!r)
-                r = server_link_load(x->d, record.profile, settings_get(&stored.settings, "Server.CaBundle"),
-                                     settings_get(&stored.settings, "Server.ClientCertificate"), &x->link,
-                                     &e);
-        if (!r)
-                r = anchors_load(x->d->store, record.profile, x->owner, &x->anchors, &e);
-        if (!r)
-                anchors_add_system(x->anchors, &x->plan.thumbprint);
-        if (!r)
-                r = trust_followed(x->d->store, x->id, &x->plan, &x->followed, &e);
-        x->result = r;
+        x->result = known_server_load(x->d, x->id, x->owner, &x->server, &e);
 }
 
 static enum err judge(struct rollover_look *x, struct error *e)
@@ -98,8 +71,7 @@ static enum err judge(struct rollover_look *x, struct error *e)
         const time_t now = (time_t)clock_now(&x->d->clock);
         CLEANUP(x509_stack_free_p) STACK_OF(X509) *certs = NULL;
         CLEANUP(ca_choice_done) struct ca_choice choice = {0};
-        struct ca_trust trust = {.anchors = x->anchors, .now = now};
-        struct next_ca_spec spec = {.allow_sha1 = x->plan.allow_legacy & LEGACY_SHA1, .now = now};
+        struct next_ca_spec spec = {.allow_sha1 = x->server.plan.allow_legacy & LEGACY_SHA1, .now = now};
         struct scep_caps caps = {0};
         enum err r = caps_parse(bytes_view(&x->caps), &caps, e);
 
@@ -107,10 +79,8 @@ static enum err judge(struct rollover_look *x, struct error *e)
         if (r || !(caps.flags & SCEP_CAP_GET_NEXT_CA))
                 return r;
         r = ca_certs_parse(bytes_view(&x->certs), &certs, e);
-        if (!r && !plan_pin(&x->plan, &trust.pin))
-                r = error_set(e, ERR_CONFIG, "The thumbprint of the plan is malformed");
         if (!r)
-                r = ca_choose_followed(certs, &trust, x->followed, &choice, e);
+                r = known_server_choose(&x->server, certs, now, &choice, e);
         if (r)
                 return r; /* the next request tells that */
         x->found.anchor = STEAL(choice.anchor);
@@ -151,20 +121,12 @@ static void after_judge(void *ctx)
         end(x);
 }
 
-static bool is_named(const struct plan *plan, const char *url)
-{
-        for (size_t i = 0; i < plan->urls.count; i++)
-                if (same_server(plan->urls.items[i], url))
-                        return true;
-        return false;
-}
-
 static enum err take(struct rollover_look *x, const struct result_discovered *found)
 {
         const struct result_failed failed = {found->next_name, found->next_message, found->next_remedy, {0}};
         enum err r = ERR_OK;
 
-        if (!is_named(&x->plan, found->url) || found->caps_status != 200)
+        if (!known_server_is(&x->server, found->url) || found->caps_status != 200)
                 return ERR_PROTOCOL;
         if (failed.name && failed.message && failed.remedy)
                 (void)result_error(&failed, &x->failure);
@@ -190,23 +152,6 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
         x->busy = true;
 }
 
-static enum err ask(struct rollover_look *x, struct error *e)
-{
-        static const uint64_t suffixes[] = {
-                [SUFFIX_AUTO] = 0, [SUFFIX_NO] = 1, [SUFFIX_YES] = 2}; /* enum scep_suffix */
-        const struct worker_grant grant = {.uid = x->owner == NO_OWNER ? 0 : x->owner,
-                                           .tls = x->link.client_key};
-        struct job job = {.kind = JOB_DISCOVER,
-                          .of.discover = {.identifier = x->plan.ca_identifier, .want = DISCOVER_ALL}};
-        struct job_texts *urls = &job.of.discover.urls;
-
-        for (size_t i = 0; i < x->plan.urls.count && urls->n < JOB_URLS_MAX; i++)
-                urls->at[urls->n++] = x->plan.urls.items[i];
-        job.of.discover.suffix = suffixes[x->plan.suffix];
-        server_link_fill(&x->link, &x->plan, &job.of.discover.link);
-        return workers_start(x->d->workers, &job, &grant, x->owner, on_discovered, x, &x->job, e);
-}
-
 static void after_read(void *ctx)
 {
         struct rollover_look *x = ctx;
@@ -214,7 +159,8 @@ static void after_read(void *ctx)
         x->busy = false;
         if (x->cancelled)
                 rollover_look_free(x);
-        else if (x->result || !x->plan.follow_rollover || ask(x, NULL))
+        else if (x->result || !x->server.plan.follow_rollover ||
+                 known_server_discover(x->d, &x->server, DISCOVER_ALL, on_discovered, x, &x->job, NULL))
                 end(x);
 }
 
