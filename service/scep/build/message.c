@@ -2,6 +2,7 @@
 
 #include <openssl/cms.h>
 #include <openssl/err.h>
+#include <openssl/pkcs7.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "scep-wire/legacy.h"
 
 OSSL_CLEANUP(CMS_ContentInfo, cms_free, CMS_ContentInfo_free)
+OSSL_CLEANUP(PKCS7_ISSUER_AND_SERIAL, issuer_and_serial_free, PKCS7_ISSUER_AND_SERIAL_free)
 
 enum err transaction_new(char ret[SCEP_TRANSACTION_LEN + 1], struct error *e)
 {
@@ -50,6 +52,22 @@ enum err poll_data_build(const X509 *issuer, struct view subject, struct bytes *
         memcpy(out + n_first, second, (size_t)n_second);
         r = bytes_copy(ret, der, (size_t)total, e);
         return r;
+}
+
+enum err crl_data_build(const X509 *cert, struct bytes *ret, struct error *e)
+{
+        CLEANUP(issuer_and_serial_free_p) PKCS7_ISSUER_AND_SERIAL *both = PKCS7_ISSUER_AND_SERIAL_new();
+        CLEANUP(ossl_free_p) uint8_t *der = NULL;
+        int len = -1;
+
+        if (both && X509_NAME_set(&both->issuer, X509_get_issuer_name(cert)) == 1) {
+                ASN1_INTEGER_free(both->serial);
+                both->serial = ASN1_INTEGER_dup(X509_get0_serialNumber(cert));
+                len = both->serial ? i2d_PKCS7_ISSUER_AND_SERIAL(both, &der) : -1;
+        }
+        if (len < 0)
+                return ossl_error(e, ERR_FAILED, "Issuer and serial number could not be encoded");
+        return bytes_copy(ret, der, (size_t)len, e);
 }
 
 static enum err cms_bytes(CMS_ContentInfo *cms, struct bytes *ret, struct error *e)

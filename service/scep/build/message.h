@@ -10,8 +10,8 @@
 enum { MESSAGE_MAX = 512 * 1024 };
 
 struct message_spec {
-        enum scep_type type;     /* PKCSReq, RenewalReq or CertPoll */
-        struct view data;        /* PKCS#10 or IssuerAndSubject; holds the challenge, is not kept */
+        enum scep_type type;     /* one of those that are sent */
+        struct view data;        /* as the type has it: PKCS#10 holds the challenge, is not kept */
         X509 *recipient;         /* chained to the pin by ca_choose(); exactly this one */
         enum scep_cipher cipher; /* SCEP_DES only where the profile allows it by name */
         X509 *signer;            /* self-signed (signer_build()) or the old certificate */
@@ -26,6 +26,8 @@ MUST_CHECK enum err transaction_new(char ret[SCEP_TRANSACTION_LEN + 1], struct e
 /* DER IssuerAndSubject of a poll (RFC 8894 §3.3.3): the name of the CA and the subject asked for. */
 MUST_CHECK enum err poll_data_build(const X509 *issuer, struct view subject, struct bytes *ret,
                                     struct error *e);
+/* DER IssuerAndSerialNumber of GetCRL (RFC 8894 §3.3.4): the certificate whose revocation is asked for. */
+MUST_CHECK enum err crl_data_build(const X509 *cert, struct bytes *ret, struct error *e);
 /*
  * *ret: what travels. @ret_nonce: the senderNonce a reply must repeat; fresh for every message.
  * ERR_UNSUPPORTED: the recipient's key is not RSA. ERR_INVALID: the spec. ERR_FAILED: key or

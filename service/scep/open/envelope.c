@@ -296,5 +296,8 @@ enum err envelope_open(const struct reply_spec *spec, struct view octets, struct
                 r = open_by_key(spec, cms, out, e);
         if (!r && way != BY_PASSWORD)
                 r = bio_bytes(out, &opened, e);
-        return r ? r : degenerate_parse(bytes_view(&opened), &reply->certs, e);
+        if (r)
+                return r;
+        return spec->crl ? degenerate_crls_parse(bytes_view(&opened), &reply->crls, e)
+                         : degenerate_parse(bytes_view(&opened), &reply->certs, e);
 }

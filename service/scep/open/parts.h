@@ -28,6 +28,6 @@ MUST_CHECK enum err agreement_check(const struct reply_spec *spec, CMS_Recipient
 /* Judges the password recipient @raw, has its key unwrapped, and decrypts. */
 MUST_CHECK enum err password_open(const struct reply_spec *spec, struct view raw,
                                   const struct envelope_content *content, struct bytes *ret, struct error *e);
-/* @octets: the eContent of a SUCCESS. Certificates and notes into *reply. */
+/* @octets: the eContent of a SUCCESS. Certificates or CRLs, and notes, into *reply. */
 MUST_CHECK enum err envelope_open(const struct reply_spec *spec, struct view octets, struct reply *reply,
                                   struct error *e);

@@ -7,7 +7,7 @@
 #include "scep-wire/ca-certs.h"
 #include "scep-wire/caps.h"
 
-static enum err parse(struct view body, CMS_ContentInfo **ret, struct error *e)
+static enum err parse(struct view body, size_t max, CMS_ContentInfo **ret, struct error *e)
 {
         const uint8_t *p = body.data;
         CLEANUP(cms_free_p) CMS_ContentInfo *cms = NULL;
@@ -15,9 +15,8 @@ static enum err parse(struct view body, CMS_ContentInfo **ret, struct error *e)
 
         if (body.len == 0)
                 return error_set(e, ERR_REPLY, "The server's reply is empty");
-        if (body.len > SCEP_BODY_MAX)
-                return error_set(e, ERR_TOO_LARGE, "The server's reply is larger than %d octets",
-                                 SCEP_BODY_MAX);
+        if (body.len > max)
+                return error_set(e, ERR_TOO_LARGE, "The server's reply is larger than %zu octets", max);
         if (body_is_page(body))
                 return error_set(e, ERR_REPLY, "The server answered the request with a web page");
         cms = d2i_CMS_ContentInfo(NULL, &p, (long)body.len);
@@ -174,7 +173,7 @@ enum err reply_open(const struct reply_spec *spec, struct reply *ret, struct err
         enum err r;
 
         ERR_clear_error();
-        r = parse(spec->reply, &cms, e);
+        r = parse(spec->reply, spec->crl ? SCEP_CRL_BODY_MAX : SCEP_BODY_MAX, &cms, e);
         if (!r)
                 r = verify(&cms, spec->signers, &reply.notes, &si, e);
         if (!r)
@@ -202,5 +201,6 @@ enum err reply_open(const struct reply_spec *spec, struct reply *ret, struct err
 void reply_done(struct reply *reply)
 {
         sk_X509_pop_free(reply->certs, X509_free);
+        sk_X509_CRL_pop_free(reply->crls, X509_CRL_free);
         *reply = (struct reply){0};
 }

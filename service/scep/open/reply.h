@@ -27,6 +27,7 @@ struct reply_spec {
         enum err (*unwrap)(void *ctx, const struct key_unwrap *how, struct view wrapped, struct secret *ret,
                            struct error *e);
         void *unwrap_ctx;
+        bool crl;       /* it answers GetCRL: CRLs are in the envelope, and it may be as large as they are */
         bool allow_des; /* single DES by name: loads OpenSSL's legacy provider for this reply alone */
         time_t now;
 };
@@ -36,9 +37,10 @@ struct reply {
         enum scep_fail fail;      /* FAILURE */
         char text[SCEP_TEXT_MAX]; /* failInfoText, scrubbed; "" */
         bool has_hresult;
-        uint32_t hresult;       /* szOID_ENROLL_SCEP_ERROR of NDES */
-        STACK_OF(X509) * certs; /* SUCCESS: 1 to SCEP_CERTS_MAX, in the reply's order, nothing checked */
-        unsigned notes;         /* enum scep_note */
+        uint32_t hresult;          /* szOID_ENROLL_SCEP_ERROR of NDES */
+        STACK_OF(X509) * certs;    /* SUCCESS: 1 to SCEP_CERTS_MAX, in the reply's order, nothing checked */
+        STACK_OF(X509_CRL) * crls; /* the same, 1 to SCEP_CRLS_MAX, where the spec says so instead */
+        unsigned notes;            /* enum scep_note */
 };
 void reply_done(struct reply *reply);
 

@@ -55,18 +55,15 @@ static enum err stack_add(STACK_OF(X509) * certs, X509 *cert, struct error *e)
         return ERR_OK;
 }
 
-/* @what: the subject of the sentences. */
-static enum err signed_data(struct view body, bool strict, const char *what, STACK_OF(X509) * *ret,
+/* @what: the subject of the sentences. @strict: neither content nor signer. */
+static enum err open_signed(struct view body, bool strict, const char *what, CMS_ContentInfo **ret,
                             struct error *e)
 {
         const uint8_t *p = body.data;
         CLEANUP(cms_free_p) CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)body.len);
-        CLEANUP(x509_stack_free_p) STACK_OF(X509) *found = NULL, *certs = sk_X509_new_null();
         ASN1_OCTET_STRING **content;
         char type[80];
 
-        if (!certs)
-                return error_no_memory(e);
         if (!cms)
                 return ossl_error(e, ERR_REPLY, "%s neither a certificate nor a CMS message", what);
         if (p != body.data + body.len)
@@ -83,6 +80,19 @@ static enum err signed_data(struct view body, bool strict, const char *what, STA
                 return error_set(e, ERR_REPLY,
                                  "%s signed data with a content or signer where only certificates belong",
                                  what);
+        *ret = STEAL(cms);
+        return ERR_OK;
+}
+
+static enum err signed_data(struct view body, bool strict, const char *what, STACK_OF(X509) * *ret,
+                            struct error *e)
+{
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *found = NULL, *certs = sk_X509_new_null();
+        CLEANUP(cms_free_p) CMS_ContentInfo *cms = NULL;
+        enum err r = certs ? open_signed(body, strict, what, &cms, e) : error_no_memory(e);
+
+        if (r)
+                return r;
         ERR_clear_error();
         found = CMS_get1_certs(cms);
         if (!found || sk_X509_num(found) == 0) {
@@ -94,8 +104,7 @@ static enum err signed_data(struct view body, bool strict, const char *what, STA
                 return error_set(e, ERR_REPLY, "%s a list of %d certificates, and %d are the limit", what,
                                  sk_X509_num(found), SCEP_CERTS_MAX);
         for (int i = 0; i < sk_X509_num(found); i++) {
-                enum err r = stack_add(certs, sk_X509_value(found, i), e);
-
+                r = stack_add(certs, sk_X509_value(found, i), e);
                 if (r)
                         return r;
         }
@@ -137,6 +146,37 @@ enum err degenerate_parse(struct view body, STACK_OF(X509) * *ret, struct error 
                 return error_set(e, ERR_TOO_LARGE, "The issued certificates are larger than %d octets",
                                  SCEP_BODY_MAX);
         return signed_data(body, true, "The content of the reply's envelope is", ret, e);
+}
+
+enum err degenerate_crls_parse(struct view body, STACK_OF(X509_CRL) * *ret, struct error *e)
+{
+        static const char what[] = "The content of the reply's envelope is";
+        CLEANUP(cms_free_p) CMS_ContentInfo *cms = NULL;
+        STACK_OF(X509_CRL) * crls;
+        enum err r;
+
+        if (body.len == 0)
+                return error_set(e, ERR_REPLY, "The envelope of the reply is empty");
+        if (body.len > SCEP_CRL_BODY_MAX)
+                return error_set(e, ERR_TOO_LARGE, "The CRL is larger than %d octets", SCEP_CRL_BODY_MAX);
+        r = open_signed(body, true, what, &cms, e);
+        if (r)
+                return r;
+        ERR_clear_error();
+        crls = CMS_get1_crls(cms);
+        if (sk_X509_CRL_num(crls) > 0 && sk_X509_CRL_num(crls) <= SCEP_CRLS_MAX) {
+                *ret = crls;
+                return ERR_OK;
+        }
+        if (sk_X509_CRL_num(crls) > SCEP_CRLS_MAX)
+                r = error_set(e, ERR_REPLY, "%s a list of %d CRLs, and %d are the limit", what,
+                              sk_X509_CRL_num(crls), SCEP_CRLS_MAX);
+        else if (ERR_peek_error())
+                r = ossl_error(e, ERR_REPLY, "The CRLs of a reply could not be read");
+        else
+                r = error_set(e, ERR_REPLY, "%s a CMS message without a CRL", what);
+        sk_X509_CRL_pop_free(crls, X509_CRL_free);
+        return r;
 }
 
 enum err next_certs_parse(struct view body, STACK_OF(X509) * *ret, struct error *e)

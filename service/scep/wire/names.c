@@ -6,7 +6,8 @@
 
 bool scep_request_type_valid(int64_t type)
 {
-        return type == SCEP_PKCS_REQ || type == SCEP_RENEWAL_REQ || type == SCEP_CERT_POLL;
+        return type == SCEP_PKCS_REQ || type == SCEP_RENEWAL_REQ || type == SCEP_CERT_POLL ||
+               type == SCEP_GET_CRL;
 }
 
 bool scep_status_valid(int64_t status)

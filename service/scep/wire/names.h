@@ -21,8 +21,10 @@ enum {
         SCEP_NONCE_LEN = 16,
         SCEP_TRANSACTION_LEN = 40, /* what we send: 40 lower-case hex digits */
         SCEP_CERTS_MAX = 16,       /* certificates in one message */
+        SCEP_CRLS_MAX = 16,        /* CRLs in one message */
         SCEP_BODY_MAX = 1024 * 1024,
-        SCEP_TEXT_MAX = 256, /* failInfoText as it is kept */
+        SCEP_CRL_BODY_MAX = 3 * 1024 * 1024, /* of a reply to GetCRL */
+        SCEP_TEXT_MAX = 256,                 /* failInfoText as it is kept */
 };
 
 enum scep_type { /* messageType, Table 3 */
@@ -30,6 +32,7 @@ enum scep_type { /* messageType, Table 3 */
                  SCEP_RENEWAL_REQ = 17,
                  SCEP_PKCS_REQ = 19,
                  SCEP_CERT_POLL = 20,
+                 SCEP_GET_CRL = 22,
 };
 
 enum scep_status { /* pkiStatus, Table 4 */

@@ -106,7 +106,34 @@ STACK_OF(X509) * pki_stack(X509 *const *certs, size_t n)
         return stack;
 }
 
+struct bytes pki_crl(const X509 *issuer, unsigned key)
+{
+        X509_CRL *crl = X509_CRL_new();
+        ASN1_TIME *from = ASN1_TIME_set(NULL, PKI_NOW), *to = ASN1_TIME_set(NULL, PKI_NOW + PKI_DAY);
+        uint8_t *der = NULL;
+        struct bytes b;
+        int len;
+
+        assert_true(X509_CRL_set_version(crl, X509_CRL_VERSION_2));
+        assert_true(X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer)));
+        assert_true(X509_CRL_set1_lastUpdate(crl, from) && X509_CRL_set1_nextUpdate(crl, to));
+        assert_true(X509_CRL_sign(crl, pki_key(key), EVP_sha256()));
+        len = i2d_X509_CRL(crl, &der);
+        assert_true(len > 0);
+        assert_int_equal(bytes_copy(&b, der, (size_t)len, NULL), ERR_OK);
+        OPENSSL_free(der);
+        ASN1_TIME_free(from);
+        ASN1_TIME_free(to);
+        X509_CRL_free(crl);
+        return b;
+}
+
 struct bytes pki_degenerate(X509 *const *certs, size_t n)
+{
+        return pki_degenerate_crls(certs, n, NULL, 0);
+}
+
+struct bytes pki_degenerate_crls(X509 *const *certs, size_t n, const struct bytes *crls, size_t n_crls)
 {
         PKCS7 *p7 = PKCS7_new();
         uint8_t *der = NULL;
@@ -117,6 +144,13 @@ struct bytes pki_degenerate(X509 *const *certs, size_t n)
         p7->d.sign->contents->type = OBJ_nid2obj(NID_pkcs7_data);
         for (size_t i = 0; i < n; i++)
                 assert_true(PKCS7_add_certificate(p7, certs[i]));
+        for (size_t i = 0; i < n_crls; i++) {
+                const uint8_t *p = crls[i].data;
+                X509_CRL *crl = d2i_X509_CRL(NULL, &p, (long)crls[i].len);
+
+                assert_true(PKCS7_add_crl(p7, crl));
+                X509_CRL_free(crl);
+        }
         len = i2d_PKCS7(p7, &der);
         assert_true(len > 0);
         assert_int_equal(bytes_copy(&b, der, (size_t)len, NULL), ERR_OK);

@@ -33,6 +33,10 @@ X509 *pki_cert(const struct pki_spec *spec);
 struct bytes pki_name(const char *cn);
 /* DER of a degenerate SignedData. */
 struct bytes pki_degenerate(X509 *const *certs, size_t n);
+/* DER of a CRL that @issuer signed with the key of this number; empty. */
+struct bytes pki_crl(const X509 *issuer, unsigned key);
+/* The same with CRLs (DER) beside them. */
+struct bytes pki_degenerate_crls(X509 *const *certs, size_t n, const struct bytes *crls, size_t n_crls);
 STACK_OF(X509) * pki_stack(X509 *const *certs, size_t n);
 
 /* A file below tests/data/scep/captured. */

@@ -320,6 +320,7 @@ static void message_round_trip(void **state)
                 {SCEP_CERT_POLL, "20", SCEP_DES3, NID_des_ede3_cbc, SCEP_SHA512},
                 {SCEP_RENEWAL_REQ, "17", SCEP_AES128, NID_aes_128_cbc, SCEP_SHA1},
                 {SCEP_PKCS_REQ, "19", SCEP_DES, NID_des_cbc, SCEP_SHA256},
+                {SCEP_GET_CRL, "22", SCEP_AES128, NID_aes_128_cbc, SCEP_SHA256},
         };
         CLEANUP(x509_free_p) X509 *ra = pki_cert(&(struct pki_spec){.subject = "RA", .key = 1});
         CLEANUP(x509_free_p) X509 *own = pki_cert(&(struct pki_spec){.subject = "me", .key = 0});
@@ -436,12 +437,12 @@ static void message_refused(void **state)
 }
 
 /* Signed by an EC key: ECDSA by its own name. */
-static void message_by_ec(void **state)
+static void message_by_ec_of(enum scep_type type)
 {
         CLEANUP(x509_free_p) X509 *ra = pki_cert(&(struct pki_spec){.subject = "RA", .key = 1});
         CLEANUP(x509_free_p) X509 *own = pki_cert(&(struct pki_spec){.subject = "me", .ec = true});
-        const struct message_spec spec = {SCEP_RENEWAL_REQ, str_view("p"), ra,  SCEP_AES128, own,
-                                          pki_ec_key(),     SCEP_SHA256,   "ab"};
+        const struct message_spec spec = {type, str_view("p"), ra,          SCEP_AES128,
+                                          own,  pki_ec_key(),  SCEP_SHA256, "ab"};
         CLEANUP(bytes_done) struct bytes der = {0};
         uint8_t nonce[SCEP_NONCE_LEN];
         X509_ALGOR *signature;
@@ -450,7 +451,6 @@ static void message_by_ec(void **state)
         const uint8_t *p;
         struct error e = {0};
 
-        (void)state;
         expect_ok(message_build(&spec, nonce, &der, &e));
         p = der.data;
         cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
@@ -460,6 +460,13 @@ static void message_by_ec(void **state)
         X509_ALGOR_get0(&oid, NULL, NULL, signature);
         assert_int_equal(OBJ_obj2nid(oid), NID_ecdsa_with_SHA256);
         CMS_ContentInfo_free(cms);
+}
+
+static void message_by_ec(void **state)
+{
+        (void)state;
+        message_by_ec_of(SCEP_RENEWAL_REQ);
+        message_by_ec_of(SCEP_GET_CRL);
 }
 
 static void poll_data(void **state)
@@ -481,6 +488,44 @@ static void poll_data(void **state)
         expect_err(poll_data_build(ca, str_view("x"), &der, &e), ERR_INVALID);
 }
 
+/* RFC 5652 §10.2.4: SEQUENCE { issuer Name, serialNumber INTEGER } of the certificate that is asked for. */
+static void crl_data(void **state)
+{
+        CLEANUP(x509_free_p)
+        X509 *ca = pki_cert(&(struct pki_spec){.subject = "Issuing CA", .key = 1, .ca = true});
+        static const struct {
+                long serial;
+                uint8_t der[8];
+                size_t len;
+        } rows[] = {
+                {7, {2, 1, 7}, 3},
+                {200, {2, 2, 0, 200}, 4}, /* the first bit is the sign */
+                {0x1234567, {2, 4, 1, 0x23, 0x45, 0x67}, 6},
+        };
+        CLEANUP(bytes_done) struct bytes name = pki_name("Issuing CA");
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+                for (int ec = 0; ec < 2; ec++) {
+                        CLEANUP(bytes_done) struct bytes der = {0};
+                        CLEANUP(x509_free_p)
+                        X509 *own = pki_cert(&(struct pki_spec){.subject = "me",
+                                                                .issuer = ca,
+                                                                .issuer_key = 1,
+                                                                .ec = ec,
+                                                                .serial = rows[i].serial});
+                        struct error e = {0};
+
+                        expect_ok(crl_data_build(own, &der, &e));
+                        assert_int_equal(der.len, 2 + name.len + rows[i].len);
+                        assert_int_equal(der.data[0], 0x30);
+                        assert_int_equal(der.data[1], der.len - 2);
+                        assert_memory_equal(der.data + 2, name.data, name.len);
+                        assert_memory_equal(der.data + 2 + name.len, rows[i].der, rows[i].len);
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -494,6 +539,7 @@ int main(void)
                 cmocka_unit_test(message_refused),
                 cmocka_unit_test(message_by_ec),
                 cmocka_unit_test(poll_data),
+                cmocka_unit_test(crl_data),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
