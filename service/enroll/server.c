@@ -88,6 +88,8 @@ void enrollment_discover(struct enrollment *en)
 
 static enum err keep_issued(struct enrollment *en, const struct result_exchanged *reply, struct error *e)
 {
+        if (reply->certs.n == 0)
+                return error_set(e, ERR_PROTOCOL, "The worker answered a request without a certificate");
         en->reply_notes = (unsigned)reply->notes;
         for (size_t i = 0; i < reply->certs.n && i < JOB_CERTS_MAX; i++) {
                 enum err r = bytes_copy(&en->issued[i], reply->certs.at[i].data, reply->certs.at[i].len, e);

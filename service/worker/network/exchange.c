@@ -29,11 +29,18 @@ static enum err read_signers(const struct job_exchange *job, STACK_OF(X509) * *r
         return ERR_OK;
 }
 
+static bool asks_for_crl(const struct job_exchange *job)
+{
+        return job->type == SCEP_GET_CRL;
+}
+
 static enum err send(const struct job_exchange *job, const struct network_client *client,
                      struct http_reply *ret, struct error *e)
 {
         CLEANUP(link_done) struct link link = {0};
-        struct http_request request = {.url = job->url, .operation = "PKIOperation"};
+        struct http_request request = {.url = job->url,
+                                       .operation = "PKIOperation",
+                                       .max = asks_for_crl(job) ? SCEP_CRL_BODY_MAX : 0};
         CLEANUP(free_p) char *message = NULL;
         enum err r = link_open(&job->link, client, &link, e);
 
@@ -65,6 +72,22 @@ static enum err list_certs(const STACK_OF(X509) * certs, struct bytes der[JOB_CE
         return ERR_OK;
 }
 
+static enum err list_crls(const STACK_OF(X509_CRL) * crls, struct bytes der[JOB_CERTS_MAX],
+                          struct job_blobs *ret, struct error *e)
+{
+        for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
+                CLEANUP(ossl_free_p) uint8_t *octets = NULL;
+                int len = i2d_X509_CRL(sk_X509_CRL_value(crls, i), &octets);
+                enum err r = len > 0 ? bytes_copy(&der[i], octets, (size_t)len, e)
+                                     : ossl_error(e, ERR_REPLY, "A CRL could not be encoded");
+
+                if (r)
+                        return r;
+                ret->at[ret->n++] = bytes_view(&der[i]);
+        }
+        return ERR_OK;
+}
+
 static enum err encode(const struct reply *reply, const struct result_http *http, struct bytes *ret,
                        struct error *e)
 {
@@ -86,7 +109,8 @@ static enum err encode(const struct reply *reply, const struct result_http *http
         x->hresult = reply->hresult;
         x->notes = reply->notes;
         x->http = *http;
-        r = list_certs(reply->certs, der, &x->certs, e);
+        r = reply->crls ? list_crls(reply->crls, der, &x->crls, e)
+                        : list_certs(reply->certs, der, &x->certs, e);
         if (!r)
                 r = result_encode(&result, ret, e);
         for (size_t i = 0; i < N_ELEMENTS(der); i++)
@@ -121,6 +145,7 @@ enum err network_exchange(const struct job_exchange *job, const struct network_o
                         .agreement = (job->ways & REPLY_BY_AGREEMENT) != 0,
                         .unwrap = job->ways & REPLY_BY_PASSWORD ? opener->unwrap : NULL,
                         .unwrap_ctx = opener->ctx,
+                        .crl = asks_for_crl(job),
                         .allow_des = (job->allow & EXCHANGE_ALLOW_DES) != 0,
                         .now = time(NULL),
                 };

@@ -91,6 +91,7 @@ static const struct field exchanged_fields[] = {
         FIELD(6, SHAPE_NUMBER, true, result_exchanged, hresult, UINT32_MAX),
         FIELD(7, SHAPE_BLOBS, false, result_exchanged, certs, JOB_CERT_MAX),
         FIELD(8, SHAPE_NUMBER, true, result_exchanged, notes, 0xff),
+        FIELD(9, SHAPE_BLOBS, false, result_exchanged, crls, JOB_FILE_MAX),
         HTTP_FIELDS(result_exchanged),
 };
 
@@ -233,12 +234,14 @@ enum err result_encode(const struct result *result, struct bytes *ret, struct er
         return encode(&results[result->kind], result->kind, &result->of, ret, e);
 }
 
-/* A status that does not exist, a SUCCESS without and a refusal with certificates are lies of the worker. */
+/* A status that does not exist, a SUCCESS without and a refusal with certificates or CRLs are lies of the
+ * worker, and so are both at once. */
 static enum err check_exchanged(const struct result_exchanged *x, struct error *e)
 {
         bool success = x->status == 0;
 
-        if (x->status == 1 || success != (x->certs.n > 0) || x->fail < -1)
+        if (x->status == 1 || success != (x->certs.n + x->crls.n > 0) || (x->certs.n && x->crls.n) ||
+            x->fail < -1)
                 return error_set(e, ERR_PROTOCOL, "A worker's result contradicts itself");
         return ERR_OK;
 }

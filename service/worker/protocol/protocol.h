@@ -161,6 +161,7 @@ struct result_exchanged {
         const char *text; /* failInfoText; NULL: none */
         uint64_t has_hresult, hresult;
         struct job_blobs certs; /* DER; SUCCESS alone */
+        struct job_blobs crls;  /* the same, instead of them in answer to GetCRL */
         uint64_t notes;         /* enum scep_note */
         struct result_http http;
 };

@@ -65,17 +65,19 @@ static const struct server_rule scep_rules[] = {
         {"PKIOperation", ACT_ANSWER, 200, "Content-Type: application/x-pki-message\r\n", {0}}, {0}};
 
 /* Runs one exchange; *ret_record must outlive *ret. */
-static enum err exchange(struct rep *rep, const char *path, struct bytes *ret_record, struct result *ret,
-                         struct error *e)
+static enum err exchange_of(enum scep_type type, struct rep *rep, const char *path, struct bytes *ret_record,
+                            struct result *ret, struct error *e)
 {
         struct server server = {.answer = reply_to, .ctx = rep};
         CLEANUP(bytes_done) struct bytes message = {0};
         CLEANUP(bytes_done) struct bytes ra_der = {0};
         CLEANUP(bytes_done) struct bytes own_der = {0};
-        const struct message_spec spec = {SCEP_PKCS_REQ, str_view("request"), ra,          SCEP_AES128,
-                                          own,           pki_key(4),          SCEP_SHA256, ID};
-        struct job_exchange job = {
-                .post = 1, .type = 19, .transaction = ID, .link = {.connect_ms = 5000, .total_ms = 5000}};
+        const struct message_spec spec = {type, str_view("request"), ra,          SCEP_AES128,
+                                          own,  pki_key(4),          SCEP_SHA256, ID};
+        struct job_exchange job = {.post = 1,
+                                   .type = (uint64_t)type,
+                                   .transaction = ID,
+                                   .link = {.connect_ms = 5000, .total_ms = 5000}};
         struct result_http http = {0};
         uint8_t nonce[16];
         char url[128];
@@ -99,6 +101,45 @@ static enum err exchange(struct rep *rep, const char *path, struct bytes *ret_re
         }
         server_stop(&server);
         return r;
+}
+
+static enum err exchange(struct rep *rep, const char *path, struct bytes *ret_record, struct result *ret,
+                         struct error *e)
+{
+        return exchange_of(SCEP_PKCS_REQ, rep, path, ret_record, ret, e);
+}
+
+/* GetCRL: what comes is a CRL, and nothing else. */
+static void crls(void **state)
+{
+        CLEANUP(bytes_done) struct bytes crl = pki_crl(ra, 2);
+        CLEANUP(bytes_done) struct bytes payload = pki_degenerate_crls(&issued, 1, &crl, 1);
+        CLEANUP(bytes_done) struct bytes certs = pki_degenerate(&issued, 1);
+        struct rep rep = {.type = "3",
+                          .status = "0",
+                          .transaction = ID,
+                          .recipient = own,
+                          .payload = bytes_view(&payload),
+                          .signer = ra,
+                          .signer_key = pki_key(2)};
+        struct bytes record = {0};
+        struct result result;
+        struct error e = {0};
+
+        (void)state;
+        expect_ok(exchange_of(SCEP_GET_CRL, &rep, "/scep", &record, &result, &e));
+        assert_int_equal(result.of.exchanged.certs.n, 0);
+        assert_int_equal(result.of.exchanged.crls.n, 1);
+        assert_true(view_equal(result.of.exchanged.crls.at[0], bytes_view(&crl)));
+        bytes_done(&record);
+        rep.payload = bytes_view(&certs);
+        expect_err(exchange_of(SCEP_GET_CRL, &rep, "/scep", &record, &result, &e), ERR_REPLY);
+        rep.status = "2";
+        rep.fail = "2";
+        rep.content = REP_ABSENT;
+        expect_ok(exchange_of(SCEP_GET_CRL, &rep, "/scep", &record, &result, &e));
+        assert_int_equal(result.of.exchanged.fail, SCEP_BAD_REQUEST);
+        bytes_done(&record);
 }
 
 static void exchanges(void **state)
@@ -297,8 +338,8 @@ static void announcement(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(exchanges), cmocka_unit_test(discover_table),
-                                           cmocka_unit_test(announcement)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(exchanges), cmocka_unit_test(crls),
+                                           cmocka_unit_test(discover_table), cmocka_unit_test(announcement)};
 
         return cmocka_run_group_tests(tests, make, drop);
 }

@@ -53,6 +53,10 @@ static const struct result results[] = {
                           .has_hresult = 1,
                           .hresult = 0x80070057}},
         {.kind = RESULT_EXCHANGED, .of.exchanged = {.status = 3, .fail = -1}},
+        {.kind = RESULT_EXCHANGED,
+         .of.exchanged = {.status = 0,
+                          .fail = -1,
+                          .crls = {{{(const uint8_t *)"crl", 3}, {(const uint8_t *)"another", 7}}, 2}}},
         {.kind = RESULT_FAILED,
          .of.failed = {"HttpError", "The server answered HTTP 503", "Start it.", {.status = 503}}},
 };
@@ -216,6 +220,15 @@ static void bounds(void **state)
         LIE(3, exchanged.certs.n, 0);
         LIE(3, exchanged.fail, -2);
         LIE(5, exchanged.status, 0);
+        LIE(6, exchanged.status, 3);
+        LIE(6, exchanged.crls.n, 0);
+        LIE(6, exchanged.certs, ((struct job_blobs){{{(const uint8_t *)"c", 1}}, 1}));
+        result = results[6];
+        result.of.exchanged.crls.at[0] = (struct view){big, JOB_BODY_MAX + 1}; /* larger than all else */
+        expect_ok(result_encode(&result, &out, &e));
+        expect_ok(result_decode(bytes_view(&out), JOB_EXCHANGE, &result, &e));
+        assert_int_equal(result.of.exchanged.crls.at[0].len, JOB_BODY_MAX + 1);
+        bytes_done(&out);
         free(long_url);
         free(big);
 }
