@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from conftest import LAB, Responder, fetch, run
 from device import Device, certificates, is_ca, key_of, usage_of
 
-from ndes import cms, messages, policy, switches
+from ndes import ber, cms, messages, policy, switches
 
 CLIENT, SERVER = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"
 SIGN, ENCRYPT = ["digital_signature"], ["key_encipherment"]
@@ -420,6 +420,20 @@ def root_crl_state(r):
     return crl_state(r, "ca-root")
 
 
+def crls_by_scep(r):
+    """What comes of a GetCRL: the pkiStatus or HTTP status, who signed each CRL (1: the issuing CA's key), how many certificates."""
+    device = Device(r)
+    issued = device.enroll().certificate()
+    asked = ber.seq(issued.issuer.public_bytes(), ber.integer(issued.serial_number))
+    reply = device.ask(asked, messages.GET_CRL)
+    if reply.status != "0":
+        return [reply.status or reply.http]
+    signed = cms.content_of(reply.opened().plaintext, cms.SIGNED, "the CRLs")
+    ca = x509.load_pem_x509_certificate(pathlib.Path(r.layout.ndes, "ca/issuing.pem").read_bytes())
+    beside, crls = ([node.raw for node in field.children] if field else [] for field in (signed.context(0), signed.context(1)))
+    return ["0", sorted(x509.load_der_x509_crl(raw).is_signature_valid(ca.public_key()) for raw in crls), len(beside)]
+
+
 def renewals(r):
     """With type 17 and with type 19, without a challenge."""
     device = Device(r)
@@ -657,6 +671,15 @@ ROWS = [
     ("crl", "missing", crl_state, [404]),
     ("crl", "ca-revoked", crl_state, [200, True, True, 0]),
     ("crl", "ca-revoked", root_crl_state, [200, True, True, 1]),
+    ("get-crl", "answer", crls_by_scep, ["0", [True], 0]),
+    ("get-crl", "refuse", crls_by_scep, ["2"]),
+    ("get-crl", "pending", crls_by_scep, ["3"]),
+    ("get-crl", "http-500", crls_by_scep, [500]),
+    ("get-crl", "beside", crls_by_scep, ["0", [True], 1]),
+    ("get-crl", "two-keys", crls_by_scep, ["0", [False, True], 0]),
+    ("get-crl", "other-ca", crls_by_scep, ["0", [False], 0]),
+    ("get-crl", "certificate", crls_by_scep, ["0", [], 1]),
+    ("get-crl", "nothing", crls_by_scep, ["0", [], 0]),
     ("crl-point", "http", crl_scheme, "http"),
     ("crl-point", "ldap", crl_scheme, "ldap"),
     ("crl-point", "none", crl_scheme, ""),

@@ -68,6 +68,8 @@ class Enrollment:
             return Answer(400, "text/html", b"<html><body>400</body></html>", "signed by another key", outer.transaction)
         if outer.kind == messages.RENEWAL_REQ and self._switches["renewal"] == "http-500":
             return Answer(500, "text/html", b"<html><body>500</body></html>", "RenewalReq", outer.transaction)
+        if outer.kind == messages.GET_CRL and self._switches["get-crl"] == "http-500":
+            return Answer(500, "text/html", b"<html><body>500</body></html>", "GetCRL", outer.transaction)
         try:
             with self._lock:
                 outcome = self._dispatch(pki, request)
@@ -134,11 +136,23 @@ class Enrollment:
             raise Failure("there is no such certificate", messages.BAD_CERT_ID)
         if kind == messages.GET_CERT:
             return Outcome(messages.SUCCESS, cms.degenerate([certificate.dump()]))
-        if self._switches["crl"] == "missing":
+        return self._crl(pki, label, certificate)
+
+    def _crl(self, pki, label, certificate):
+        state, how = self._switches["crl"], self._switches["get-crl"]
+
+        def signed(by, state=state):
+            return self._store.crl(f"{pki.name}-{by}", pki.crl_signer(by, state), state, pki.below(by))
+        if how == "refuse" or state == "missing":
             raise Failure("there is no CRL")
-        state = self._switches["crl"]
-        crl = self._store.crl(f"{pki.name}-{label}", pki.crl_signer(label, state), state, pki.below(label))
-        return Outcome(messages.SUCCESS, cms.degenerate((), [crl]))
+        if how == "pending":
+            return Outcome(messages.PENDING)
+        beside = [certificate.dump()] if how in ("beside", "certificate") else []
+        crls = {"certificate": [], "nothing": [], "other-ca": ["root"]}.get(how, [label])
+        crls = [signed(by) for by in crls]
+        if how == "two-keys":
+            crls.insert(0, signed(label, "foreign"))
+        return Outcome(messages.SUCCESS, cms.degenerate(beside, crls))
 
     def _enroll(self, pki, request):
         outer = request.outer

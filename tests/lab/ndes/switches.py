@@ -237,6 +237,10 @@ TABLE = (
     Switch("crl", "published", "published|missing|expired|future|foreign|ca-revoked",
            "the CRLs, by HTTP and by GetCRL: none, too old, not begun, of the CA's old key, the root's with the issuing CA",
            one_of("published", "missing", "expired", "future", "foreign", "ca-revoked")),
+    Switch("get-crl", "answer", "answer|refuse|pending|http-500|beside|two-keys|other-ca|certificate|nothing",
+           "GetCRL: refused, put off, not known, a certificate beside it, one of each of the CA's keys, one of another CA, a "
+           "certificate instead, nothing",
+           one_of("answer", "refuse", "pending", "http-500", "beside", "two-keys", "other-ca", "certificate", "nothing")),
     Switch("crl-point", "http", "http|ldap|none", "where certificates say that their CRL lies",
            one_of("http", "ldap", "none")),
     # who may
