@@ -56,6 +56,8 @@ static const struct {
                                     F(REMEDY), F(NOT_AFTER)},
         [EVENT_CERT_REVOKED] = {"CERT_REVOKED", "ebcd7de4b3c241e3a984ac8ffe7f9f5c", 0, LOG_ERR,
                                 F(THUMBPRINT) | F(SERIAL) | F(REVOKED_AT), F(REASON)},
+        [EVENT_CRL_REFUSED] = {"CRL_REFUSED", "0304d0975d38417d8877d64c453f940d", 0, LOG_NOTICE,
+                               F(URL) | F(THUMBPRINT) | F(ERROR) | F(REMEDY), 0},
         [EVENT_CERT_APPLIED] = {"CERT_APPLIED", "3260b1721e5b4db59112aca8b3cbebf1", 0, LOG_NOTICE,
                                 F(THUMBPRINT), 0},
         [EVENT_APPLY_FAILED] = {"APPLY_FAILED", "eabaf1e99f144bfd80239f82bbbb9ed9", 0, LOG_ERR,

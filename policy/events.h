@@ -30,6 +30,7 @@ enum event_kind {
         EVENT_RENEW_REFUSED,
         EVENT_CHALLENGE_NEEDED,
         EVENT_CERT_REVOKED,
+        EVENT_CRL_REFUSED,
         EVENT_CERT_APPLIED,
         EVENT_APPLY_FAILED,
         EVENT_CA_NEXT,

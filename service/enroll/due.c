@@ -164,20 +164,31 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
         }
 }
 
-static void on_checked(struct daemon *d, void *ctx, const struct revocation_found *found)
+/* What a look at the CRLs found, onto its record. */
+static void take_found(struct daemon *d, struct certificate *c, struct revocation_found *found)
+{
+        const bool can = at_rest(c) || waits(c);
+        struct error e = {0};
+        enum err r = ERR_OK;
+
+        if (found->revoked && !can) /* something came between */
+                c->check_at = clock_now(&d->clock) + MOMENT;
+        else if (found->revoked)
+                r = enrollment_revoked(d, c, found, &e);
+        else if (found->refused.code && can && c->crl_refused != c->current)
+                r = enrollment_crl_refused(d, c, found, &e);
+        if (r)
+                log_error(LOG_ERR, &e);
+}
+
+static void on_checked(struct daemon *d, void *ctx, struct revocation_found *found)
 {
         struct certificate *c = ctx;
-        struct error e = {0};
 
         c->check = NULL;
         d->checking--;
-        /* Another one may have been installed meanwhile. */
-        if (found->revoked && found->generation == c->current) {
-                if (!at_rest(c) && !waits(c)) /* something came between */
-                        c->check_at = clock_now(&d->clock) + MOMENT;
-                else if (enrollment_revoked(d, c, found, &e))
-                        log_error(LOG_ERR, &e);
-        }
+        if (found->generation == c->current) /* another one may have been installed meanwhile */
+                take_found(d, c, found);
         due_set(d, c);
 }
 

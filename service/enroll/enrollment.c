@@ -65,6 +65,7 @@ void enrollment_free(struct enrollment *en)
         if (en->have_plan)
                 plan_done(&en->plan);
         server_link_done(&en->link);
+        revocation_found_done(&en->revoked);
         rollover_found_done(&en->found);
         secret_done(&en->challenge);
         free(en->agent);

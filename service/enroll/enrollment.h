@@ -62,6 +62,10 @@ MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certi
 struct revocation_found;
 MUST_CHECK enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
                                        const struct revocation_found *found, struct error *e);
+/* There is no CRL of it to be had: that is put on record and told, once for a generation. @found is taken
+ * over (emptied) unless ERR_BUSY. */
+MUST_CHECK enum err enrollment_crl_refused(struct daemon *d, struct certificate *certificate,
+                                           struct revocation_found *found, struct error *e);
 /* What the CA announced to come after it, or why that was not taken, is put on record and told, by a request
  * that waits for its CA, too; @found is taken over (emptied) unless ERR_BUSY. */
 struct rollover_found;

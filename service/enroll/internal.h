@@ -49,7 +49,7 @@ struct enrollment {
 
         struct record record; /* this enrollment's own copy; the disk has it after each step */
         struct plan plan;
-        struct revocation_found revoked; /* why it begins: enrollment_revoked() */
+        struct revocation_found revoked; /* why it begins: enrollment_revoked(), enrollment_crl_refused() */
         struct rollover_found found;     /* the same: enrollment_next_ca() */
         bool replaces;                   /* and whether another certificate is asked for */
         bool have_plan;

@@ -173,8 +173,10 @@ enum err enrollment_revoked(struct daemon *d, struct certificate *certificate,
 
         if (r)
                 return r;
+        revocation_found_done(&en->revoked);
         en->revoked = *found;
-        if (waits) { /* another certificate has been asked for already */
+        en->revoked.url = NULL; /* of a refusal, which is nothing beside that */
+        if (waits) {            /* another certificate has been asked for already */
                 en->replaces = false;
                 return enrollment_note(en, step_revoked, e);
         }

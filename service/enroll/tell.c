@@ -279,6 +279,17 @@ void tell_revoked(struct enrollment *en)
              values, N_ELEMENTS(values) - !*en->revoked.reason);
 }
 
+void tell_crl_refused(struct enrollment *en)
+{
+        const struct error *why = &en->revoked.refused;
+        const struct event_value values[] = {{EVENT_URL, en->revoked.url, 0},
+                                             {EVENT_THUMBPRINT, en->record.thumbprint, 0},
+                                             {EVENT_ERROR, err_name(why->code), 0},
+                                             {EVENT_REMEDY, why->remedy, 0}};
+
+        tell(en, EVENT_CRL_REFUSED, why->message, values, N_ELEMENTS(values));
+}
+
 void tell_applied(struct enrollment *en)
 {
         const struct event_value values[] = {{EVENT_THUMBPRINT, en->record.thumbprint, 0}};

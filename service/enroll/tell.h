@@ -28,6 +28,8 @@ void tell_method_refused(struct enrollment *en, const struct error *why);
 void tell_applied(struct enrollment *en);
 void tell_not_applied(struct enrollment *en, const char *consumer, const struct error *why);
 void tell_revoked(struct enrollment *en);
+/* en->revoked: why there is no CRL. */
+void tell_crl_refused(struct enrollment *en);
 void tell_renewal_due(struct enrollment *en);
 void tell_cancelled(struct enrollment *en);
 /* en->found: what the CA announced to come after it, or why that was not taken. */

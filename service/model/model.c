@@ -224,6 +224,7 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         certificate->renew_at = record->renew_at;
         certificate->retry_at = record->retry_at;
         certificate->revoked_at = record->revoked_at;
+        certificate->crl_refused = record->crl_refused;
         certificate->unanswered = is_unanswered(record->error_name);
         certificate->apply_at = record->apply_at;
         certificate->stops = plan_pairs_stop(&record->plan);

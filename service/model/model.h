@@ -42,6 +42,7 @@ struct certificate {
         enum health told;                /* what the bus heard of its health last */
         uint64_t check_at;               /* when its CRLs are looked at; 0: not set yet */
         struct revocation_check *check;  /* while they are */
+        uint64_t crl_refused;            /* the generation of which it was told that it has none; 0: none */
         uint64_t follow_at;              /* when what its CA announces is looked at; 0: not set yet */
         struct rollover_look *following; /* while it is */
         uint32_t refusal_told;           /* of what it announces: a digest of the last one told; 0: none */

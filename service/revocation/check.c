@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ask.h"
 #include "base/ossl.h"
 #include "fetch.h"
 #include "path.h"
@@ -10,7 +11,7 @@ struct revocation_check {
         struct daemon *d;
         store_id id;
         uid_t owner;
-        void (*done)(struct daemon *d, void *ctx, const struct revocation_found *found);
+        void (*done)(struct daemon *d, void *ctx, struct revocation_found *found);
         void *ctx;
         bool busy, cancelled;
 
@@ -20,33 +21,44 @@ struct revocation_check {
         STACK_OF(X509) * path;
         int at;
         struct worker_job *job;
-        struct bytes crl;
+        struct crl_ask *ask;
+        struct crl_set crls;
         struct crl_answer answer;
         enum err result;
         struct revocation_found found;
 };
 
+void revocation_found_done(struct revocation_found *found)
+{
+        free(found->url);
+        *found = (struct revocation_found){0};
+}
+
 void revocation_check_free(struct revocation_check *x)
 {
         if (x->job)
                 worker_job_cancel(x->job);
+        crl_ask_free(x->ask);
         if (x->have_plan)
                 plan_done(&x->plan);
         server_link_done(&x->link);
         sk_X509_pop_free(x->path, X509_free);
-        bytes_done(&x->crl);
+        crl_set_done(&x->crls);
+        revocation_found_done(&x->found);
         free(x);
 }
 
 static void end(struct revocation_check *x)
 {
-        const struct revocation_found found = x->found;
-        void (*done)(struct daemon *, void *, const struct revocation_found *) = x->done;
+        struct revocation_found found = x->found;
+        void (*done)(struct daemon *, void *, struct revocation_found *) = x->done;
         struct daemon *d = x->d;
         void *ctx = x->ctx;
 
+        x->found = (struct revocation_found){0};
         revocation_check_free(x);
         done(d, ctx, &found);
+        revocation_found_done(&found);
 }
 
 static void next(struct revocation_check *x);
@@ -74,9 +86,8 @@ static void run_check(void *ctx)
 {
         struct revocation_check *x = ctx;
 
-        x->result = crl_check(bytes_view(&x->crl), sk_X509_value(x->path, x->at),
-                              sk_X509_value(x->path, x->at + 1), (int64_t)clock_now(&x->d->clock), &x->answer,
-                              NULL);
+        x->result = crl_set_check(&x->crls, sk_X509_value(x->path, x->at), sk_X509_value(x->path, x->at + 1),
+                                  (int64_t)clock_now(&x->d->clock), &x->answer, NULL);
 }
 
 static void after_check(void *ctx)
@@ -88,7 +99,7 @@ static void after_check(void *ctx)
                 revocation_check_free(x);
                 return;
         }
-        bytes_done(&x->crl);
+        crl_set_done(&x->crls);
         if (x->result || x->answer.verdict != CRL_REVOKED) {
                 x->at++;
                 next(x);
@@ -101,29 +112,54 @@ static void after_check(void *ctx)
         end(x);
 }
 
+/* Judges x->crls, if there are any, and goes on. */
+static void judge(struct revocation_check *x)
+{
+        if (x->crls.n && pool_submit(x->d->pool, run_check, after_check, x, NULL) == ERR_OK) {
+                x->busy = true;
+                return;
+        }
+        crl_set_done(&x->crls);
+        x->at++;
+        next(x);
+}
+
 static void on_fetched(void *ctx, const struct result *result, const struct error *failure)
 {
         struct revocation_check *x = ctx;
 
         x->job = NULL;
-        if (!failure &&
-            bytes_copy(&x->crl, result->of.fetched.body.data, result->of.fetched.body.len, NULL) == ERR_OK &&
-            pool_submit(x->d->pool, run_check, after_check, x, NULL) == ERR_OK) {
-                x->busy = true;
-                return;
-        }
-        bytes_done(&x->crl);
-        x->at++;
-        next(x);
+        if (!failure)
+                (void)!crl_set_add(&x->crls, result->of.fetched.body, NULL);
+        judge(x);
 }
 
-/* true: a worker fetches its CRL. */
+static void on_asked(void *ctx, const struct crl_asked *asked, const struct error *failure)
+{
+        struct revocation_check *x = ctx;
+
+        x->ask = NULL;
+        for (size_t i = 0; !failure && i < asked->crls->n; i++)
+                (void)!crl_set_add(&x->crls, asked->crls->at[i], NULL);
+        if (failure && asked->refused) {
+                x->found.url = strdup(asked->url);
+                if (x->found.url)
+                        x->found.refused = *failure;
+        }
+        judge(x);
+}
+
+/* true: a worker fetches its CRL, or its server is asked for it. That speaks for the CA that issues, and not
+ * for those above. */
 static bool fetch(struct revocation_check *x)
 {
         const struct crl_fetch what = {sk_X509_value(x->path, x->at), &x->link, &x->plan, x->owner};
         bool other;
+        enum err r = crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &other, NULL);
 
-        return crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &other, NULL) == ERR_OK;
+        if (r == ERR_NOT_FOUND && x->at == 0)
+                r = crl_ask_start(x->d, x->id, x->owner, on_asked, x, &x->ask, NULL);
+        return r == ERR_OK;
 }
 
 /* All but the anchor, which nobody above could revoke. */
@@ -149,8 +185,7 @@ static void after_read(void *ctx)
 }
 
 enum err revocation_check_start(struct daemon *d, const struct certificate *certificate,
-                                void (*done)(struct daemon *d, void *ctx,
-                                             const struct revocation_found *found),
+                                void (*done)(struct daemon *d, void *ctx, struct revocation_found *found),
                                 void *ctx, struct revocation_check **ret, struct error *e)
 {
         struct revocation_check *x = calloc(1, sizeof *x);
@@ -174,6 +209,7 @@ enum err revocation_check_start(struct daemon *d, const struct certificate *cert
 void revocation_check_cancel(struct revocation_check *x)
 {
         x->cancelled = true;
+        crl_ask_cancel(STEAL(x->ask));
         if (!x->busy)
                 revocation_check_free(x);
 }
@@ -183,4 +219,5 @@ void revocation_check_stop(struct revocation_check *x)
         x->cancelled = true;
         if (x->job)
                 worker_job_cancel(STEAL(x->job));
+        crl_ask_stop(x->ask);
 }

@@ -1,6 +1,7 @@
 /*
- * One look at the CRLs of an installed certificate and of the CAs above it, as far as they are named by http.
- * Workers fetch them, threads read them; loop's thread only.
+ * One look at the CRLs of an installed certificate and of the CAs above it, as far as they are named by http;
+ * for that of the certificate itself, where it names none, its server is asked. Workers fetch them, threads
+ * read them; loop's thread only.
  */
 #pragma once
 
@@ -13,14 +14,20 @@ struct revocation_found {
         uint64_t generation; /* of the certificate that was looked at */
         int64_t at;          /* seconds since the epoch */
         char reason[CRL_REASON_MAX];
+        /* Why there is no CRL of the certificate itself: it names none, and this server gives none. */
+        struct error refused;
+        char *url; /* of that server */
 };
+void revocation_found_done(struct revocation_found *found);
 
 struct revocation_check;
 
-/* @done once, in a later turn; what could not be fetched or read tells nothing. *ret is valid until then. */
+/* @done once, in a later turn; what could not be fetched or read tells nothing. *ret is valid until then.
+ * What
+ * @done takes out of @found is its own. */
 MUST_CHECK enum err revocation_check_start(struct daemon *d, const struct certificate *certificate,
                                            void (*done)(struct daemon *d, void *ctx,
-                                                        const struct revocation_found *found),
+                                                        struct revocation_found *found),
                                            void *ctx, struct revocation_check **ret, struct error *e);
 /* done() is not called. */
 void revocation_check_cancel(struct revocation_check *check);

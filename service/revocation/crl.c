@@ -176,3 +176,43 @@ enum err crl_check(struct view der, X509 *cert, X509 *issuer, int64_t now, struc
         *ret = answer;
         return ERR_OK;
 }
+
+void crl_set_done(struct crl_set *set)
+{
+        for (size_t i = 0; i < set->n; i++)
+                bytes_done(&set->at[i]);
+        set->n = 0;
+}
+
+enum err crl_set_add(struct crl_set *set, struct view der, struct error *e)
+{
+        enum err r;
+
+        if (set->n == CRLS_MAX)
+                return error_set(e, ERR_LIMIT, "More than %d CRLs came at once", CRLS_MAX);
+        set->at[set->n] = (struct bytes){0};
+        r = bytes_copy(&set->at[set->n], der.data, der.len, e);
+        if (!r)
+                set->n++;
+        return r;
+}
+
+enum err crl_set_check(const struct crl_set *set, X509 *cert, X509 *issuer, int64_t now,
+                       struct crl_answer *ret, struct error *e)
+{
+        struct crl_answer best = {.verdict = CRL_FOREIGN, .why = "there is no CRL"};
+
+        for (size_t i = 0; i < set->n; i++) {
+                struct crl_answer answer;
+                enum err r = crl_check(bytes_view(&set->at[i]), cert, issuer, now, &answer, e);
+
+                if (r)
+                        return r;
+                /* they are in this order, but for the one that nothing makes up for */
+                if (i == 0 || answer.verdict == CRL_REVOKED ||
+                    (best.verdict != CRL_REVOKED && answer.verdict < best.verdict))
+                        best = answer;
+        }
+        *ret = best;
+        return ERR_OK;
+}

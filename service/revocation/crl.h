@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-enum { CRL_URLS_MAX = 8, CRL_REASON_MAX = 32 };
+enum { CRL_URLS_MAX = 8, CRL_REASON_MAX = 32, CRLS_MAX = 16 };
 
 struct crl_urls {
         char *at[CRL_URLS_MAX];
@@ -37,6 +37,17 @@ struct crl_answer {
         const char *why;             /* CRL_FOREIGN: OpenSSL's words */
 };
 
+/* What came in one answer: more than one where a CA has one for each of its keys. */
+struct crl_set {
+        struct bytes at[CRLS_MAX];
+        size_t n;
+};
+void crl_set_done(struct crl_set *set);
+MUST_CHECK enum err crl_set_add(struct crl_set *set, struct view der, struct error *e);
+/* As crl_check(). *ret: of one that says "revoked", or else of the one that says most; CRL_FOREIGN for none.
+ */
+MUST_CHECK enum err crl_set_check(const struct crl_set *set, X509 *cert, X509 *issuer, int64_t now,
+                                  struct crl_answer *ret, struct error *e);
 /* @der: as it was fetched. @issuer: of @cert, already trusted. */
 MUST_CHECK enum err crl_check(struct view der, X509 *cert, X509 *issuer, int64_t now, struct crl_answer *ret,
                               struct error *e);

@@ -24,6 +24,7 @@ static const struct json_row rows[] = {
         ROW(JSON_ROW_NUMBER, not_after),
         ROW(JSON_ROW_NUMBER, renew_at),
         ROW(JSON_ROW_NUMBER, revoked_at),
+        ROW(JSON_ROW_NUMBER, crl_refused),
         ROW(JSON_ROW_TEXT, subject),
         ROW(JSON_ROW_TEXT, serial),
         ROW(JSON_ROW_TEXT, thumbprint),

@@ -26,7 +26,8 @@ struct record {
 
         /* of the current generation */
         uint64_t not_before, not_after, renew_at;
-        uint64_t revoked_at; /* when its CA, or one above that, revoked it; 0: not, as far as is known */
+        uint64_t revoked_at;  /* when its CA, or one above that, revoked it; 0: not, as far as is known */
+        uint64_t crl_refused; /* the generation of which it was told that there is no CRL of it to be had */
         char *subject, *serial, *thumbprint; /* RFC 4514; lower-case hex; SHA-1, lower-case hex */
         char *key_id, *key_algorithm, *key_protection, *key_reason, *key_parent;
         struct strings key_attributes, deviations;

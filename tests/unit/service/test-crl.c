@@ -334,12 +334,75 @@ static void partial_points(void **state)
         }
 }
 
+/* Several in one answer: whichever is of this CA and key, and one that says "revoked" before all others. */
+static void sets(void **state)
+{
+        static const struct crl_spec good = {.issuer = "CA", .key = CA, .from = -1, .to = 6},
+                                     stale = {.issuer = "CA", .key = CA, .from = -9, .to = -2},
+                                     early = {.issuer = "CA", .key = CA, .from = 1, .to = 8},
+                                     revoked = {.issuer = "CA",
+                                                .key = CA,
+                                                .from = -9,
+                                                .to = -2,
+                                                .revoked = 7},
+                                     key = {.issuer = "CA", .key = OTHER, .from = -1, .to = 6, .revoked = 7},
+                                     other = {.issuer = "Other", .key = OTHER, .from = -1, .to = 6};
+        static const struct {
+                const char *row;
+                const struct crl_spec *of[3];
+                enum crl_verdict verdict;
+        } rows[] = {
+                {"none", {NULL}, CRL_FOREIGN},
+                {"one", {&good}, CRL_GOOD},
+                {"of the CA's old key first", {&key, &good}, CRL_GOOD},
+                {"of the CA's old key last", {&good, &key}, CRL_GOOD},
+                {"of another CA alone", {&other, &key}, CRL_FOREIGN},
+                {"revoked first", {&revoked, &good}, CRL_REVOKED},
+                {"revoked last", {&good, &early, &revoked}, CRL_REVOKED},
+                {"revoked between", {&other, &revoked, &stale}, CRL_REVOKED},
+                {"a newer one", {&stale, &good}, CRL_GOOD},
+                {"an older one", {&early, &stale, &key}, CRL_STALE},
+        };
+        CLEANUP(x509_free_p) X509 *ca = pki_cert(&(struct pki_spec){.subject = "CA", .key = CA, .ca = true});
+        CLEANUP(x509_free_p)
+        X509 *leaf = pki_cert(&(struct pki_spec){
+                .subject = "leaf", .issuer = ca, .issuer_key = CA, .key = LEAF, .serial = 7});
+        struct crl_set set = {.n = 0};
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+                struct crl_answer answer;
+
+                for (size_t k = 0; k < N_ELEMENTS(rows[i].of) && rows[i].of[k]; k++) {
+                        CLEANUP(bytes_done) struct bytes der = crl_make(rows[i].of[k]);
+
+                        expect_ok(crl_set_add(&set, bytes_view(&der), &e));
+                }
+                expect_ok(crl_set_check(&set, leaf, ca, PKI_NOW, &answer, &e));
+                if (answer.verdict != rows[i].verdict)
+                        fail_msg("%s: %d", rows[i].row, (int)answer.verdict);
+                if (answer.verdict == CRL_FOREIGN)
+                        assert_non_null(answer.why);
+                crl_set_done(&set);
+        }
+        for (size_t i = 0; i < CRLS_MAX; i++)
+                expect_ok(crl_set_add(&set, str_view("x"), &e));
+        expect_err(crl_set_add(&set, str_view("x"), &e), ERR_LIMIT);
+        crl_set_done(&set);
+        assert_int_equal(set.n, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(verdicts),     cmocka_unit_test(expired_certificate),
-                cmocka_unit_test(intermediate), cmocka_unit_test(rubbish),
-                cmocka_unit_test(urls),         cmocka_unit_test(partial_points),
+                cmocka_unit_test(verdicts),
+                cmocka_unit_test(sets),
+                cmocka_unit_test(expired_certificate),
+                cmocka_unit_test(intermediate),
+                cmocka_unit_test(rubbish),
+                cmocka_unit_test(urls),
+                cmocka_unit_test(partial_points),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
