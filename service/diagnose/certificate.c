@@ -75,56 +75,93 @@ static void run_crl(struct diagnosis *x)
         struct crl_answer answer;
         struct error e = {0};
 
-        if (crl_check(bytes_view(&x->crl), of.cert, sk_X509_value(x->path, x->at_cert + 1),
-                      (int64_t)clock_now(&x->d->clock), &answer, &e))
+        if (crl_set_check(&x->crls, of.cert, sk_X509_value(x->path, x->at_cert + 1),
+                          (int64_t)clock_now(&x->d->clock), &answer, &e))
                 findings_crl_unreachable(&x->findings, &of, &e);
         else
-                findings_crl(&x->findings, &of, x->crl_url, &answer);
+                findings_crl(&x->findings, &of, x->crl_from, &answer);
 }
 
 static void after_crl(struct diagnosis *x)
 {
-        bytes_done(&x->crl);
-        free(STEAL(x->crl_url));
+        crl_set_done(&x->crls);
+        free(STEAL(x->crl_from));
         x->at_cert++;
         next_crl(x);
+}
+
+static void unreachable(struct diagnosis *x, const struct error *why)
+{
+        const struct crl_subject of = subject_at(x);
+
+        findings_crl_unreachable(&x->findings, &of, why);
+        diagnosis_flush(x);
+        after_crl(x);
+}
+
+/* @way: before the URL. */
+static void judge(struct diagnosis *x, const struct view *crls, size_t n, const char *way, const char *url)
+{
+        struct text from = TEXT(JOB_URL_MAX + 64);
+        struct error e = {0};
+        enum err r;
+
+        text_addf(&from, "%s%s", way, url);
+        r = text_finish(&from, &x->crl_from, &e);
+        for (size_t i = 0; !r && i < n; i++)
+                r = crl_set_add(&x->crls, crls[i], &e);
+        if (r)
+                unreachable(x, &e);
+        else
+                diagnosis_in_thread(x, run_crl, after_crl);
 }
 
 static void on_fetched(void *ctx, const struct result *result, const struct error *failure)
 {
         struct diagnosis *x = ctx;
-        const struct crl_subject of = subject_at(x);
-        struct error e = {0};
 
         x->job = NULL;
-        if (!failure) {
-                const struct result_fetched *fetched = &result->of.fetched;
+        if (failure)
+                unreachable(x, failure);
+        else
+                judge(x, &result->of.fetched.body, 1, "", result->of.fetched.url);
+}
 
-                x->crl_url = strdup(fetched->url);
-                if (x->crl_url && bytes_copy(&x->crl, fetched->body.data, fetched->body.len, &e) == ERR_OK) {
-                        diagnosis_in_thread(x, run_crl, after_crl);
-                        return;
-                }
-                (void)error_no_memory(&e);
-                failure = &e;
+static void on_asked(void *ctx, const struct crl_asked *asked, const struct error *failure)
+{
+        const bool is_answer = failure && (asked->refused || failure->code == ERR_NOT_FOUND);
+        struct diagnosis *x = ctx;
+        const struct crl_subject of = subject_at(x);
+
+        x->ask = NULL;
+        if (!failure) {
+                judge(x, asked->crls->at, asked->crls->n, "GetCRL at ", asked->url);
+                return;
         }
-        findings_crl_unreachable(&x->findings, &of, failure);
+        if (!is_answer) {
+                unreachable(x, failure);
+                return;
+        }
+        findings_crl_unnamed(&x->findings, &of, x->crl_elsewhere, asked->refused ? failure : NULL);
         diagnosis_flush(x);
         after_crl(x);
 }
 
-/* true: a worker fetches it. */
+/* true: a worker fetches it, or the server is asked for it. That speaks for the CA that issues, and not for
+ * those above. */
 static bool fetch_crl(struct diagnosis *x)
 {
         const struct crl_subject of = subject_at(x);
         const struct crl_fetch what = {of.cert, &x->link, &x->plan, x->owner};
         struct error e = {0};
-        bool other = false;
-        enum err r = crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &other, &e);
+        enum err r = crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &x->crl_elsewhere, &e);
+        const bool unnamed = r == ERR_NOT_FOUND;
 
-        if (r == ERR_NOT_FOUND && (!of.is_ca || other))
-                findings_crl_unnamed(&x->findings, &of, other);
-        else if (r && r != ERR_NOT_FOUND)
+        if (unnamed && !of.is_ca)
+                r = crl_ask_start(x->d, x->certificate, x->owner, on_asked, x, &x->ask, &e);
+        if (r && unnamed && of.is_ca && x->crl_elsewhere)
+                findings_crl_unnamed(&x->findings, &of, true, NULL);
+        else if (r && !(unnamed && of.is_ca))
                 findings_crl_unreachable(&x->findings, &of, &e);
         return !r;
 }

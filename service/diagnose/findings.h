@@ -57,10 +57,13 @@ struct crl_subject {
         X509 *cert;
         bool is_ca;
 };
-/* Nothing was fetched: the certificate names no place, or none that HTTP reaches. */
-void findings_crl_unnamed(struct findings *f, const struct crl_subject *of, bool other_places);
+/* Nothing was fetched: the certificate names no place, or none that HTTP reaches. @refused: why its server
+ * gave none; NULL: it was not asked. */
+void findings_crl_unnamed(struct findings *f, const struct crl_subject *of, bool other_places,
+                          const struct error *refused);
 void findings_crl_unreachable(struct findings *f, const struct crl_subject *of, const struct error *why);
-void findings_crl(struct findings *f, const struct crl_subject *of, const char *url,
+/* @from: an URL, or "GetCRL at" one. */
+void findings_crl(struct findings *f, const struct crl_subject *of, const char *from,
                   const struct crl_answer *answer);
 /* consumers.c */
 void findings_consumers(struct findings *f, const struct key_users *users);

@@ -11,6 +11,7 @@
 #include "findings.h"
 #include "keys/server.h"
 #include "policy/profile.h"
+#include "revocation/ask.h"
 
 enum { KEPT_MAX = 64 };
 
@@ -52,8 +53,10 @@ struct diagnosis {
 
         STACK_OF(X509) * path; /* the certificate, its issuers, the anchor; NULL: it leads to none */
         int at_cert;
-        struct bytes crl; /* as it was fetched from crl_url */
-        char *crl_url;
+        struct crl_ask *ask;
+        struct crl_set crls; /* as they came */
+        bool crl_elsewhere;  /* the one that is looked at names places that HTTP does not reach */
+        char *crl_from;      /* "http://…", "GetCRL at http://…" */
 };
 
 /* Runs @run in a thread of the pool, then tells what it found, then calls @next. */

@@ -28,8 +28,9 @@ static void diagnosis_free(struct diagnosis *x)
         sk_X509_pop_free(x->followed, X509_free);
         server_link_done(&x->link);
         sk_X509_pop_free(x->path, X509_free);
-        bytes_done(&x->crl);
-        free(x->crl_url);
+        crl_ask_cancel(x->ask);
+        crl_set_done(&x->crls);
+        free(x->crl_from);
         free(x->url);
         free(x);
 }

@@ -336,8 +336,9 @@ REVOCATION = [
     ("early", "", "crl future", ["revocation-early"]),
     ("foreign", "", "crl foreign", ["revocation-foreign"]),
     ("missing", "", "crl missing", ["revocation-unreachable"]),
-    ("unnamed", "crl-point none", "", ["revocation-unnamed"]),
-    ("ldap", "crl-point ldap", "", ["revocation-unnamed"]),
+    ("unnamed", "crl-point none", "get-crl refuse", ["revocation-unnamed"]),
+    ("ldap", "crl-point ldap", "get-crl refuse", ["revocation-unnamed"]),
+    ("by-scep", "crl-point none", "", ["revocation-ok"]),
 ]
 
 

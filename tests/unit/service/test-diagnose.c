@@ -182,6 +182,8 @@ static void network(void **state)
 
 static void revocation(void **state)
 {
+        static const struct error refused = {.code = ERR_SERVER_REFUSED,
+                                             .message = "GetCRL: the server gives none"};
         static const struct error lost = {.code = ERR_NETWORK, .message = "http://pki/: no route"};
         static const struct {
                 struct crl_answer answer;
@@ -192,19 +194,19 @@ static void revocation(void **state)
                  false,
                  "revocation-ok",
                  "'CN=device' is not in the CRL of 2027-01-15 08:00 UTC, the next comes by 2027-01-22 06:40 "
-                 "UTC"},
+                 "UTC (http://pki/ca.crl)"},
                 {{.verdict = CRL_GOOD, .this_update = 1800000000},
                  true,
                  "revocation-ok",
-                 "The CA 'CN=device' is not in the CRL of 2027-01-15 08:00 UTC"},
+                 "The CA 'CN=device' is not in the CRL of 2027-01-15 08:00 UTC (http://pki/ca.crl)"},
                 {{.verdict = CRL_REVOKED, .revoked_at = 1800000000, .reason = "superseded"},
                  false,
                  "revocation-revoked",
-                 "'CN=device' was revoked at 2027-01-15 08:00 UTC, reason superseded"},
+                 "'CN=device' was revoked at 2027-01-15 08:00 UTC, reason superseded (http://pki/ca.crl)"},
                 {{.verdict = CRL_REVOKED, .revoked_at = 1800000000},
                  true,
                  "revocation-ca-revoked",
-                 "The CA 'CN=device' was revoked at 2027-01-15 08:00 UTC"},
+                 "The CA 'CN=device' was revoked at 2027-01-15 08:00 UTC (http://pki/ca.crl)"},
                 {{.verdict = CRL_STALE, .next_update = 1800000000},
                  false,
                  "revocation-stale",
@@ -212,7 +214,7 @@ static void revocation(void **state)
                 {{.verdict = CRL_EARLY, .this_update = 1800000000},
                  false,
                  "revocation-early",
-                 "'CN=device': the CRL begins at 2027-01-15 08:00 UTC"},
+                 "'CN=device': the CRL begins at 2027-01-15 08:00 UTC (http://pki/ca.crl)"},
                 {{.verdict = CRL_FOREIGN, .why = "it is no CRL in DER"},
                  false,
                  "revocation-foreign",
@@ -231,13 +233,16 @@ static void revocation(void **state)
                 assert_string_equal(told.observed, cases[i].says);
         }
         told = (struct told){0};
-        findings_crl_unnamed(&f, &own, false);
+        findings_crl_unnamed(&f, &own, false, NULL);
         assert_string_equal(told.observed, "'CN=device' names no CRL");
-        findings_crl_unnamed(&f, &ca, true);
+        findings_crl_unnamed(&f, &own, false, &refused);
+        assert_string_equal(told.observed, "'CN=device' names no CRL; GetCRL: the server gives none");
+        findings_crl_unnamed(&f, &ca, true, NULL);
         assert_string_equal(told.observed, "The CA 'CN=device' names no CRL by http, only by other ways");
         findings_crl_unreachable(&f, &own, &lost);
         assert_string_equal(told.observed, "'CN=device': http://pki/: no route");
-        assert_string_equal(told.codes, "revocation-unnamed revocation-unnamed revocation-unreachable");
+        assert_string_equal(told.codes, "revocation-unnamed revocation-unnamed revocation-unnamed "
+                                        "revocation-unreachable");
 }
 
 static void consumers(void **state)
