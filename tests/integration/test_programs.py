@@ -289,7 +289,7 @@ def free_radius(lab, tls):
 @needs("eapol_test", "freeradius")
 @needs_engine
 @pytest.mark.parametrize("tls", ["1.2", "1.3"])
-def test_wpa_supplicant(keys, tls):
+def test_T15_wpa_supplicant(keys, tls):
     """EAP-TLS as wpa_supplicant does it on a Wi-Fi, at FreeRADIUS; and not with a certificate of nobody's."""
     with free_radius(keys, tls) as port:
         for name in NAMES:
