@@ -118,6 +118,7 @@ static enum err print_certificate(struct cli *cli, json_t *object, struct error 
                 {"Key protection", "keyProtection", 's'},
                 {"  because", "keyProtectionReason", 's'},
                 {"Key attributes", "keyAttributes", 's'},
+                {"Key groups", "groups", 's'},
                 {"Answered by", "respondentServerUrl", 's'},
                 {"Profile", "profile", 's'},
                 {"Deviation", "deviations", 'l'},

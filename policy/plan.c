@@ -49,7 +49,6 @@ static const struct field fields[] = {
          .names = protection_names},
         BOOL_FIELD("allowDowngrade", allow_downgrade),
         BOOL_FIELD("reuseKey", reuse_key),
-        {.key = "groups", .type = FIELD_WORDS, .offset = M(groups), .wrong = group_wrong},
         ENUM_FIELD("hash", hash, hash_names),
         {.key = "allowLegacy", .type = FIELD_FLAGS, .offset = M(allow_legacy), .names = legacy_names},
         {.key = "url",
@@ -130,8 +129,6 @@ static enum err copy_lists(const struct profile *p, struct plan *plan, struct er
 {
         enum err r = strings_copy(&plan->extended_key_usage, &p->extended_key_usage, e);
 
-        if (r == ERR_OK)
-                r = strings_copy(&plan->groups, &p->groups, e);
         if (r == ERR_OK)
                 r = strings_copy(&plan->require_caps, &p->require_caps, e);
         if (r == ERR_OK)

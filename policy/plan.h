@@ -16,7 +16,6 @@ struct plan {
         enum policy_algorithm algorithm;
         enum policy_protection protection; /* never POLICY_PROTECTION_DEFAULT */
         bool allow_downgrade, reuse_key;
-        struct strings groups;
         enum policy_hash hash;
         unsigned allow_legacy; /* enum legacy */
         struct strings urls;   /* in the order to try them: servers_order() */

@@ -265,6 +265,9 @@ static enum err check_whole(const struct settings *in, const struct profile *p, 
         if (p->groups.count && p->type != PROFILE_DEVICE)
                 return error_set(e, ERR_PROFILE,
                                  "Key.Groups is for device profiles; a user's key is the user's alone");
+        if (p->groups.count > PROFILE_GROUPS_MAX)
+                return error_set(e, ERR_PROFILE, "Key.Groups (line %u) names more than %d groups",
+                                 line_of(in, "Key.Groups"), PROFILE_GROUPS_MAX);
         if (p->key_usage && !(p->key_usage & useful))
                 return error_set(e, ERR_PROFILE,
                                  "Subject.KeyUsage (line %u): it needs digitalSignature, keyEncipherment "

@@ -35,7 +35,13 @@ enum key_usage {
 enum legacy { LEGACY_DES = 1 << 0, LEGACY_SHA1 = 1 << 1 };
 enum challenge_kind { CHALLENGE_NONE, CHALLENGE_ASK, CHALLENGE_FILE, CHALLENGE_CREDENTIAL, CHALLENGE_SOCKET };
 
-enum { PROFILE_URL_MAX = 2048, PROFILE_URLS_MAX = 8, PROFILE_NAME_MAX = 200, PROFILE_INI_MAX = 256 * 1024 };
+enum {
+        PROFILE_URL_MAX = 2048,
+        PROFILE_URLS_MAX = 8,
+        PROFILE_GROUPS_MAX = 8,
+        PROFILE_NAME_MAX = 200,
+        PROFILE_INI_MAX = 256 * 1024
+};
 
 struct profile {
         char *name;

@@ -17,6 +17,7 @@ struct tpm_status;
 struct shown_profile;
 struct tree;
 struct key_server;
+struct key_groups;
 struct sd_event;
 struct enrollment;
 struct instances;
@@ -52,8 +53,9 @@ struct daemon {
         struct pool *pool;
         struct workers *workers;
         struct bus_server *bus;
-        struct tree *tree; /* objects/: what the bus shows */
-        char path[80];     /* of the object that is shown just now */
+        struct tree *tree;             /* objects/: what the bus shows */
+        char path[80];                 /* of the object that is shown just now */
+        struct key_groups *key_groups; /* keys/groups.h */
         struct key_server *keys;
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */

@@ -26,6 +26,7 @@
 #include "enroll/enrollment.h"
 #include "enroll/network.h"
 #include "events/events.h"
+#include "keys/groups.h"
 #include "keys/server.h"
 #include "load.h"
 #include "log.h"
@@ -319,6 +320,8 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
         if (!r)
                 r = tpm_status_new(d, e);
         if (!r)
+                r = key_groups_new(d, &d->key_groups, e);
+        if (!r)
                 r = key_server_new(d, &d->keys, e);
         return r ? r : objects_start(d, on_bus_lost, d, e);
 }
@@ -337,6 +340,7 @@ static void free_parts(struct daemon *d)
         objects_stop(d);
         network_watch_free(d->network);
         key_server_free(d->keys);
+        key_groups_free(d->key_groups);
         while (d->model && (certificate = model_next(d->model, order))) {
                 order = certificate->order;
                 if (certificate->enrollment)

@@ -61,9 +61,6 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                 return error_set(
                         e, ERR_UNSUPPORTED,
                         "Keys that need the user's PIN (Protection=user-verified) are not in this version");
-        if (profile->groups.count)
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "Groups= is not in this version: a device key is root's");
         if (profile->challenge_reusable)
                 return error_set(e, ERR_UNSUPPORTED, "ChallengeReusable=yes is not in this version");
         return ERR_OK;

@@ -1,11 +1,13 @@
 /* Accounts, as the name services know them. */
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <string.h>
 
 #include "facts.h"
 
-enum { PASSWD_BUFFER = 16 * 1024 };
+/* An entry of a group holds the names of all its members. */
+enum { PASSWD_BUFFER = 16 * 1024, GROUP_BUFFER_MAX = 16 * 1024 * 1024 };
 
 /* getpwuid_r(3) has a list of errors that mean no more than "not found"; these mean "not now". */
 static bool is_trouble(int error)
@@ -48,4 +50,25 @@ enum err facts_uid(const char *login, uid_t *ret, struct error *e)
                 return error_set(e, ERR_NOT_FOUND, "There is no account '%s'", login);
         *ret = found->pw_uid;
         return ERR_OK;
+}
+
+enum err facts_gid(const char *group, gid_t *ret, struct error *e)
+{
+        struct group entry, *found = NULL;
+        int error = ERANGE;
+
+        for (size_t size = PASSWD_BUFFER; error == ERANGE && size <= GROUP_BUFFER_MAX; size *= 4) {
+                CLEANUP(free_p) char *buffer = malloc(size);
+
+                if (!buffer)
+                        return error_no_memory(e);
+                error = getgrnam_r(group, &entry, buffer, size, &found);
+                if (found) {
+                        *ret = found->gr_gid;
+                        return ERR_OK;
+                }
+        }
+        if (error == ERANGE || is_trouble(error))
+                return errno_error(e, error, "The group '%s' could not be looked up", group);
+        return error_set(e, ERR_NOT_FOUND, "There is no group '%s'", group);
 }

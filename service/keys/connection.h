@@ -34,10 +34,11 @@ void connection_unref(struct connection *connection);
  * thread. */
 void connection_send(struct connection *connection, enum frame_type type, uint32_t id, struct view body);
 void connection_send_error(struct connection *connection, uint32_t id, const struct error *e);
-/* One whole request. false: the connection broke the protocol and is to be closed. requests.c */
-bool connection_take(struct connection *connection, const struct frame_header *h, struct view body);
-/* Whether its peer may do this with the key of @certificate (NULL: there is none): access.h. */
+/* Whether this peer may do this with the keys of @certificate just now: access_decide(), with the groups of
+ * its profile as they are (groups.h). NULL: there is no such certificate. requests.c */
 MUST_CHECK enum err connection_may(const struct connection *connection, const struct certificate *certificate,
                                    enum frame_type operation, struct error *e);
+/* One whole request. false: the connection broke the protocol and is to be closed. requests.c */
+bool connection_take(struct connection *connection, const struct frame_header *h, struct view body);
 /* The daemon of a connection's server. */
 struct daemon *connection_daemon(const struct connection *connection);

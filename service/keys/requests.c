@@ -7,6 +7,7 @@
 
 #include "base/ossl.h"
 #include "connection.h"
+#include "groups.h"
 #include "listing.h"
 
 void connection_unref(struct connection *connection)
@@ -113,6 +114,32 @@ static struct ksp_key *key_of(const struct connection *connection, uint64_t hand
         return handle >= 1 && handle <= HANDLES_MAX ? connection->handles[handle - 1] : NULL;
 }
 
+enum err connection_may(const struct connection *connection, const struct certificate *certificate,
+                        enum frame_type operation, struct error *e)
+{
+        const struct key_access who = {.peer = &connection->peer};
+        gid_t groups[PROFILE_GROUPS_MAX];
+        struct key_owner owner = {.groups = groups};
+
+        if (!certificate)
+                return access_decide(&who, NULL, operation, e);
+        owner.uid = certificate->owner;
+        if (!connection->peer.root)
+                owner.n_groups = key_groups_of(connection_daemon(connection), certificate, groups);
+        return access_decide(&who, &owner, operation, e);
+}
+
+/* A right that was there when the handle was opened may be gone, and so may the certificate. */
+static enum err judge_again(const struct connection *connection, uint64_t handle, enum frame_type operation,
+                            struct error *e)
+{
+        const uint64_t order = connection->orders[handle - 1];
+        const struct certificate *certificate = model_next(connection_daemon(connection)->model, order - 1);
+
+        return connection_may(connection, certificate && certificate->order == order ? certificate : NULL,
+                              operation, e);
+}
+
 static enum err operate(struct connection *connection, const struct frame_header *h,
                         const struct key_request *request, struct error *e)
 {
@@ -121,9 +148,12 @@ static enum err operate(struct connection *connection, const struct frame_header
         enum err r = ERR_OK;
 
         if (h->type == FRAME_TLS_SIGN || h->type == FRAME_UNWRAP)
-                return access_decide(&(struct key_access){.peer = &connection->peer}, NULL, h->type, e);
+                return connection_may(connection, NULL, h->type, e);
         if (!key)
                 return error_set(e, ERR_NOT_FOUND, "The handle of the key is not open");
+        r = judge_again(connection, request->handle, h->type, e);
+        if (r)
+                return r;
         if (atomic_load(&connection->operations) >= OPERATIONS_MAX)
                 return error_set(e, ERR_LIMIT, "More than %d operations at once on one connection",
                                  OPERATIONS_MAX);
@@ -157,15 +187,6 @@ static enum err operate(struct connection *connection, const struct frame_header
                 answer(operation);
         }
         return ERR_OK;
-}
-
-enum err connection_may(const struct connection *connection, const struct certificate *certificate,
-                        enum frame_type operation, struct error *e)
-{
-        const struct key_access who = {.peer = &connection->peer};
-        const struct key_owner owner = {.uid = certificate ? certificate->owner : NO_OWNER};
-
-        return access_decide(&who, certificate ? &owner : NULL, operation, e);
 }
 
 /* The certificate this peer means, where he may use its key. */

@@ -11,6 +11,7 @@
 
 #include "connection.h"
 #include "daemon/log.h"
+#include "groups.h"
 
 enum { CONNECTIONS_PER_UID = 64, CONNECTIONS_MAX = 1024 };
 
@@ -159,6 +160,12 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
         return 0;
 }
 
+void key_server_open(struct key_server *server)
+{
+        if (server)
+                (void)sd_event_source_set_enabled(server->io, SD_EVENT_ON);
+}
+
 enum err key_server_new(struct daemon *d, struct key_server **ret, struct error *e)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -183,6 +190,8 @@ enum err key_server_new(struct daemon *d, struct key_server **ret, struct error 
         server->d = d;
         server->fd = steal_fd(&fd);
         failed = sd_event_add_io(d->event, &server->io, server->fd, EPOLLIN, on_connection, server);
+        if (failed >= 0 && key_groups_are_awaited(d->key_groups))
+                failed = sd_event_source_set_enabled(server->io, SD_EVENT_OFF);
         if (failed < 0) {
                 key_server_free(server);
                 return errno_error(e, -failed, "The event loop took no source");

@@ -54,6 +54,7 @@ static void free_profile(struct profile_entry *profile)
 {
         free(profile->name);
         free(profile->location);
+        strings_done(&profile->groups);
         free(profile);
 }
 
@@ -376,14 +377,21 @@ enum err model_change_profile(struct profile_entry *entry, const struct stored_p
         const char *name = settings_get(&profile->settings, "Profile.Name");
         const char *type = settings_get(&profile->settings, "Profile.Type");
         CLEANUP(free_p) char *own_name = strdup(name ? name : entry->id);
+        const char *groups = settings_get(&profile->settings, "Key.Groups");
         CLEANUP(free_p) char *own_location = strdup(profile->location);
+        CLEANUP(strings_done) struct strings own_groups = {0};
 
         if (!own_name || !own_location)
                 return error_no_memory(e);
+        if (groups && strings_add_words(&own_groups, groups, e))
+                return ERR_NO_MEMORY;
         free(entry->name);
         free(entry->location);
         entry->name = STEAL(own_name);
         entry->location = STEAL(own_location);
+        strings_done(&entry->groups);
+        entry->groups = own_groups;
+        own_groups = (struct strings){0};
         entry->for_users = type && strcmp(type, "user") == 0;
         return ERR_OK;
 }

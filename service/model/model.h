@@ -72,6 +72,7 @@ struct profile_entry {
         bool managed;   /* placed by root for its owner, who may use and not remove it */
         bool for_users; /* Type=user */
         char *location;
+        struct strings groups; /* whose members may use the keys of its certificates */
         struct profile_entry *next;
 };
 

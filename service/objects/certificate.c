@@ -199,6 +199,17 @@ static void get_uris(void *object, uid_t viewer, struct bus_writer *w)
         bus_write_strings(w, uris, c->has_key ? N_ELEMENTS(uris) : 0);
 }
 
+/* Of the profile as it is now. */
+static void get_groups(void *object, uid_t viewer, struct bus_writer *w)
+{
+        const struct handle *handle = object;
+        const struct profile_entry *profile = model_find_profile(handle->d->model, summary(object)->profile);
+
+        (void)viewer;
+        bus_write_strings(w, profile ? (const char *const *)profile->groups.items : NULL,
+                          profile ? profile->groups.count : 0);
+}
+
 static enum err no_options(struct bus_call *call, struct error *e)
 {
         return bus_options_read(bus_call_reader(call), NULL, 0, e);
@@ -472,6 +483,7 @@ static const struct bus_property properties[] = {
         {"Status", "i", get_status},
         {"Attempts", "u", get_attempts},
         {"Uris", "as", get_uris},
+        {"Groups", "as", get_groups},
 };
 
 const struct bus_interface certificate_interface = {

@@ -5,6 +5,7 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "internal.h"
+#include "keys/groups.h"
 #include "named-files.h"
 #include "policy/profile.h"
 
@@ -32,6 +33,11 @@ struct adding {
         } given[BUS_FILES_MAX]; /* of option "files": the message's strings do not outlive the call's handler
                                  */
         size_t n_given;
+        struct commands commands;
+        struct command *command; /* of these */
+        struct strings groups;   /* that it names */
+        enum err result;
+        struct error error;
 };
 
 static void adding_free(struct adding *adding)
@@ -40,6 +46,8 @@ static void adding_free(struct adding *adding)
                 free(adding->given[i].value);
                 close_p(&adding->given[i].fd);
         }
+        commands_done(&adding->commands);
+        strings_done(&adding->groups);
         bus_call_unref(adding->later.call);
         free(adding);
 }
@@ -126,26 +134,21 @@ enum err intake_one_profile(const struct commands *commands, struct command **re
         return *ret ? ERR_OK : error_set(e, ERR_DOCUMENT, "The document holds no SCEP profile");
 }
 
-static enum err add_parsed(struct adding *adding, const struct result *result, struct error *e)
+static enum err add_parsed(struct adding *adding, struct error *e)
 {
         struct daemon *d = adding->later.d;
-        CLEANUP(commands_done) struct commands commands = {0};
         CLEANUP(named_files_done) struct named_files files = {0};
+        const struct command *command = adding->command;
         struct profile_entry *entry;
-        struct command *command;
         struct intake in = {.owner = adding->owner};
         char path[OBJECT_PATH_MAX];
         struct bus_writer *w;
-        enum err r = commands_decode(result->of.parsed.commands, &commands, e);
+        enum err r = take_files(adding, &command->settings, &files, e);
 
-        if (!r)
-                r = intake_one_profile(&commands, &command, e);
-        if (!r)
-                r = take_files(adding, &command->settings, &files, e);
         if (r)
                 return r;
         if (!files.root)
-                files.root = root_of(&commands);
+                files.root = root_of(&adding->commands);
         in.settings = command->settings;
         in.notes = command->notes;
         in.location = command->location;
@@ -163,16 +166,64 @@ static enum err add_parsed(struct adding *adding, const struct result *result, s
         return bus_call_reply(adding->later.call, w, e);
 }
 
+static void give_up(struct adding *adding, const struct error *e)
+{
+        if (!bus_call_answered(adding->later.call))
+                bus_call_fail(adding->later.call, e);
+        adding_free(adding);
+}
+
+static void finish(struct adding *adding)
+{
+        struct error e = {0};
+
+        if (add_parsed(adding, &e))
+                give_up(adding, &e);
+        else
+                adding_free(adding);
+}
+
+/* What is wrong with the profile is found before the name services are asked on its behalf. */
+static enum err groups_of(struct adding *adding, struct error *e)
+{
+        CLEANUP(profile_done) struct profile profile = {0};
+        enum err r = profile_from_settings(&adding->command->settings, true, &profile, e);
+
+        return r ? r : strings_copy(&adding->groups, &profile.groups, e);
+}
+
+static void run_groups(void *ctx)
+{
+        struct adding *adding = ctx;
+
+        adding->result = key_groups_check(&adding->groups, &adding->error);
+}
+
+static void have_groups(void *ctx)
+{
+        struct adding *adding = ctx;
+
+        if (adding->result)
+                give_up(adding, &adding->error);
+        else
+                finish(adding);
+}
+
 static void on_parsed(void *ctx, const struct result *result, const struct error *failure)
 {
         struct adding *adding = ctx;
         struct error e = {0};
+        enum err r = failure ? error_copy(&e, failure)
+                             : commands_decode(result->of.parsed.commands, &adding->commands, &e);
 
-        if (failure)
-                bus_call_fail(adding->later.call, failure);
-        else if (add_parsed(adding, result, &e) && !bus_call_answered(adding->later.call))
-                bus_call_fail(adding->later.call, &e);
-        adding_free(adding);
+        if (!r)
+                r = intake_one_profile(&adding->commands, &adding->command, &e);
+        if (!r)
+                r = groups_of(adding, &e);
+        if (!r && !adding->groups.count)
+                finish(adding);
+        else if (r || pool_submit(adding->later.d->pool, run_groups, have_groups, adding, &e))
+                give_up(adding, &e);
 }
 
 static enum err keep_files(struct adding *adding, struct bus_files *files, struct error *e)

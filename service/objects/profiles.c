@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "keys/groups.h"
 #include "policy/profile.h"
 
 enum { PROFILES_PER_USER = 16 };
@@ -92,6 +93,8 @@ enum err profile_take(struct daemon *d, const struct intake *in, struct profile_
                 (void)!store_remove(d->store, STORE_PROFILES, id, NULL);
                 return r;
         }
+        if ((*ret)->groups.count)
+                key_groups_look(d->key_groups);
         if (d->bus) {
                 char path[OBJECT_PATH_MAX];
                 struct bus_object object;
@@ -114,16 +117,36 @@ static void show_again(struct daemon *d, const struct profile_entry *profile)
         bus_server_changed(d->bus, path, &profile_interface, profile_property_names);
 }
 
+/* Who may use the keys of its certificates is what the profile says now. */
+static void groups_changed(struct daemon *d, const struct profile_entry *profile)
+{
+        struct certificate *certificate;
+        uint64_t order = 0;
+
+        key_groups_look(d->key_groups);
+        while ((certificate = model_next(d->model, order))) {
+                order = certificate->order;
+                if (strcmp(certificate->profile, profile->id) == 0)
+                        objects_certificate_changed(d, certificate);
+        }
+}
+
 enum err profile_restore(struct daemon *d, struct profile_entry *profile, const struct stored_profile *old,
                          struct error *e)
 {
-        enum err r = store_profile_write(d->store, profile->id, old, e);
+        CLEANUP(strings_done) struct strings groups = {0};
+        enum err r = strings_copy(&groups, &profile->groups, e);
 
         if (!r)
-                r = model_change_profile(profile, old, e);
+                r = store_profile_write(d->store, profile->id, old, e);
         if (!r)
-                show_again(d, profile);
-        return r;
+                r = model_change_profile(profile, old, e);
+        if (r)
+                return r;
+        show_again(d, profile);
+        if (!strings_equal(&groups, &profile->groups))
+                groups_changed(d, profile);
+        return ERR_OK;
 }
 
 enum err profile_change(struct daemon *d, struct profile_entry *profile, const struct intake *in,

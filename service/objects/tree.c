@@ -177,6 +177,7 @@ void objects_certificate_changed(struct daemon *d, struct certificate *certifica
                                                  "Status",
                                                  "Attempts",
                                                  "Uris",
+                                                 "Groups",
                                                  NULL};
         char path[OBJECT_PATH_MAX];
 

@@ -11,6 +11,7 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "daemon/root-file.h"
+#include "keys/groups.h"
 #include "policy/profile.h"
 
 static const char suffix[] = ".profile";
@@ -130,6 +131,8 @@ enum err placed_named(const struct settings *settings, const char *directory, ui
 
         if (!r)
                 r = profile_file_values(&profile, &named, e);
+        if (!r)
+                r = key_groups_check(&profile.groups, e);
         if (!r && (!digest || EVP_DigestInit_ex2(digest, EVP_sha256(), NULL) != 1 ||
                    EVP_DigestUpdate(digest, text.data, text.len) != 1))
                 r = ossl_error(e, ERR_FAILED, "A profile could not be hashed");

@@ -125,7 +125,7 @@ def test_settings_without_effect_are_named():
     """What the profile carries and no step of an enrollment looks at, the page says has no effect yet."""
     plan = {"Server.ChallengeReusable": "challenge_reusable", "Server.RequireCaps": "require_caps",
             "Server.AllowLegacy": "allow_legacy", "Server.Proxy": "proxy", "Server.CaIdentifier": "ca_identifier",
-            "Server.PkiClientSuffix": "suffix", "Server.PendingLimit": "pending_limit", "Key.Groups": "groups",
+            "Server.PkiClientSuffix": "suffix", "Server.PendingLimit": "pending_limit",
             "Key.ReuseAtRenewal": "reuse_key", "Key.AllowDowngrade": "allow_downgrade", "Key.Algorithm": "algorithm",
             "Key.Protection": "protection", "Subject.Hash": "hash", "Subject.Validity": "validity",
             "Subject.TemplateName": "template_name", "Subject.KeyUsage": "key_usage",

@@ -120,8 +120,7 @@ def test_no_challenge(lab):
 
 def test_unsupported_by_name(lab):
     for name, values, word in (("pin-key", {"protection": "user-verified", "type": "user"}, "user-verified"),
-                               ("reusable", {"server": "ChallengeReusable=yes"}, "ChallengeReusable"),
-                               ("groups", {"algorithm": "rsa-2048\nGroups=www-data"}, "Groups")):
+                               ("reusable", {"server": "ChallengeReusable=yes"}, "ChallengeReusable")):
         lab.add(name, **values)
         done = lab.enroll(name, "--json", *(["--for", "root"] if "type" in values else []))
         expect(done, "NotSupported", 1, word)

@@ -266,7 +266,7 @@ static void files(void **state)
                 {"4.1 Key size (bits)", "Key.Algorithm", "rsa-4096", "algorithm", "rsa-4096"},
                 {"design 5", "Key.ReuseAtRenewal", "yes", "reuseKey", "yes"},
                 {"design 5", "Key.AllowDowngrade", "yes", "allowDowngrade", "yes"},
-                {"design 5", "Key.Groups", "mail", "groups", "mail"},
+                {"design 5: as the profile stands, no plan", "Key.Groups", "mail", NULL, NULL},
                 {"4.1 Custom subject", "Subject.Name", "CN={{DeviceName}}", "subject",
                  "300c310a30080603550403130176"},
                 {"4.1 SAN", "Subject.AlternativeName", "dns:{{DeviceName}}", "san", "3003820176"},
