@@ -2,22 +2,20 @@
 #include "server.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "connection.h"
 #include "daemon/log.h"
 #include "groups.h"
+#include "listen.h"
 
 enum { CONNECTIONS_PER_UID = 64, CONNECTIONS_MAX = 1024 };
 
 struct key_server {
         struct daemon *d;
-        int fd;
+        struct key_listener listener;
         sd_event_source *io;
         struct connection *connections;
         unsigned n_connections;
@@ -168,28 +166,20 @@ void key_server_open(struct key_server *server)
 
 enum err key_server_new(struct daemon *d, struct key_server **ret, struct error *e)
 {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        CLEANUP(close_p) int fd = -1;
-        struct key_server *server;
+        struct key_server *server = calloc(1, sizeof *server);
         int failed;
+        enum err r;
 
-        if (strlen(d->config.keys_socket) >= sizeof address.sun_path)
-                return error_set(e, ERR_CONFIG, "The path of the key socket is too long: %s",
-                                 d->config.keys_socket);
-        strcpy(address.sun_path, d->config.keys_socket);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return errno_error(e, errno, "A socket could not be made");
-        (void)unlink(address.sun_path);
-        if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || chmod(address.sun_path, 0666) < 0 ||
-            listen(fd, 128) < 0)
-                return errno_error(e, errno, "The key socket %s could not be opened", address.sun_path);
-        server = calloc(1, sizeof *server);
         if (!server)
                 return error_no_memory(e);
         server->d = d;
-        server->fd = steal_fd(&fd);
-        failed = sd_event_add_io(d->event, &server->io, server->fd, EPOLLIN, on_connection, server);
+        server->listener.fd = -1;
+        r = key_listen(d->config.keys_socket, &server->listener, e);
+        if (r) {
+                key_server_free(server);
+                return r;
+        }
+        failed = sd_event_add_io(d->event, &server->io, server->listener.fd, EPOLLIN, on_connection, server);
         if (failed >= 0 && key_groups_are_awaited(d->key_groups))
                 failed = sd_event_source_set_enabled(server->io, SD_EVENT_OFF);
         if (failed < 0) {
@@ -207,8 +197,7 @@ void key_server_free(struct key_server *server)
         while (server->connections)
                 drop(server->connections);
         (void)sd_event_source_disable_unref(STEAL(server->io));
-        (void)close(server->fd);
-        (void)unlink(server->d->config.keys_socket);
+        key_listener_done(&server->listener, server->d->config.keys_socket);
         free(server);
 }
 

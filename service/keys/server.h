@@ -10,8 +10,7 @@
 
 struct key_server;
 
-/* Binds and listens at config.keys_socket, mode 0666: rights are checked per key. Lets in at once, unless
- * key_groups_are_awaited(). */
+/* Listens (listen.h), and lets in at once, unless key_groups_are_awaited(). */
 MUST_CHECK enum err key_server_new(struct daemon *d, struct key_server **ret, struct error *e);
 /* Lets in who waits. Takes NULL. */
 void key_server_open(struct key_server *server);
