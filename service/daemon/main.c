@@ -34,7 +34,7 @@
 #include "placed/placed.h"
 #include "syncml/instances.h"
 
-enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256 };
+enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256, FILES = 8192 };
 static const uint64_t watch_usec = 10 * 1000000;
 
 struct arguments {
@@ -152,8 +152,15 @@ static enum err find_beside(const char *name, char ret[PATH_MAX], struct error *
 static void close_up(void)
 {
         const struct rlimit none = {0, 0};
+        struct rlimit files;
 
         (void)setrlimit(RLIMIT_CORE, &none);
+        /* The soft limit of 1024 is for programs that use select(2); keys and bus have as many connections.
+         */
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
+                files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
+                (void)setrlimit(RLIMIT_NOFILE, &files);
+        }
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         (void)umask(0077);
         /* tpm2-tss logs to standard error by itself; what matters comes back as an error. */

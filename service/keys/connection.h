@@ -25,6 +25,8 @@ struct connection {
         struct key_server *server;
         struct connection *next;
         sd_event_source *io;
+        bool waiting; /* for another one of its user to end; not read till then */
+        bool more;    /* whole frames may be left in @in */
         size_t have;
         uint8_t in[FRAME_HEADER + FRAME_KEYS_MAX];
 };

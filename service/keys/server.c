@@ -1,4 +1,4 @@
-/* Listening, credentials, reading frames. */
+/* Who comes in, who waits, credentials, reading frames. */
 #include "server.h"
 
 #include <errno.h>
@@ -11,19 +11,52 @@
 #include "groups.h"
 #include "listen.h"
 
-enum { CONNECTIONS_PER_UID = 64, CONNECTIONS_MAX = 1024 };
+/*
+ * A user has so many connections that are served, and as many that wait for one of these to end: they are
+ * accepted, as in the kernel's line they would keep everybody behind them waiting, and not read. What is more
+ * is closed. Root is not counted, and has places that nobody takes.
+ */
+enum { CONNECTIONS_PER_UID = 64, WAITING_PER_UID = 64, CONNECTIONS_MAX = 1024, KEPT_FOR_ROOT = 128 };
+enum { FRAMES_PER_TURN = 8, PAUSE_USEC = 1000000, TELL_SECONDS = 60 };
 
 struct key_server {
         struct daemon *d;
         struct key_listener listener;
         sd_event_source *io;
-        struct connection *connections;
+        sd_event_source
+                *pause; /* after a failure to accept that repeats at once: no descriptors, no memory */
+        struct connection *connections; /* the youngest first */
         unsigned n_connections;
+        uint64_t told;   /* when the last line about closed ones was written; 0: never */
+        unsigned closed; /* since then */
 };
 
 struct daemon *connection_daemon(const struct connection *connection)
 {
         return connection->server->d;
+}
+
+static unsigned connections_of(const struct key_server *server, uid_t uid, bool waiting)
+{
+        unsigned count = 0;
+
+        for (const struct connection *c = server->connections; c; c = c->next)
+                count += c->peer.uid == uid && c->waiting == waiting;
+        return count;
+}
+
+/* The one of this user that has waited longest. */
+static void let_in(struct key_server *server, uid_t uid)
+{
+        struct connection *first = NULL;
+
+        for (struct connection *c = server->connections; c; c = c->next)
+                if (c->waiting && c->peer.uid == uid)
+                        first = c;
+        if (!first)
+                return;
+        first->waiting = false;
+        (void)sd_event_source_set_io_events(first->io, EPOLLIN);
 }
 
 static void drop(struct connection *connection)
@@ -38,17 +71,21 @@ static void drop(struct connection *connection)
         }
         server->n_connections--;
         (void)sd_event_source_set_enabled(server->io, SD_EVENT_ON); /* who waits in accept may come in */
+        if (!connection->waiting)
+                let_in(server, connection->peer.uid);
         (void)sd_event_source_disable_unref(STEAL(connection->io));
         (void)shutdown(connection->fd, SHUT_RDWR);
         connection_unref(connection);
 }
 
-/* Takes the whole frames that are there. false: to be closed. */
-static bool take_frames(struct connection *connection)
+/* Takes whole frames that are there, a few: other connections, and the bus, have their turn. false: to be
+ * closed. */
+static bool take_frames(struct connection *connection, bool *ret_more)
 {
         size_t at = 0;
+        int taken = 0;
 
-        while (connection->have - at >= FRAME_HEADER) {
+        while (taken < FRAMES_PER_TURN && connection->have - at >= FRAME_HEADER) {
                 struct frame_header h;
                 struct error e = {0};
 
@@ -62,29 +99,49 @@ static bool take_frames(struct connection *connection)
                                      (struct view){connection->in + at + FRAME_HEADER, h.len}))
                         return false;
                 at += FRAME_HEADER + h.len;
+                taken++;
         }
         memmove(connection->in, connection->in + at, connection->have - at);
         connection->have -= at;
+        *ret_more = taken == FRAMES_PER_TURN && connection->have >= FRAME_HEADER;
         return true;
 }
 
-static int on_readable(sd_event_source *source, int fd, uint32_t events, void *ctx)
+static bool receive(struct connection *connection)
 {
-        struct connection *connection = ctx;
         ssize_t n;
 
-        (void)source;
-        (void)events;
         do
-                n = recv(fd, connection->in + connection->have, sizeof connection->in - connection->have,
-                         MSG_DONTWAIT);
+                n = recv(connection->fd, connection->in + connection->have,
+                         sizeof connection->in - connection->have, MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-                return 0;
+                return true;
         if (n > 0)
                 connection->have += (size_t)n;
-        if (n <= 0 || !take_frames(connection))
+        return n > 0;
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *ctx)
+{
+        struct connection *connection = ctx;
+        bool more = false;
+
+        (void)fd;
+        if (connection->waiting) { /* nothing is read, so this is its end */
+                if (events & (EPOLLHUP | EPOLLERR))
+                        drop(connection);
+                return 0;
+        }
+        if ((!connection->more && !receive(connection)) || !take_frames(connection, &more)) {
                 drop(connection);
+                return 0;
+        }
+        /* There is room to write as long as it reads its answers: so this comes again at once, in its turn.
+         */
+        if (more != connection->more)
+                (void)sd_event_source_set_io_events(source, more ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        connection->more = more;
         return 0;
 }
 
@@ -106,55 +163,90 @@ static bool learn_peer(const struct daemon *d, int fd, struct key_peer *ret, pid
         return true;
 }
 
-static unsigned connections_of(const struct key_server *server, uid_t uid)
+/* One line a minute, however many there are. */
+static void tell_closed(struct key_server *server, uid_t uid)
 {
-        unsigned count = 0;
+        const uint64_t now = clock_now(&server->d->clock);
 
-        for (const struct connection *c = server->connections; c; c = c->next)
-                count += c->peer.uid == uid;
-        return count;
+        server->closed++;
+        if (server->told && now >= server->told && now - server->told < TELL_SECONDS)
+                return;
+        log_line(LOG_WARNING,
+                 "The user %lu holds too many connections to the key socket, ignoring what comes besides (%u "
+                 "of all users since this was last told)",
+                 (unsigned long)uid, server->closed);
+        server->told = now;
+        server->closed = 0;
+}
+
+/* Whether this peer may have one more. *ret_waits: it is served later. */
+static bool has_room(struct key_server *server, const struct key_peer *peer, bool *ret_waits)
+{
+        *ret_waits = false;
+        if (peer->root)
+                return true;
+        *ret_waits = connections_of(server, peer->uid, false) >= CONNECTIONS_PER_UID;
+        if (server->n_connections < CONNECTIONS_MAX - KEPT_FOR_ROOT &&
+            (!*ret_waits || connections_of(server, peer->uid, true) < WAITING_PER_UID))
+                return true;
+        tell_closed(server, peer->uid);
+        return false;
+}
+
+static void add(struct key_server *server, int *client, const struct key_peer *peer, pid_t pid, bool waits)
+{
+        struct connection *connection = calloc(1, sizeof *connection);
+
+        if (!connection)
+                return;
+        atomic_init(&connection->references, 1);
+        (void)pthread_mutex_init(&connection->writing, NULL);
+        connection->fd = steal_fd(client);
+        connection->peer = *peer;
+        connection->pid = pid;
+        connection->waiting = waits;
+        connection->server = server;
+        if (sd_event_add_io(server->d->event, &connection->io, connection->fd, waits ? 0 : EPOLLIN, on_ready,
+                            connection) < 0) {
+                connection_unref(connection);
+                return;
+        }
+        connection->next = server->connections;
+        server->connections = connection;
+        server->n_connections++;
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
         struct key_server *server = ctx;
-        struct connection *connection;
         CLEANUP(close_p) int client = -1;
         struct key_peer peer;
         pid_t pid = 0;
+        bool waits;
 
-        (void)source;
         (void)events;
         if (server->n_connections >= CONNECTIONS_MAX) {
-                (void)sd_event_source_set_enabled(server->io, SD_EVENT_OFF);
+                (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
                 return 0;
         }
         client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (client < 0 || !learn_peer(server->d, client, &peer, &pid))
-                return 0;
-        if (!peer.root && connections_of(server, peer.uid) >= CONNECTIONS_PER_UID) {
-                log_line(LOG_WARNING,
-                         "The user %lu holds too many connections to the key socket, ignoring one more",
-                         (unsigned long)peer.uid);
-                return 0;
+        if (client >= 0 && learn_peer(server->d, client, &peer, &pid) && has_room(server, &peer, &waits)) {
+                add(server, &client, &peer, pid, waits);
+        } else if (client < 0 &&
+                   (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+                log_line(LOG_WARNING, "The key socket takes nobody for a second: %s", strerror(errno));
+                (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+                (void)sd_event_source_set_time_relative(server->pause, PAUSE_USEC);
+                (void)sd_event_source_set_enabled(server->pause, SD_EVENT_ONESHOT);
         }
-        connection = calloc(1, sizeof *connection);
-        if (!connection)
-                return 0;
-        atomic_init(&connection->references, 1);
-        (void)pthread_mutex_init(&connection->writing, NULL);
-        connection->fd = steal_fd(&client);
-        connection->peer = peer;
-        connection->pid = pid;
-        connection->server = server;
-        if (sd_event_add_io(server->d->event, &connection->io, connection->fd, EPOLLIN, on_readable,
-                            connection) < 0) {
-                connection_unref(connection);
-                return 0;
-        }
-        connection->next = server->connections;
-        server->connections = connection;
-        server->n_connections++;
+        return 0;
+}
+
+static int on_pause(sd_event_source *source, uint64_t usec, void *ctx)
+{
+        (void)source;
+        (void)usec;
+        key_server_open(ctx);
         return 0;
 }
 
@@ -180,6 +272,11 @@ enum err key_server_new(struct daemon *d, struct key_server **ret, struct error 
                 return r;
         }
         failed = sd_event_add_io(d->event, &server->io, server->listener.fd, EPOLLIN, on_connection, server);
+        if (failed >= 0)
+                failed = sd_event_add_time_relative(d->event, &server->pause, CLOCK_MONOTONIC, PAUSE_USEC, 0,
+                                                    on_pause, server);
+        if (failed >= 0)
+                failed = sd_event_source_set_enabled(server->pause, SD_EVENT_OFF);
         if (failed >= 0 && key_groups_are_awaited(d->key_groups))
                 failed = sd_event_source_set_enabled(server->io, SD_EVENT_OFF);
         if (failed < 0) {
@@ -197,6 +294,7 @@ void key_server_free(struct key_server *server)
         while (server->connections)
                 drop(server->connections);
         (void)sd_event_source_disable_unref(STEAL(server->io));
+        (void)sd_event_source_disable_unref(STEAL(server->pause));
         key_listener_done(&server->listener, server->d->config.keys_socket);
         free(server);
 }
