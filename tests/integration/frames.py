@@ -5,10 +5,10 @@ import os
 import socket
 import struct
 
-OPEN, SIGN, DECRYPT, DERIVE, CLOSE, TLS_SIGN, UNWRAP = range(1, 8)
+OPEN, SIGN, DECRYPT, DERIVE, CLOSE, TLS_SIGN, UNWRAP, LIST, DESCRIBE = range(1, 10)
 ANSWER, ERROR = 0x40, 0x41
 (LABEL, KEY_ID, HANDLE, SPKI, CERTIFICATE, SCHEME, PADDING, DIGEST, MGF1, SALT, OAEP_LABEL, DATA, CODE, MESSAGE,
- REMEDY) = range(1, 16)
+ REMEDY, TLS_SCHEME, SALT_OCTETS, ITERATIONS, KEK, IV, INDEX, NEXT, ENTRY, OWNER) = range(1, 25)
 SHA256 = 3
 HEADER = struct.Struct(">BBHII")
 BODY_MAX = 64 * 1024
@@ -17,6 +17,16 @@ BODY_MAX = 64 * 1024
 def field(tag, value):
     data = struct.pack(">Q", value) if isinstance(value, int) else value.encode() if isinstance(value, str) else bytes(value)
     return struct.pack(">HI", tag, len(data)) + data
+
+
+def parse(data):
+    """(tag, value) of each field, in their order."""
+    found, at = [], 0
+    while at < len(data):
+        tag, length = struct.unpack_from(">HI", data, at)
+        found.append((tag, data[at + 6:at + 6 + length]))
+        at += 6 + length
+    return found
 
 
 def body(fields):
@@ -71,15 +81,15 @@ class Channel:
         return data
 
     def receive(self):
-        """(number of the request, fields)"""
+        """(number of the request, fields), where a tag comes more than once the last"""
+        number, fields = self.receive_all()
+        return number, dict(fields)
+
+    def receive_all(self):
         _, kind, _, number, size = HEADER.unpack(self._exactly(HEADER.size))
-        data, fields, at = self._exactly(size), {}, 0
-        while at < len(data):
-            tag, length = struct.unpack_from(">HI", data, at)
-            fields[tag] = data[at + 6:at + 6 + length]
-            at += 6 + length
+        fields = parse(self._exactly(size))
         if kind == ERROR:
-            raise Refused(fields)
+            raise Refused(dict(fields))
         return number, fields
 
     def send(self, data):
@@ -105,6 +115,20 @@ class Channel:
 
     def decrypt(self, handle, data):
         return self.call(DECRYPT, {HANDLE: handle, PADDING: 0, DATA: data})[DATA]
+
+    def list(self):
+        """The ids of the keys that are there for it."""
+        ids, index = set(), 0
+        while True:
+            self.send(frame(LIST, 1, {INDEX: index}))
+            fields = self.receive_all()[1]
+            ids |= {dict(parse(value))[KEY_ID] for tag, value in fields if tag == ENTRY}
+            index = int.from_bytes(dict(fields)[NEXT], "big")
+            if not index:
+                return ids
+
+    def describe(self, key_id, index=0):
+        return self.call(DESCRIBE, {KEY_ID: key_id, INDEX: index})
 
     def ended(self):
         """Whether the daemon closes it, whatever it says before."""

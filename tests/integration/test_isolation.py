@@ -19,7 +19,7 @@ USERS = {"daemon": (), "bin": (grp.getgrnam(GROUP).gr_gid,), "mail": (grp.getgrn
 MEMBER = "bin"
 KEYS = ("device", "shared", "own", "other")
 # What who may with which key; delete is D-Bus' Remove.
-USE = {"open", "open-by-id", "sign", "decrypt"}
+USE = {"list", "describe", "open", "open-by-id", "sign", "decrypt"}
 MAY = {("daemon", "own"): USE | {"delete"}, ("bin", "own"): USE | {"delete"}, ("mail", "own"): USE | {"delete"},
        (MEMBER, "shared"): USE,
        **{("root", key): USE | {"delete"} for key in KEYS}}
@@ -92,8 +92,11 @@ def test_use(room, user, key):
     # Another user's by the certificate's id, as everybody's own has the same name.
     name = shown["id"] if key == "other" else shown["name"]
     with connect(room, user) as channel, connect(room, "root") as roots:
-        refusals = {"open": attempt(channel.open, name), "open-by-id": attempt(channel.open, key_id(shown))}
-        assert {what for what, refusal in refusals.items() if not refusal} == may & {"open", "open-by-id"}
+        assert (key_id(shown) in channel.list()) == ("list" in may)
+        refusals = {"open": attempt(channel.open, name), "open-by-id": attempt(channel.open, key_id(shown)),
+                    "describe": attempt(channel.describe, key_id(shown)), "chain": attempt(channel.describe, key_id(shown), 1)}
+        assert (refusals.pop("chain") is None) == ("describe" in may)
+        assert {what for what, refusal in refusals.items() if not refusal} == may & {"open", "open-by-id", "describe"}
         handle, answer = roots.open(shown["id"])
         public = load_der_public_key(answer[frames.SPKI])
         assert len(roots.sign(handle)) == 256  # the key itself works
@@ -115,8 +118,9 @@ def test_hidden_is_missing(room, user, key):
     with connect(room, user) as channel:
         hidden, missing = attempt(channel.open, shown["id"]), attempt(channel.open, absent)
         assert (hidden.code, hidden.text.replace(shown["id"], absent)) == (missing.code, missing.text)
-        hidden, missing = attempt(channel.open, key_id(shown)), attempt(channel.open, bytes(20))
-        assert (hidden.code, hidden.text, hidden.remedy) == (missing.code, missing.text, missing.remedy)
+        for ask in (channel.open, channel.describe):
+            hidden, missing = attempt(ask, key_id(shown)), attempt(ask, bytes(20))
+            assert (hidden.code, hidden.text, hidden.remedy) == (missing.code, missing.text, missing.remedy)
 
 
 @pytest.mark.parametrize("user", list(USERS))

@@ -91,14 +91,14 @@ def test_edited(lab):
     thumbprint = placed(lab, "edited")["thumbprint"]
     lab.until(lambda: usable(lab, "edited", GAMES))
     with member(lab, GAMES) as games, member(lab, MAIL) as mail, frames.Channel(lab.env["SCEPTER_KEYS"]) as root:
-        handle, _ = games.open("edited")
+        handle, answer = games.open("edited")
         roots, _ = root.open("edited")
-        assert games.sign(handle)
+        assert games.sign(handle) and answer[frames.KEY_ID] in games.list()
         edit(lab, "edited", "mail")
         lab.until(lambda: shown(lab, "edited")["groups"] == ["mail"])
         with pytest.raises(frames.Refused) as refused:  # the connection and the handle are as they were
             games.sign(handle)
-        assert refused.value.code == "NotFound"
+        assert refused.value.code == "NotFound" and answer[frames.KEY_ID] not in games.list()
         lab.until(lambda: usable(lab, "edited", MAIL))
         handle_of_mail, _ = mail.open("edited")
         assert mail.sign(handle_of_mail) and root.sign(roots)

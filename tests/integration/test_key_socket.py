@@ -90,6 +90,9 @@ GARBAGE = {
     "padding": frames.frame(frames.DECRYPT, fields={frames.HANDLE: 1, frames.PADDING: 2, frames.DATA: bytes(256)}),
     "no point": frames.frame(frames.DERIVE, fields={frames.HANDLE: 1, frames.DATA: b"\x04"}),
     "field beyond the body": frames.frame(frames.OPEN, raw=struct.pack(">HI", frames.LABEL, 100) + b"device"),
+    "list from nowhere": frames.frame(frames.LIST),
+    "short index": frames.frame(frames.LIST, fields={frames.INDEX: bytes(7)}),
+    "nothing to describe": frames.frame(frames.DESCRIBE, fields={frames.INDEX: 0}),
     "half a field": frames.frame(frames.OPEN, raw=b"\x00\x01\x00"),
 }
 
@@ -122,9 +125,10 @@ def test_handles_that_are_not_open(room, handle):
         assert serves(made)
 
 
-@pytest.mark.parametrize("kind,fields", [(frames.TLS_SIGN, {frames.HANDLE: 1, 16: 0x0804, frames.DATA: bytes(32)}),
-                                         (frames.UNWRAP, {frames.HANDLE: 1, 17: bytes(8), 18: 1000, frames.DIGEST: 3, 19: 0,
-                                                          20: bytes(16), frames.DATA: bytes(32)})])
+@pytest.mark.parametrize("kind,fields", [(frames.TLS_SIGN, {frames.HANDLE: 1, frames.TLS_SCHEME: 0x0804, frames.DATA: bytes(32)}),
+                                         (frames.UNWRAP, {frames.HANDLE: 1, frames.SALT_OCTETS: bytes(8), frames.ITERATIONS: 1000,
+                                                          frames.DIGEST: 3, frames.KEK: 0, frames.IV: bytes(16),
+                                                          frames.DATA: bytes(32)})])
 def test_frames_of_workers(room, kind, fields):
     """What a worker may with its grant, no application may, root's neither."""
     for user in (None, ALICE):
@@ -132,6 +136,25 @@ def test_frames_of_workers(room, kind, fields):
             with pytest.raises(frames.Refused) as refused:
                 made.call(kind, fields)
             assert refused.value.code == "KeyDenied"
+
+
+@pytest.mark.parametrize("index", HANDLES)
+def test_lists_that_begin_anywhere(room, index):
+    """What is not there is not listed, nor described; the list has an end."""
+    with channel(room) as root, channel(room, ALICE) as made:
+        device = root.open("device")[1][frames.KEY_ID]
+        for one, ids in ((root, {device}), (made, set())):
+            assert one.list() == ids
+            one.send(frames.frame(frames.LIST, 1, {frames.INDEX: index}))
+            fields = dict(one.receive_all()[1])
+            assert int.from_bytes(fields[frames.NEXT], "big") == 0
+        with pytest.raises(frames.Refused) as refused:
+            made.describe(device, index)
+        assert refused.value.code == "NotFound"
+        if index > 8:  # the chain is not so long
+            with pytest.raises(frames.Refused) as refused:
+                root.describe(device, index)
+            assert refused.value.code == "NotFound"
 
 
 def test_in_pieces(room):
