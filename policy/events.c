@@ -3,13 +3,14 @@
 #include <string.h>
 #include <syslog.h>
 
-#define F(field) (UINT32_C(1) << EVENT_##field)
+#define F(field) (UINT64_C(1) << EVENT_##field)
+_Static_assert(_EVENT_FIELD_MAX <= 64, "a bit for each");
 
 static const struct {
         const char *name, *message_id;
         unsigned windows;
         int priority;
-        uint32_t required, optional;
+        uint64_t required, optional;
 } events[_EVENT_MAX] = {
         [EVENT_PROFILE_ACCEPTED] = {"PROFILE_ACCEPTED", "1a0768266e664ea4a1f6c9f7f9fb3e77", 306, LOG_NOTICE,
                                     F(SCOPE) | F(KEY_PROTECTION), 0},
@@ -50,6 +51,8 @@ static const struct {
                                 F(THUMBPRINT)},
         [EVENT_RENEW_DUE] = {"RENEW_DUE", "6c1a964b59e342408ec87e8809d1a6bb", 0, LOG_NOTICE,
                              F(THRESHOLD) | F(RENEW_AT) | F(NOT_AFTER), 0},
+        [EVENT_NAMES_DIFFER] = {"NAMES_DIFFER", "dee9145069f94939aae4fe0c7fa980d7", 0, LOG_WARNING,
+                                F(NAMES) | F(NEW_NAMES) | F(REMEDY), 0},
         [EVENT_RENEW_REFUSED] = {"RENEW_REFUSED", "c02640120f504602a95082171d3a3415", 0, LOG_NOTICE,
                                  F(URL) | F(METHOD) | F(ERROR), F(HTTP_STATUS) | F(FAIL_INFO)},
         [EVENT_CHALLENGE_NEEDED] = {"CHALLENGE_NEEDED", "7ca914b5f943489b982a8851d104821a", 0, LOG_WARNING,
@@ -95,6 +98,8 @@ static const struct {
         [EVENT_THUMBPRINT] = {"thumbprint", "SCEPTER_THUMBPRINT", EVENT_TEXT},
         [EVENT_SERIAL] = {"serial", "SCEPTER_SERIAL", EVENT_TEXT},
         [EVENT_SUBJECT] = {"subject", "SCEPTER_SUBJECT", EVENT_TEXT},
+        [EVENT_NAMES] = {"names", "SCEPTER_NAMES", EVENT_TEXT},
+        [EVENT_NEW_NAMES] = {"newNames", "SCEPTER_NEW_NAMES", EVENT_TEXT},
         [EVENT_NOT_AFTER] = {"notAfter", "SCEPTER_NOT_AFTER", EVENT_NUMBER},
         [EVENT_RENEW_AT] = {"renewAt", "SCEPTER_RENEW_AT", EVENT_NUMBER},
         [EVENT_THRESHOLD] = {"threshold", "SCEPTER_THRESHOLD", EVENT_NUMBER},
@@ -149,21 +154,21 @@ enum event_shape event_field_shape(enum event_field field)
         return fields[field].shape;
 }
 
-static enum event_field first_of(uint32_t bits)
+static enum event_field first_of(uint64_t bits)
 {
         unsigned field = 0;
 
-        while (field < _EVENT_FIELD_MAX && !(bits & UINT32_C(1) << field))
+        while (field < _EVENT_FIELD_MAX && !(bits & UINT64_C(1) << field))
                 field++;
         return (enum event_field)field;
 }
 
-enum event_field event_lacks(enum event_kind kind, uint32_t told)
+enum event_field event_lacks(enum event_kind kind, uint64_t told)
 {
         return first_of(events[kind].required & ~told);
 }
 
-enum event_field event_exceeds(enum event_kind kind, uint32_t told)
+enum event_field event_exceeds(enum event_kind kind, uint64_t told)
 {
         return first_of(told & ~(events[kind].required | events[kind].optional));
 }

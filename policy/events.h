@@ -27,6 +27,7 @@ enum event_kind {
         EVENT_ENROL_CANCELLED,
         EVENT_CERT_REMOVED,
         EVENT_RENEW_DUE,
+        EVENT_NAMES_DIFFER,
         EVENT_RENEW_REFUSED,
         EVENT_CHALLENGE_NEEDED,
         EVENT_CERT_REVOKED,
@@ -59,6 +60,8 @@ enum event_field {
         EVENT_THUMBPRINT,
         EVENT_SERIAL,
         EVENT_SUBJECT,
+        EVENT_NAMES,
+        EVENT_NEW_NAMES,
         EVENT_NOT_AFTER,
         EVENT_RENEW_AT,
         EVENT_THRESHOLD,
@@ -97,5 +100,5 @@ enum event_shape event_field_shape(enum event_field field);
 
 /* @fields: bits 1 << field that an event tells. The first it lacks, or has and should not; _EVENT_FIELD_MAX:
  * none. */
-enum event_field event_lacks(enum event_kind kind, uint32_t fields);
-enum event_field event_exceeds(enum event_kind kind, uint32_t fields);
+enum event_field event_lacks(enum event_kind kind, uint64_t fields);
+enum event_field event_exceeds(enum event_kind kind, uint64_t fields);

@@ -59,6 +59,12 @@ void plan_done(struct plan *plan);
 MUST_CHECK enum err plan_to_pairs(const struct plan *plan, struct settings *ret, struct error *e);
 MUST_CHECK enum err plan_from_pairs(const struct settings *in, struct plan *ret, struct error *e);
 
+/* Subject (RFC 4514), where it has one, and alternative names ("dns:host"), valid UTF-8. *ret:
+ * strings_done(). */
+MUST_CHECK enum err plan_names(const struct plan *plan, struct strings *ret, struct error *e);
+/* Subject or alternative names are others. */
+bool plan_names_differ(const struct plan *a, const struct plan *b);
+
 /* Whether a plan in pairs is not renewed once its certificate has expired. */
 bool plan_pairs_stop(const struct settings *pairs);
 /* Whether it follows its CA to the next one. */

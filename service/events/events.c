@@ -149,7 +149,7 @@ void event_log_free(struct event_log *log)
 /* The table says what each event tells: anything else is a defect, and tests look for this line. */
 static void check(const struct event *event)
 {
-        const uint32_t told = event_told(event);
+        const uint64_t told = event_told(event);
         const enum event_field lacks = event_lacks(event->kind, told),
                                more = event_exceeds(event->kind, told);
 

@@ -26,13 +26,13 @@ static bool is_told(const struct event_value *value)
         return event_field_shape(value->field) == EVENT_NUMBER || (value->text && *value->text);
 }
 
-uint32_t event_told(const struct event *event)
+uint64_t event_told(const struct event *event)
 {
-        uint32_t bits = 0;
+        uint64_t bits = 0;
 
         for (size_t i = 0; i < event->n; i++)
                 if (is_told(&event->values[i]))
-                        bits |= UINT32_C(1) << event->values[i].field;
+                        bits |= UINT64_C(1) << event->values[i].field;
         return bits;
 }
 

@@ -29,7 +29,7 @@ struct event {
 };
 
 /* Bits 1 << field of what it tells. */
-uint32_t event_told(const struct event *event);
+uint64_t event_told(const struct event *event);
 /* The number of Windows' event, 0: none. */
 unsigned event_number(const struct event *event);
 /* *ret: free(); without a newline. "time" comes first: whoever sorts lines looks there. */

@@ -41,7 +41,7 @@ static void rows_are_whole(void **state)
 static void fields_are_whole(void **state)
 {
         (void)state;
-        assert_true(_EVENT_FIELD_MAX <= 32); /* bits */
+        assert_true(_EVENT_FIELD_MAX <= 64); /* bits */
         for (unsigned i = 0; i < _EVENT_FIELD_MAX; i++) {
                 const enum event_field field = (enum event_field)i;
                 const char *name = event_field_name(field), *journal = event_field_journal(field);
@@ -62,7 +62,7 @@ static void fields_are_whole(void **state)
                         assert_string_not_equal(name, event_field_name((enum event_field)j));
                 for (unsigned j = 0; j < _EVENT_MAX; j++)
                         used = used ||
-                               event_exceeds((enum event_kind)j, UINT32_C(1) << i) == _EVENT_FIELD_MAX;
+                               event_exceeds((enum event_kind)j, UINT64_C(1) << i) == _EVENT_FIELD_MAX;
                 assert_true(used);
         }
 }
@@ -86,13 +86,13 @@ static void numbers_of_windows(void **state)
                 assert_int_equal(event_windows(cases[i].kind, cases[i].stage), cases[i].number);
 }
 
-#define F(field) (UINT32_C(1) << EVENT_##field)
+#define F(field) (UINT64_C(1) << EVENT_##field)
 
 static void missing_and_foreign_fields(void **state)
 {
         static const struct {
                 enum event_kind kind;
-                uint32_t told;
+                uint64_t told;
                 enum event_field lacks, exceeds;
         } cases[] = {
                 {EVENT_PENDING, F(URL) | F(TRANSACTION) | F(ATTEMPT) | F(ATTEMPTS) | F(NEXT_AT),

@@ -117,6 +117,48 @@ static void differs(void **state)
         plan_done(&plan);
 }
 
+/* As people read them, and only they decide whether names differ. */
+static void names(void **state)
+{
+        static const struct {
+                const char *key, *value;
+                bool differ;
+                const char *all[3];
+        } cases[] = {
+                {NULL, NULL, false, {"CN=pc1,O=x", "dns:pc1"}},
+                {"Subject.Name", "CN=other", true, {"CN=other", "dns:pc1"}},
+                {"Subject.AlternativeName", "email:a@b.c", true, {"CN=pc1,O=x", "email:a@b.c"}},
+                {"Key.Algorithm", "ec-p384", false, {"CN=pc1,O=x", "dns:pc1"}},
+        };
+        struct plan plan = {0}, damaged = {0};
+        struct strings none = {0};
+        struct error e = {0};
+
+        (void)state;
+        plan_of(&plan, NULL, NULL);
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                struct strings found = {0};
+                struct plan other = {0};
+
+                plan_of(&other, cases[i].key, cases[i].value);
+                assert_int_equal(plan_names_differ(&plan, &other), cases[i].differ);
+                expect_ok(plan_names(&other, &found, &e));
+                for (size_t j = 0; j < found.count; j++)
+                        assert_string_equal(found.items[j], cases[i].all[j]);
+                assert_null(cases[i].all[found.count]);
+                strings_done(&found);
+                plan_done(&other);
+        }
+        expect_ok(bytes_copy(&damaged.subject, "\x30\x05", 2, &e));
+        assert_int_equal(plan_names(&damaged, &none, &e), ERR_FAILED);
+        plan_done(&damaged);
+        bytes_done(&plan.san);
+        expect_ok(bytes_copy(&plan.san, "\x30\x05", 2, &e));
+        assert_int_equal(plan_names(&plan, &none, &e), ERR_FAILED);
+        assert_int_equal(none.count, 0);
+        plan_done(&plan);
+}
+
 /* A damaged store is refused, value by value. */
 static void damaged(void **state)
 {
@@ -240,7 +282,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(round_trip), cmocka_unit_test(anchors_of_plans), cmocka_unit_test(differs),
-                cmocka_unit_test(damaged),    cmocka_unit_test(refusals),
+                cmocka_unit_test(names),      cmocka_unit_test(damaged),          cmocka_unit_test(refusals),
         };
 
         return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

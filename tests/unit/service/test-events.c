@@ -39,7 +39,7 @@ static void line(void **state)
                                   "\"message\":\"It failed\",\"stage\":\"discover\",\"error\":\"HttpError\","
                                   "\"remedy\":\"Look.\",\"httpStatus\":503,\"url\":\"http://a/\"}");
         assert_int_equal(event_lacks(event.kind, event_told(&event)), _EVENT_FIELD_MAX);
-        assert_false(event_told(&event) & UINT32_C(1) << EVENT_PKI_STATUS);
+        assert_false(event_told(&event) & UINT64_C(1) << EVENT_PKI_STATUS);
 }
 
 static bool has(const struct event_entry *entry, const char *text)
