@@ -122,6 +122,7 @@ static enum err print_certificate(struct cli *cli, json_t *object, struct error 
                 {"Answered by", "respondentServerUrl", 's'},
                 {"Profile", "profile", 's'},
                 {"Deviation", "deviations", 'l'},
+                {"Name now", "newNames", 'l'},
                 {"Uri", "uris", 'l'},
         };
         const json_t *last_error = json_object_get(object, "lastError"),
@@ -130,6 +131,10 @@ static enum err print_certificate(struct cli *cli, json_t *object, struct error 
 
         if (r)
                 return r;
+        if (json_array_size(json_object_get(object, "newNames")))
+                output_line(cli->out,
+                            "The profile gives other names now; to ask for them: scepter renew --accept %s",
+                            value_string(object, "name"));
         if (*value_string(owner, "name"))
                 output_line(cli->out, "Owner: %s", value_string(owner, "name"));
         if (*value_string(last_error, "name")) {

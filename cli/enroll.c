@@ -206,11 +206,13 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e)
         return r ? r : print_result(cli, object, e);
 }
 
-static enum err call_renew(struct cli *cli, const char *path, struct error *e)
+static enum err call_renew(struct cli *cli, const char *path, bool accept, struct error *e)
 {
         struct bus_writer *w = bus_client_begin(path, BUS_INTERFACE_CERTIFICATE, "Renew");
 
         bus_open_array(w, "{sv}");
+        if (accept)
+                bus_entry_bool(w, BUS_OPTION_ACCEPT, true);
         bus_close(w);
         return cli_call(cli, w, NULL, e);
 }
@@ -220,8 +222,9 @@ enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e)
         CLEANUP(json_decref_p) json_t *object = NULL;
         CLEANUP(free_p) char *path = NULL;
         const char *word;
-        bool wait = false;
-        const struct arg_option options[] = {{"--wait", &wait, NULL, NULL}};
+        bool wait = false, accept = false;
+        const struct arg_option options[] = {{"--wait", &wait, NULL, NULL},
+                                             {"--accept", &accept, NULL, NULL}};
         size_t n;
         enum err r = args_parse(argc, argv, options, N_ELEMENTS(options), 1, 1, &word, &n, e);
 
@@ -230,7 +233,7 @@ enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e)
         if (!r && wait)
                 r = call_subscribe(cli, e);
         if (!r)
-                r = call_renew(cli, path, e);
+                r = call_renew(cli, path, accept, e);
         if (r)
                 return r;
         if (!wait && !cli->json) {

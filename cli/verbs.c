@@ -18,7 +18,7 @@ const struct verb verbs[] = {
          verb_syncml_apply},
         {"enroll", "PROFILE [--wait] [--challenge-file FILE|-] [--for USER]", "Get a certificate",
          verb_enroll},
-        {"renew", "CERT [--wait]", "Renew a certificate now", verb_renew},
+        {"renew", "CERT [--wait] [--accept]", "Renew a certificate now", verb_renew},
         {"list", "", "List the certificates", verb_list},
         {"show", "CERT [--pem|--chain|--uri]", "Show a certificate and the state of its enrollment",
          verb_show},

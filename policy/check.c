@@ -101,7 +101,7 @@ static void decide(struct check_result *r, enum check_verdict verdict, const cha
                 (void)error_remedy(
                         e, ERR_CERTIFICATE_REFUSED,
                         "Correct the CA's template and enroll again; the certificate as it came is kept "
-                        "in refused.pem.");
+                        "in refused.pem, and 'scepter renew --accept' installs it.");
 }
 
 enum err certificate_dates(const X509 *cert, int64_t *ret_not_before, int64_t *ret_not_after, struct error *e)

@@ -32,6 +32,7 @@
 #define BUS_OPTION_ACTIVITY          "activity"          /* s, ListCertificates */
 #define BUS_OPTION_CERTIFICATE       "certificate"       /* o, GetEvents, FollowEvents */
 #define BUS_OPTION_SINCE             "since"             /* t, GetEvents, FollowEvents */
+#define BUS_OPTION_ACCEPT            "accept"            /* b, Renew */
 #define BUS_OPTION_LIMIT             "limit"             /* u, GetEvents, FollowEvents */
 
 /* formats of AddProfile */

@@ -158,7 +158,7 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
                 return;
         }
         c->put_off = 0;
-        if (enrollment_renew(d, c, NULL, &e)) {
+        if (enrollment_renew(d, c, /* accept= */ false, NULL, &e)) {
                 log_error(LOG_ERR, &e);
                 c->put_off = now + AFTER_ERROR;
         }

@@ -30,8 +30,7 @@ void enrollment_forget_exchange(struct enrollment *en)
         en->n_issued = 0;
 }
 
-/* What only the plan is made from. */
-static void forget_sources(struct enrollment *en)
+void enrollment_forget_sources(struct enrollment *en)
 {
         profile_done(&en->stored);
         fact_values_free(STEAL(en->facts));
@@ -59,7 +58,7 @@ void enrollment_free(struct enrollment *en)
         (void)sd_event_source_disable_unref(STEAL(en->timer));
         facts_gather_cancel(STEAL(en->gather));
         agent_question_free(STEAL(en->question));
-        forget_sources(en);
+        enrollment_forget_sources(en);
         enrollment_forget_exchange(en);
         record_done_p(&en->record);
         if (en->have_plan)
@@ -108,8 +107,6 @@ static void run_step(void *ctx)
         step->en->result = step->run(step->en, &step->en->error);
 }
 
-static void end_cancelled(struct enrollment *en);
-
 static void step_done(void *ctx)
 {
         struct step *step = ctx;
@@ -120,7 +117,7 @@ static void step_done(void *ctx)
         en->step = NULL;
         en->busy = false;
         if (en->cancelled)
-                end_cancelled(en);
+                enrollment_end_cancelled(en);
         else
                 next(en);
 }
@@ -244,6 +241,14 @@ enum err wait_for_begin(struct enrollment *en, const struct enrollment_ops *ops,
         return ERR_OK;
 }
 
+enum err enrollment_join(struct certificate *certificate, const struct enrollment_ops *ops, struct error *e)
+{
+        if (!activity_is_running(certificate->activity))
+                return wait_for_begin(certificate->enrollment, ops, e);
+        ops->begun(ops->ctx, certificate, NULL);
+        return ERR_OK;
+}
+
 void tell_waiters(struct waiter *waiters, struct certificate *certificate, const struct error *failure)
 {
         while (waiters) {
@@ -295,7 +300,7 @@ static void after_begin(struct enrollment *en)
         }
         waiters = STEAL(en->waiters);
         forget_beginning(en);
-        forget_sources(en);
+        enrollment_forget_sources(en);
 
         if (!en->result && !en->certificate) {
                 en->result = model_add(en->d->model, en->id, &en->record, &en->certificate, &e);
@@ -421,7 +426,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 return error_set(e, ERR_BUSY, "'%s' is being removed", existing->name);
         if (existing && existing->noting)
                 return start_afterwards(d, existing, order, ops, e);
-        if (existing && existing->enrollment)
+        if (existing && existing->enrollment && !enrollment_give_way(existing))
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already", existing->name);
         en = enrollment_new(d);
         if (!en)
@@ -450,82 +455,6 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         d->beginning = en; /* a second request finds it */
         enrollment_step(en, step_read, after_read);
         workers_warm(d->workers, JOB_DISCOVER); /* while plan and key are made */
-        return ERR_OK;
-}
-
-static enum err step_cancel(struct enrollment *en, struct error *e)
-{
-        enum err r = request_forget(en, e);
-
-        if (!r)
-                r = record_move(en, LIFE_CANCEL, e);
-        if (!r)
-                r = request_files_remove(en, e);
-        if (!r)
-                tell_cancelled(en);
-        return r;
-}
-
-static void after_cancel(struct enrollment *en)
-{
-        if (en->result)
-                log_error(LOG_ERR, &en->error);
-        if (en->record.renewing) /* it is still due, and whoever ended it does not want it at once */
-                en->certificate->put_off = clock_now(&en->d->clock) + CANCELLED_FOR;
-        enrollment_publish(en, "");
-        enrollment_free(en);
-}
-
-static void end_cancelled(struct enrollment *en)
-{
-        enum activity activity = ACTIVITY_REQUESTING;
-
-        (void)activity_from_name(en->record.activity, &activity);
-        en->cancelled = false;
-        if (activity_is_at_rest(activity) || activity == ACTIVITY_FAILED)
-                after_cancel(en); /* it ended by itself meanwhile */
-        else
-                enrollment_step(en, step_cancel, after_cancel);
-}
-
-enum err enrollment_cancel(struct certificate *certificate, struct error *e)
-{
-        struct enrollment *en = certificate->enrollment;
-        enum activity next;
-        enum err r = lifecycle_next(certificate->activity, LIFE_CANCEL, &next, e);
-
-        if (r)
-                return r;
-        if (!en)
-                return error_set(e, ERR_NOT_FOUND, "Nothing is under way that could be cancelled");
-        if (en->job)
-                worker_job_cancel(STEAL(en->job));
-        (void)sd_event_source_disable_unref(STEAL(en->timer));
-        facts_gather_cancel(STEAL(en->gather));
-        agent_question_free(STEAL(en->question));
-        en->cancelled = true;
-        if (!en->busy)
-                end_cancelled(en);
-        return ERR_OK;
-}
-
-enum err enrollment_end(struct certificate *certificate, void (*ended)(void *ctx), void *ctx, struct error *e)
-{
-        struct enrollment *en = certificate->enrollment;
-        enum err r;
-
-        if (en && (en->ended || en->cancelled))
-                return error_set(e, ERR_BUSY, "The request for '%s' is being ended already",
-                                 certificate->name);
-        r = enrollment_cancel(certificate, e);
-        if (r)
-                return r;
-        if (certificate->enrollment == en) {
-                en->ended = ended;
-                en->ended_ctx = ctx;
-        } else {
-                ended(ctx);
-        }
         return ERR_OK;
 }
 

@@ -53,10 +53,19 @@ MUST_CHECK enum err enrollment_sweep(struct daemon *d, const char *id, const str
                                      struct error *e);
 /* Takes up what was under way when the daemon stopped. */
 MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e);
-/* Renews it, or tries again what failed; its course is told as that of any enrollment. @ops: NULL: nobody
- * waits. ERR_BUSY. */
-MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate,
+/*
+ * Renews it, or tries again what failed; its course is told as that of any enrollment. Names that the profile
+ * would give otherwise now are told, and those of the plan are asked for. @accept: what was kept in
+ * refused.pem is installed; or else other names are asked for, as in a first enrollment; without either it is
+ * a renewal like any other, and a source of names that does not answer is a failure to begin. @ops: NULL:
+ * nobody waits. ERR_BUSY.
+ */
+MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate, bool accept,
                                      const struct enrollment_ops *ops, struct error *e);
+/* Asks to hear of the one that is there: ops->begun() is called as for whoever started it, at once where it
+ * runs already. */
+MUST_CHECK enum err enrollment_join(struct certificate *certificate, const struct enrollment_ops *ops,
+                                    struct error *e);
 /* Its CA revoked it: that is put on record and told, and another one is asked for, with a challenge, where
  * its profile is there. A request that waits for its CA puts it on record and goes on waiting. ERR_BUSY. */
 struct revocation_found;
@@ -77,6 +86,9 @@ bool enrollment_waits(const struct enrollment *enrollment);
 void enrollment_poll_soon(struct enrollment *enrollment, uint64_t seconds);
 /* The clock was set: what it waits for is thought over. */
 void enrollment_clock_stepped(struct enrollment *enrollment);
+/* It waits for the values of names, and nothing of it is on the disk: it ends, and who waits for it is told
+ * so. false: there is none, or it has begun. */
+bool enrollment_give_way(struct certificate *certificate);
 /* Ends it: the record says idle again (or what @why says), the request's files are removed. ERR_BUSY while
  * installing. */
 MUST_CHECK enum err enrollment_cancel(struct certificate *certificate, struct error *e);

@@ -130,6 +130,15 @@ static enum err describe_certificate(struct enrollment *en, X509 *cert, struct e
         return r ? r : record_set_text(&record->thumbprint, thumbprint, e);
 }
 
+/* What was kept aside for a person is of an earlier answer now, and may be of the same key. */
+static enum err drop_refused(struct enrollment *en, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r = store_directory(en->d->store, STORE_CERTIFICATES, en->id, &fd, e);
+
+        return r ? r : file_drop(fd, "refused.pem", e);
+}
+
 static enum err pem_add(BIO *bio, X509 *cert, struct error *e)
 {
         return PEM_write_bio_X509(bio, cert) == 1
@@ -315,6 +324,8 @@ static enum err install(struct enrollment *en, X509 *cert, STACK_OF(X509) * chai
         if (!r)
                 r = request_files_remove(en, e);
         if (!r)
+                r = drop_refused(en, e);
+        if (!r)
                 r = clear_old(en, e);
         return r ? r : record_installed(en, e);
 }
@@ -339,6 +350,8 @@ enum err step_finish_install(struct enrollment *en, struct error *e)
                 r = adopt(en, e);
         if (!r)
                 r = request_files_remove(en, e);
+        if (!r)
+                r = drop_refused(en, e);
         if (!r)
                 r = clear_old(en, e);
         if (!r)
@@ -374,19 +387,16 @@ static enum err keep_deviations(struct enrollment *en, const struct check_result
         return r;
 }
 
-enum err step_install(struct enrollment *en, struct error *e)
+/* The verdict, and what differs into the record. @ret_why: why it is not simply installed. */
+static enum err judge(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain, enum check_verdict *ret,
+                      struct error *ret_why, struct error *e)
 {
-        CLEANUP(x509_stack_free_p) STACK_OF(X509) *chain = NULL;
-        CLEANUP(x509_free_p) X509 *cert = NULL;
         CLEANUP(check_result_done) struct check_result result = {0};
         CLEANUP(bytes_done) struct bytes spki = {0};
         CLEANUP(x509_free_p) X509 *previous = NULL;
         struct check_input input = {.plan = &en->plan, .anchor = en->choice.anchor};
-        struct error why = {0};
-        enum err r = sort_issued(en, &cert, &chain, e);
+        enum err r = spki_der(ksp_key_public(en->key), &spki, e);
 
-        if (!r)
-                r = spki_der(ksp_key_public(en->key), &spki, e);
         if (r)
                 return r;
         if (en->record.renewing) {
@@ -396,31 +406,75 @@ enum err step_install(struct enrollment *en, struct error *e)
                         return r;
                 input.previous = previous;
         }
-        tell_issued(en, cert);
         input.cert = cert;
         input.chain = chain;
         input.spki = bytes_view(&spki);
         input.now = (int64_t)clock_now(&en->d->clock);
         input.clock_trusted = (uint64_t)input.now >= code_written;
-        r = certificate_check(&input, &result, &why);
+        r = certificate_check(&input, &result, ret_why);
         if (r)
-                return error_copy(e, &why);
-        r = keep_deviations(en, &result, e);
+                return error_copy(e, ret_why);
+        *ret = result.verdict;
+        return keep_deviations(en, &result, e);
+}
+
+/* Aside, with its issuers beside its key: accept.c finds them there. */
+static enum err keep_refused(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain, struct error *e)
+{
+        CLEANUP(close_p) int fd = -1;
+        enum err r = store_generation(en->d->store, en->id, en->generation, false, &fd, e);
+
+        if (!r)
+                r = write_chain(fd, cert, chain, en->choice.anchor, e);
+        if (!r)
+                r = dir_sync(fd, e);
+        return r ? r : store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "refused.pem", cert, e);
+}
+
+enum err step_install(struct enrollment *en, struct error *e)
+{
+        CLEANUP(x509_stack_free_p) STACK_OF(X509) *chain = NULL;
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        enum check_verdict verdict = CHECK_REFUSED;
+        struct error why = {0};
+        enum err r = sort_issued(en, &cert, &chain, e);
+
         if (r)
                 return r;
-        if (result.verdict == CHECK_ACCEPTED) {
+        tell_issued(en, cert);
+        r = judge(en, cert, chain, &verdict, &why, e);
+        if (r)
+                return r;
+        if (verdict == CHECK_ACCEPTED) {
                 r = install(en, cert, chain, e);
                 if (!r)
                         tell_installed(en);
                 return r;
         }
-        if (result.verdict == CHECK_KEPT) {
-                r = store_pem_write(en->d->store, STORE_CERTIFICATES, en->id, "refused.pem", cert, e);
+        if (verdict == CHECK_KEPT) {
+                r = keep_refused(en, cert, chain, e);
                 if (r)
                         return r;
                 tell_refused(en, cert, &why);
         }
         return error_copy(e, &why);
+}
+
+enum err install_accepted(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain, struct error *e)
+{
+        enum check_verdict verdict = CHECK_REFUSED;
+        struct error why = {0};
+        enum err r = judge(en, cert, chain, &verdict, &why, e);
+
+        if (!r && verdict != CHECK_ACCEPTED && verdict != CHECK_KEPT)
+                r = error_copy(e, &why);
+        if (!r)
+                r = record_move(en, LIFE_RENEW, e);
+        if (!r)
+                r = install(en, cert, chain, e);
+        if (!r)
+                tell_installed(en);
+        return r;
 }
 
 /* What may come to its end by then, but not before; 0: the TPM does not tell, or it has ended. */

@@ -46,6 +46,8 @@ struct enrollment {
         uint32_t needed;       /* facts: bits 1 << fact */
         struct facts_gather *gather;
         struct fact_values *facts;
+        bool looked; /* at the profile, for a renewal: "stored" is there */
+        bool accept; /* enrollment_renew(): what differs is taken */
 
         struct record record; /* this enrollment's own copy; the disk has it after each step */
         struct plan plan;
@@ -118,6 +120,25 @@ struct result;
 MUST_CHECK enum err record_transaction(struct enrollment *en, const char *url, const struct result *result,
                                        struct error *e);
 
+/* It was kept aside, and a person accepts what differs: as after a reply. What still cannot be installed is a
+ * refusal, and changes nothing. install.c */
+MUST_CHECK enum err install_accepted(struct enrollment *en, X509 *cert, STACK_OF(X509) * chain,
+                                     struct error *e);
+/* accept.c: what lies in refused.pem; *ret_installed false: there is nothing. */
+MUST_CHECK enum err accept_refused(struct enrollment *en, bool *ret_installed, struct error *e);
+/* names.c: a renewal begins by reading its profile, where that is there and can be used. */
+enum err step_look(struct enrollment *en, struct error *e);
+/*
+ * What the profile gives now into the record, which is not written. *ret_differ: it is not what the plan
+ * says; *ret_before: what that is, and empty where the same difference is on record already. ERR_VARIABLE or
+ * the code of a source that does not answer; the record is as it was then.
+ */
+MUST_CHECK enum err names_look(struct enrollment *en, struct strings *ret_before, bool *ret_differ,
+                               struct error *e);
+/* steps.c: the plan as an enrollment would make it now, from en->facts; without its anchor. */
+MUST_CHECK enum err plan_of_profile(struct enrollment *en, const struct profile *profile, struct plan *ret,
+                                    struct error *e);
+
 /* The commit had happened when the daemon stopped: the record follows it. install.c */
 enum err step_finish_install(struct enrollment *en, struct error *e);
 /* follow.c: anchor.pem is what the certificate that was committed leads to. */
@@ -189,7 +210,11 @@ void enrollment_fail(struct enrollment *en, const struct error *why);
 bool enrollment_failed(struct enrollment *en);
 void enrollment_publish(struct enrollment *en, const char *progress);
 void enrollment_forget_exchange(struct enrollment *en);
+/* What only the plan is made from. */
+void enrollment_forget_sources(struct enrollment *en);
 void enrollment_free(struct enrollment *en);
+/* cancel.c: en->cancelled, and no step is in a thread any more. */
+void enrollment_end_cancelled(struct enrollment *en);
 /* NULL: no memory. */
 struct enrollment *enrollment_new(struct daemon *d);
 /* After a step: the key is there, now the server. */

@@ -1,4 +1,5 @@
-/* A renewal, or another attempt at what failed: from the stored plan, without profile and facts. */
+/* A renewal, or another attempt at what failed: from the stored plan. The profile is only looked at for names
+ * that would be others now (names.c), unless these were accepted. */
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static enum err begin(struct enrollment *en, struct error *e)
         return r;
 }
 
-static enum err step_renew(struct enrollment *en, struct error *e)
+/* From the stored plan. */
+static enum err renew(struct enrollment *en, struct error *e)
 {
         enum activity activity;
 
@@ -59,16 +61,71 @@ static enum err step_renew(struct enrollment *en, struct error *e)
         return record_move(en, LIFE_RENEW, e);
 }
 
+/* What was asked for with "accept". *ret_done false: nothing differs. */
+static enum err accept_what_differs(struct enrollment *en, bool *ret_done, struct error *e)
+{
+        CLEANUP(strings_done) struct strings before = {0};
+        enum err r = accept_refused(en, ret_done, e);
+
+        if (r || *ret_done)
+                return r;
+        r = names_look(en, &before, ret_done, e);
+        /* As in a first enrollment: few CAs take the old certificate's word for another name. */
+        return r || !*ret_done ? r : step_begin(en, e);
+}
+
+static enum err step_renew(struct enrollment *en, struct error *e)
+{
+        CLEANUP(strings_done) struct strings before = {0};
+        bool differ = false, done = false;
+        enum err r = en->accept ? accept_what_differs(en, &done, e) : ERR_OK;
+
+        if (r || done)
+                return r;
+        /* Without an answer it is as if the names were the same. */
+        if (en->looked && names_look(en, &before, &differ, NULL))
+                differ = false;
+        r = renew(en, e);
+        if (!r && differ && before.count)
+                tell_names_differ(en, &before);
+        return r;
+}
+
+/* The certificate that was accepted could not be put there: the record says how far it came. */
+static void stopped_halfway(struct enrollment *en, struct waiter *waiters)
+{
+        const struct error e = en->error;
+
+        enrollment_publish(en, "install");
+        enrollment_fail(en, &e);
+        tell_waiters(waiters, NULL, &e);
+}
+
 /* It is on the disk that it runs: now the bus, and whoever asked. */
 static void begun(struct enrollment *en)
 {
         struct waiter *waiters = STEAL(en->waiters);
         struct certificate *certificate = en->certificate;
         const struct error e = en->error;
+        enum activity activity = ACTIVITY_FAILED;
 
+        (void)activity_from_name(en->record.activity, &activity);
+        enrollment_forget_sources(en);
+        if (en->result && activity_is_running(activity)) {
+                stopped_halfway(en, waiters);
+                return;
+        }
+        if (!en->result && !activity_is_running(activity)) { /* it is installed */
+                enrollment_publish(en, "");
+                enrollment_free(en);
+                tell_waiters(waiters, certificate, NULL);
+                return;
+        }
         if (en->result) {
-                log_error(LOG_ERR, &e);
-                certificate->put_off = clock_now(&en->d->clock) + AFTER_ERROR;
+                if (!en->accept) { /* or else somebody reads it, and nothing else is different from before */
+                        log_error(LOG_ERR, &e);
+                        certificate->put_off = clock_now(&en->d->clock) + AFTER_ERROR;
+                }
                 enrollment_free(en);
                 tell_waiters(waiters, NULL, &e);
                 return;
@@ -79,9 +136,35 @@ static void begun(struct enrollment *en)
         tell_waiters(waiters, certificate, NULL);
 }
 
+static void gathered(void *ctx, struct fact_values *values)
+{
+        struct enrollment *en = ctx;
+
+        en->gather = NULL;
+        en->facts = values;
+        enrollment_step(en, step_renew, begun);
+}
+
+static void have_looked(struct enrollment *en)
+{
+        if (!en->result && en->needed)
+                en->result =
+                        facts_gather(en->d, en->owner, en->needed, gathered, en, &en->gather, &en->error);
+        if (en->gather)
+                return;
+        if (en->result && en->accept) {
+                begun(en);
+                return;
+        }
+        if (en->result)
+                en->looked = false;
+        enrollment_step(en, step_renew, begun);
+}
+
 struct postponed {
         struct daemon *d;
         store_id id;
+        bool accept;
         struct enrollment_ops ops;
 };
 
@@ -95,12 +178,12 @@ static void renew_postponed(void *ctx, const struct error *failure)
                 e = *failure;
         else if (!certificate)
                 (void)error_set(&e, ERR_NOT_FOUND, "The certificate was removed meanwhile");
-        if (e.code || enrollment_renew(postponed->d, certificate, &postponed->ops, &e))
+        if (e.code || enrollment_renew(postponed->d, certificate, postponed->accept, &postponed->ops, &e))
                 postponed->ops.begun(postponed->ops.ctx, NULL, &e);
         free(postponed);
 }
 
-static enum err renew_afterwards(struct daemon *d, struct certificate *certificate,
+static enum err renew_afterwards(struct daemon *d, struct certificate *certificate, bool accept,
                                  const struct enrollment_ops *ops, struct error *e)
 {
         struct postponed *postponed = calloc(1, sizeof *postponed);
@@ -108,7 +191,7 @@ static enum err renew_afterwards(struct daemon *d, struct certificate *certifica
 
         if (!postponed)
                 return error_no_memory(e);
-        *postponed = (struct postponed){.d = d, .ops = *ops};
+        *postponed = (struct postponed){.d = d, .accept = accept, .ops = *ops};
         memcpy(postponed->id, certificate->id, sizeof postponed->id);
         r = afterwards_run(certificate, renew_postponed, postponed, e);
         if (r)
@@ -116,15 +199,15 @@ static enum err renew_afterwards(struct daemon *d, struct certificate *certifica
         return r;
 }
 
-enum err enrollment_renew(struct daemon *d, struct certificate *certificate, const struct enrollment_ops *ops,
-                          struct error *e)
+enum err enrollment_renew(struct daemon *d, struct certificate *certificate, bool accept,
+                          const struct enrollment_ops *ops, struct error *e)
 {
         struct enrollment *en = NULL;
         enum activity next;
         enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
 
         if (!r && ops && certificate->noting)
-                return renew_afterwards(d, certificate, ops, e);
+                return renew_afterwards(d, certificate, accept, ops, e);
         if (!r)
                 r = enrollment_take(d, certificate, &en, e);
         if (r)
@@ -135,8 +218,9 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, con
                 enrollment_free(en);
                 return r;
         }
+        en->accept = accept;
         en->stage = "key";
-        enrollment_step(en, step_renew, begun);
+        enrollment_step(en, step_look, have_looked);
         return ERR_OK;
 }
 

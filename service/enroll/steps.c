@@ -75,17 +75,24 @@ enum err resume_anchors(struct enrollment *en, struct error *e)
         return r;
 }
 
-static enum err fix_plan(struct enrollment *en, const struct profile *profile, struct error *e)
+enum err plan_of_profile(struct enrollment *en, const struct profile *profile, struct plan *ret,
+                         struct error *e)
 {
         const struct facts facts = facts_of(en->facts);
         const struct plan_input input = {profile, &facts, (enum policy_protection)en->d->config.protection,
                                          en->d->device_id};
+
+        return plan_make(&input, ret, e);
+}
+
+static enum err fix_plan(struct enrollment *en, const struct profile *profile, struct error *e)
+{
         enum err r;
 
         if (en->have_plan) /* of a candidate that did not fit */
                 plan_done(&en->plan);
         en->have_plan = false;
-        r = plan_make(&input, &en->plan, e);
+        r = plan_of_profile(en, profile, &en->plan, e);
         if (r)
                 return r;
         en->have_plan = true;
@@ -222,6 +229,7 @@ enum err step_begin(struct enrollment *en, struct error *e)
                 r = trust_rebind(en->d->store, en->id, &en->record.plan, &en->plan, e);
         if (!r) {
                 settings_done(&en->record.plan);
+                strings_done(&en->record.new_names);
                 r = plan_to_pairs(&en->plan, &en->record.plan, e);
         }
         if (!r && en->unneeded) {
@@ -238,7 +246,7 @@ enum err step_begin(struct enrollment *en, struct error *e)
         r = server_link_load(en->d, id, en->stored.ca_bundle, en->stored.client_certificate, &en->link, e);
         if (!r)
                 r = take_challenge(en, e);
-        if (r == ERR_CHALLENGE_NEEDED && challenge_comes_by_itself(en))
+        if (r == ERR_CHALLENGE_NEEDED && (en->accept || challenge_comes_by_itself(en)))
                 r = ERR_OK; /* once it is known that one is needed */
         if (!r)
                 r = request_forget(en, e);

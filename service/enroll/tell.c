@@ -318,6 +318,30 @@ void tell_renewal_due(struct enrollment *en)
         tell(en, EVENT_RENEW_DUE, "The renewal begins", values, N_ELEMENTS(values));
 }
 
+static char *names_text(const struct strings *names)
+{
+        struct text text = TEXT(EVENT_VALUE_MAX);
+        char *all = NULL;
+
+        for (size_t i = 0; i < names->count; i++)
+                text_addf(&text, "%s%s", i ? "; " : "", names->items[i]);
+        return text_finish(&text, &all, NULL) ? NULL : all;
+}
+
+void tell_names_differ(struct enrollment *en, const struct strings *before)
+{
+        CLEANUP(free_p) char *names = names_text(before);
+        CLEANUP(free_p) char *new_names = names_text(&en->record.new_names);
+        char remedy[160];
+        const struct event_value values[] = {
+                {EVENT_NAMES, names, 0}, {EVENT_NEW_NAMES, new_names, 0}, {EVENT_REMEDY, remedy, 0}};
+
+        (void)snprintf(remedy, sizeof remedy, "If the new names are right: scepter renew --accept %s",
+                       en->record.name);
+        tell(en, EVENT_NAMES_DIFFER, "The profile gives other names now; the renewal keeps those it has",
+             values, N_ELEMENTS(values));
+}
+
 void tell_method_refused(struct enrollment *en, const struct error *why)
 {
         const struct record *record = &en->record;

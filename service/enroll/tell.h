@@ -31,6 +31,8 @@ void tell_revoked(struct enrollment *en);
 /* en->revoked: why there is no CRL. */
 void tell_crl_refused(struct enrollment *en);
 void tell_renewal_due(struct enrollment *en);
+/* record.new_names is not what the plan says, @before. */
+void tell_names_differ(struct enrollment *en, const struct strings *before);
 void tell_cancelled(struct enrollment *en);
 /* en->found: what the CA announced to come after it, or why that was not taken. */
 void tell_next_ca(struct enrollment *en);

@@ -54,6 +54,7 @@ TEXT_PROPERTY(get_serial, serial)
 TEXT_PROPERTY(get_thumbprint, thumbprint)
 TEXT_PROPERTY(get_respondent, respondent)
 LIST_PROPERTY(get_deviations, deviations)
+LIST_PROPERTY(get_new_names, new_names)
 TIME_PROPERTY(get_activity_since, activity_since)
 TIME_PROPERTY(get_not_before, not_before)
 TIME_PROPERTY(get_not_after, not_after)
@@ -423,26 +424,37 @@ static enum err renew(void *object, struct bus_call *call, struct error *e)
         struct certificate *c = handle->certificate;
         const struct enrollment_ops ops = {begun_for_call, call};
         const uint64_t now = clock_now(&handle->d->clock);
-        enum err r = bus_options_read(bus_call_reader(call), NULL, 0, e);
+        bool accept = false;
+        const struct bus_option options[] = {BUS_OPTION_AS_BOOL(BUS_OPTION_ACCEPT, accept)};
+        enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
 
         if (r)
                 return r;
-        if (!c->current && c->activity != ACTIVITY_FAILED)
+        /* What was kept aside may still lie there while the next request waits for a challenge. */
+        if (!c->current && c->activity != ACTIVITY_FAILED &&
+            !(accept && c->activity == ACTIVITY_NEEDS_CHALLENGE))
                 return error_set(e, ERR_NOT_FOUND, "'%s' has no certificate that could be renewed", c->name);
         if (!model_find_profile(handle->d->model, c->profile)) {
                 (void)error_set(e, ERR_NOT_FOUND, "The profile of '%s' was removed, and with it the server",
                                 c->name);
                 return error_remedy(e, ERR_NOT_FOUND, "Add the profile again, or remove the certificate.");
         }
-        if (c->enrollment && !c->noting) /* a repeated request joins what runs */
-                return bus_call_reply_empty(call, e);
+        if (c->enrollment && !c->noting && accept) /* what runs was begun without that word */
+                return request_is_running(c, e);
+        if (c->enrollment && !c->noting) { /* a repeated request joins what runs */
+                (void)bus_call_ref(call);
+                r = enrollment_join(c, &ops, e);
+                if (r)
+                        bus_call_unref(call);
+                return r;
+        }
         if (!bus_call_is_root(call) && c->renewed_by_hand && now < c->renewed_by_hand + BY_HAND) {
                 (void)error_set(e, ERR_LIMIT, "'%s' was renewed by hand less than 10 minutes ago", c->name);
                 return error_remedy(e, ERR_LIMIT, "Wait, or see what became of it: scepter show %s.",
                                     c->name);
         }
         (void)bus_call_ref(call);
-        r = enrollment_renew(handle->d, c, &ops, e);
+        r = enrollment_renew(handle->d, c, accept, &ops, e);
         if (r)
                 bus_call_unref(call);
         else
@@ -479,6 +491,7 @@ static const struct bus_property properties[] = {
         {"KeyAttributes", "as", get_key_attributes},
         {"RespondentServerUrl", "s", get_respondent},
         {"Deviations", "as", get_deviations},
+        {"NewNames", "as", get_new_names},
         {"LastError", "(sss)", get_last_error},
         {"Status", "i", get_status},
         {"Attempts", "u", get_attempts},

@@ -274,7 +274,7 @@ static enum err check_idle(struct daemon *d, const char *id, struct error *e)
                 return error_set(e, ERR_BUSY, "A request from this profile begins just now");
         while ((c = model_next(d->model, order))) {
                 order = c->order;
-                if (strcmp(c->profile, id) == 0 && c->enrollment)
+                if (strcmp(c->profile, id) == 0 && c->enrollment && !enrollment_give_way(c))
                         return request_is_running(c, e);
         }
         return ERR_OK;

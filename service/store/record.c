@@ -16,6 +16,7 @@ static const struct json_row rows[] = {
         ROW(JSON_ROW_NUMBER, owner),
         ROW(JSON_ROW_TEXT, owner_name),
         ROW(JSON_ROW_PAIRS, plan),
+        ROW(JSON_ROW_STRINGS, new_names),
         ROW(JSON_ROW_TEXT, activity),
         ROW(JSON_ROW_NUMBER, activity_since),
         ROW(JSON_ROW_NUMBER, current),

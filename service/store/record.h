@@ -18,6 +18,8 @@ struct record {
         uint64_t owner;       /* uid; NO_OWNER: the device */
         char *owner_name;
         struct settings plan; /* policy/plan.h's pairs */
+        /* What the profile would name it when it was looked at last, where that is not what the plan says. */
+        struct strings new_names;
 
         char *activity; /* enroll/lifecycle.h's name */
         uint64_t activity_since;

@@ -141,6 +141,33 @@ def test_T9_another_attempt(walk):
         check(lab, name, abandoned=True)
 
 
+def test_T9_accepting(walk):
+    """What was kept aside is installed; where that was begun in vain, it lies there still."""
+    lab = walk.lab
+    for step in walk.steps():
+        name = f"accepted-{step}"
+        lab.ndes("set", "drop-eku", "on")
+        lab.add(name)
+        assert lab.enroll(name).returncode == 6
+        kept = (lab.certificate(name) / "refused.pem").read_bytes()
+        walk.arm(step)
+        lab.scepter("renew", name, "--accept")
+        walk.struck_or(name, another(""))
+        struck = walk.revive()
+        resting = ("idle", "failed", "needs-challenge")
+        shown = lab.until(lambda: (one := properties(lab, name)) and one["activity"] in resting and one)
+        if shown["activity"] != "idle":
+            assert struck
+            done = lab.scepter("renew", name, "--accept", "--wait")
+            assert done.returncode == 0, done.stderr
+        check(lab, name)
+        home = lab.certificate(name)
+        assert (home / "current/cert.pem").read_bytes() == kept and not (home / "refused.pem").exists()
+        if not struck:
+            break
+    assert step > 10, FEW
+
+
 def waiting(walk, name):
     """A request that somebody has to approve."""
     walk.lab.ndes("set", "pending", "approve")

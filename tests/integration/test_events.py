@@ -112,11 +112,14 @@ def test_no_capabilities(lab):
     assert caps["httpStatus"] == 404 and "capabilities" not in caps
 
 
-def test_kept_aside(lab):
-    events = told(lab, "bad-no-eku")
+def test_kept_aside(lab, ndes):
+    ndes("set", "drop-eku", "on")
+    lab.add("kept-aside")
+    assert lab.enroll("kept-aside").returncode == 6
+    events = told(lab, "kept-aside")
     assert names(events)[3:7] == ["REQUEST_GENERATED", "CERT_ISSUED", "CERT_REFUSED", "ENROL_FAILED"]
     issued, refused, failed = events[4:7]
-    der = ssl.PEM_cert_to_DER_cert((lab.certificate("bad-no-eku") / "refused.pem").read_text())
+    der = ssl.PEM_cert_to_DER_cert((lab.certificate("kept-aside") / "refused.pem").read_text())
     assert refused["thumbprint"] == issued["thumbprint"] == hashlib.sha1(der).hexdigest()
     assert refused["error"] == failed["error"] == "CertificateRefused"
 
