@@ -8,7 +8,7 @@ import pytest
 import house
 
 PAGES = ("scepter.1", "scepterd.8", "scepter-apply.8", "scepter.conf.5", "scepter.profile.5", "scepter.consumer.5", "scepter-syncml.7",
-         "scepter-events.7", "scepter-diagnose.7")
+         "scepter-events.7", "scepter-diagnose.7", "scepter-keys.7")
 
 
 def _page(name):
@@ -213,3 +213,12 @@ def test_references_lead_somewhere(page):
     """Our own pages among what SEE ALSO and the text point to exist."""
     for name, section in re.findall(r"\b(scepter[\w.-]*) ?\((\d)\)", _page(page)):
         assert f"{name}.{section}" in PAGES, f"{page} points to {name}({section})"
+
+
+def test_programs_that_use_keys():
+    """scepter-keys(7) names for each program the test that has used it, and each of those tests is named."""
+    named = set(re.findall(r"\btest_\w+", house.read("packaging/man/scepter-keys.7"))) - {"test_pages"}
+    sources = {file: house.read(f"tests/integration/{file}.py") for file in ("test_programs", "test_desktop", "test_applications")}
+    there = {name: file for file, text in sources.items() for name in re.findall(r"^def (test_\w+)", text, flags=re.M)}
+    assert named <= set(there), named - set(there)
+    assert {name for name, file in there.items() if file != "test_applications"} <= named

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import doors
 import labs
 
 
@@ -119,6 +120,25 @@ def test_many_processes_at_once(keys):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert set(pool.map(sign, range(32))) == {0}
+
+
+def test_fifty_handshakes_at_once(keys):
+    """Clients of four keys, each with a process and a connection of its own."""
+    keys.write("cas.pem", open(keys.root, encoding="ascii").read() + (keys.certificate(NAMES[0]) / "current/chain.pem").read_text())
+    door = doors.Door(keys)
+
+    def enter(number):
+        name = NAMES[number % len(NAMES)]
+        return keys.openssl("s_client", *KSP, "-connect", f"127.0.0.1:{door.port}", "-cert", keys.certificate(name) /
+                            "current/cert.pem", "-key", f"ksp:{name}", "-CAfile", keys.files / "door-ca.pem", "-quiet",
+                            "-verify_return_error", "-tls1_3" if number % 2 else "-tls1_2", input="GET / HTTP/1.0\r\n\r\n").stdout
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(enter, range(50)))
+    finally:
+        door.close()
+    assert all("come in" in answer for answer in answers) and len(door.seen) == 50
 
 
 class Holder:

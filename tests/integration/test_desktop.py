@@ -3,67 +3,20 @@ import contextlib
 import json
 import os
 import socket
-import ssl
 import subprocess
 import threading
 
 import pytest
 from cryptography import x509
 
+import doors
 import test_programs
 from test_programs import keys, module, needs, program  # noqa: F401, the fixture
 
 
-class Site:
-    """A server that wants a certificate of the lab's CA, and notes the serial numbers that it was shown."""
-
-    def __init__(self, lab):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(lab.files / "site.pem", lab.files / "site.key")
-        context.load_verify_locations(lab.files / "cas.pem")
-        context.verify_mode = ssl.CERT_REQUIRED
-        self.seen, self.came, self._context = [], threading.Event(), context
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(connection,), daemon=True).start()
-
-    def _one(self, connection):
-        with contextlib.suppress(OSError):
-            connection.settimeout(30)
-            with self._context.wrap_socket(connection, server_side=True) as stream:
-                stream.recv(4096)
-                self.seen.append(stream.getpeercert()["serialNumber"].lower())
-                self.came.set()
-                stream.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<p>come in</p>")
-
-    def close(self):
-        self._listener.close()
-
-
-def make_certificate(lab):
-    """Of the server, by a CA of its own: Firefox takes no CA's certificate for a server's."""
-    new = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    for command in ((*new, "-x509", "-subj", "/CN=Site CA", "-keyout", lab.files / "site-ca.key", "-out", lab.files / "site-ca.pem"),
-                    (*new, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", lab.files / "site.key",
-                     "-out", lab.files / "site.csr"),
-                    ("openssl", "x509", "-req", "-in", lab.files / "site.csr", "-CA", lab.files / "site-ca.pem", "-CAkey",
-                     lab.files / "site-ca.key", "-copy_extensions", "copy", "-out", lab.files / "site.pem")):
-        done = lab.run(*command)
-        assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(name="site")
 def _site(keys):  # noqa: F811
-    make_certificate(keys)
-    made = Site(keys)
+    made = doors.Door(keys)
     yield made
     made.close()
 
@@ -84,7 +37,7 @@ def database(lab, folder):
     assert lab.run("certutil", "-N", "-d", f"sql:{folder}", "--empty-password").returncode == 0
     added = program(lab, "modutil", "-dbdir", f"sql:{folder}", "-add", "Scepter", "-libfile", module(lab), "-force")
     assert added.returncode == 0, added.stderr
-    trusted = program(lab, "certutil", "-A", "-d", f"sql:{folder}", "-n", "site", "-t", "C,,", "-i", lab.files / "site-ca.pem")
+    trusted = program(lab, "certutil", "-A", "-d", f"sql:{folder}", "-n", "site", "-t", "C,,", "-i", lab.files / "door-ca.pem")
     assert trusted.returncode == 0, trusted.stderr
 
 
