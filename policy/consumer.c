@@ -155,12 +155,22 @@ static enum err take_trust(struct consumer *c, const char *key, const char *valu
         return unknown("TrustStore", key, e);
 }
 
+static enum err set_private_key(struct consumer *c, const char *value, struct error *e)
+{
+        c->connection_pkcs11 = strcmp(value, "pkcs11") == 0;
+        if (c->connection_pkcs11 || strcmp(value, "keep") == 0)
+                return ERR_OK;
+        return error_set(e, ERR_CONFIG, "PrivateKey= is keep or pkcs11, not '%s'", value);
+}
+
 static enum err take_network(struct consumer *c, const char *key, const char *value, struct error *e)
 {
         if (strcmp(key, "Connection") == 0)
                 return set_text(&c->connection, key, value, e);
         if (strcmp(key, "Update") == 0)
                 return set_bool(&c->connection_update, key, value, e);
+        if (strcmp(key, "PrivateKey") == 0)
+                return set_private_key(c, value, e);
         if (strcmp(key, "Timeout") == 0)
                 return set_timeout(c, value, e);
         return unknown("NetworkManager", key, e);
@@ -232,6 +242,12 @@ enum err consumer_check(const struct consumer *c, struct error *e)
             !c->path[CONSUMER_ANCHOR] && !c->path[CONSUMER_KEY])
                 return error_set(e, ERR_CONFIG,
                                  "Update=yes, but [Files] names nothing a connection could use");
+        if (c->connection_pkcs11 && !c->connection_update)
+                return error_set(e, ERR_CONFIG,
+                                 "PrivateKey=pkcs11 needs Update=yes: each renewal has another key");
+        if (c->connection_pkcs11 && c->path[CONSUMER_KEY])
+                return error_set(e, ERR_CONFIG,
+                                 "A connection has one private key: Key= or PrivateKey=pkcs11");
         return check_distinct(c, e);
 }
 

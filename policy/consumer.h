@@ -31,6 +31,7 @@ struct consumer {
         bool trust;       /* the anchor goes to the system's trust store */
         char *connection; /* of NetworkManager, its id or UUID; NULL: none */
         bool connection_update;
+        bool connection_pkcs11;      /* its private key is ours, by a pkcs11: URI */
         uint64_t connection_timeout; /* seconds */
         char digest[65];             /* of its file's text, SHA-256 */
         struct error failure;        /* code ERR_OK: the file can be used */

@@ -134,7 +134,7 @@ static enum err do_network(struct applying *a, const struct consumer *c, const s
         enum err r = need_bus(a, e), back;
 
         if (!r)
-                r = network_apply(a->bus, c, &down, &why);
+                r = network_apply(a->bus, c, a->state->key_id, &down, &why);
         if (!r || !down)
                 return r && why.code != ERR_OK ? error_copy(e, &why) : r;
         back = put_back(c, kept, &again);

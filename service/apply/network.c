@@ -150,33 +150,58 @@ static enum err find_active(struct network *n, struct error *e)
         return r;
 }
 
-/* What 802-1x gets: its key there, and the file. */
+/* What 802-1x gets: its key there, and a file, a URI, or a number. */
 struct change {
-        const char *key, *path;
+        const char *key, *path, *uri;
+        uint32_t number;
 };
 
-static size_t changes_of(const struct consumer *c, struct change ret[3])
+enum { CHANGES_MAX = 4, URI_MAX = 128, SECRET_NOT_REQUIRED = 4 /* NM_SETTING_SECRET_FLAG_NOT_REQUIRED */ };
+
+/* The key of this generation: a connection that is rolled back has the one before again. */
+static void make_uri(const char *key_id, char ret[URI_MAX])
+{
+        size_t n = (size_t)snprintf(ret, URI_MAX, "pkcs11:token=Scepter;id=");
+
+        for (; key_id[0] && key_id[1]; key_id += 2)
+                n += (size_t)snprintf(ret + n, URI_MAX - n, "%%%.2s", key_id);
+        (void)snprintf(ret + n, URI_MAX - n, ";type=private");
+}
+
+static size_t changes_of(const struct consumer *c, const char *uri, struct change ret[CHANGES_MAX])
 {
         const char *certificate =
                 c->path[CONSUMER_FULL_CHAIN] ? c->path[CONSUMER_FULL_CHAIN] : c->path[CONSUMER_CERTIFICATE];
-        const struct change all[] = {{"client-cert", certificate},
-                                     {"ca-cert", c->path[CONSUMER_ANCHOR]},
-                                     {"private-key", c->path[CONSUMER_KEY]}};
+        const struct change files[] = {{.key = "client-cert", .path = certificate},
+                                       {.key = "ca-cert", .path = c->path[CONSUMER_ANCHOR]},
+                                       {.key = "private-key", .path = c->path[CONSUMER_KEY]}};
         size_t n = 0;
 
-        for (size_t i = 0; i < N_ELEMENTS(all); i++)
-                if (all[i].path)
-                        ret[n++] = all[i];
+        for (size_t i = 0; i < N_ELEMENTS(files); i++)
+                if (files[i].path)
+                        ret[n++] = files[i];
+        if (c->connection_pkcs11) {
+                ret[n++] = (struct change){.key = "private-key", .uri = uri};
+                /* There is no PIN that anybody could be asked for. */
+                ret[n++] =
+                        (struct change){.key = "private-key-password-flags", .number = SECRET_NOT_REQUIRED};
+        }
         return n;
 }
 
 static void write_change(struct bus_writer *w, const struct change *change)
 {
         char uri[CONSUMER_PATH_MAX + 16];
-        int len = snprintf(uri, sizeof uri, "file://%s", change->path);
+        int len = snprintf(uri, sizeof uri, "%s%s", change->path ? "file://" : "",
+                           change->path  ? change->path
+                           : change->uri ? change->uri
+                                         : "");
 
-        bus_entry_open(w, change->key, "ay");
-        bus_write_octets(w, uri, (size_t)len + 1); /* NetworkManager wants the NUL */
+        bus_entry_open(w, change->key, change->number ? "u" : "ay");
+        if (change->number)
+                bus_write_u32(w, change->number);
+        else
+                bus_write_octets(w, uri, (size_t)len + 1); /* NetworkManager wants the NUL */
         bus_entry_close(w);
 }
 
@@ -346,16 +371,19 @@ static enum err named(const struct network *n, enum err r, struct error *e)
         return error_remedy(e, r, "See what NetworkManager says: journalctl -u NetworkManager.");
 }
 
-enum err network_apply(struct bus_client *bus, const struct consumer *consumer, bool *ret_down,
-                       struct error *e)
+enum err network_apply(struct bus_client *bus, const struct consumer *consumer, const char *key_id,
+                       bool *ret_down, struct error *e)
 {
         CLEANUP(network_done) struct network n = {.bus = bus, .consumer = consumer};
         CLEANUP(bus_reader_free_p) struct bus_reader *settings = NULL;
         CLEANUP(bus_reader_free_p) struct bus_reader *original = NULL;
-        struct change changes[3];
-        const size_t n_changes = changes_of(consumer, changes);
+        char uri[URI_MAX];
+        struct change changes[CHANGES_MAX];
+        size_t n_changes;
         enum err r = find_connection(&n, e);
 
+        make_uri(key_id, uri);
+        n_changes = changes_of(consumer, uri, changes);
         *ret_down = false;
         if (!r)
                 r = find_active(&n, e);

@@ -9,9 +9,9 @@ struct bus_client;
 /*
  * Updates the connection where the consumer says so, and activates it anew if it is active now. ERR_CONSUMER:
  * it could not; *ret_down: it is down since, for it did not come up: what it had before is to be put back on
- * the disk, and then network_restore() called.
+ * the disk, and then network_restore() called. @key_id: CKA_ID of the certificate's key, hexadecimal.
  */
-MUST_CHECK enum err network_apply(struct bus_client *bus, const struct consumer *consumer, bool *ret_down,
-                                  struct error *e);
+MUST_CHECK enum err network_apply(struct bus_client *bus, const struct consumer *consumer, const char *key_id,
+                                  bool *ret_down, struct error *e);
 /* Activates it with what it had before. */
 MUST_CHECK enum err network_restore(struct bus_client *bus, const struct consumer *consumer, struct error *e);

@@ -168,16 +168,16 @@ static enum err take_key(struct view pem, X509 *cert, struct bytes *ret, struct 
         return bio_bytes(out, ret, e);
 }
 
-static enum err make_uri(X509 *cert, struct bytes *ret, struct error *e)
+static enum err make_uri(X509 *cert, char key_id[41], struct bytes *ret, struct error *e)
 {
         uint8_t id[20];
-        char hex[41], line[64];
+        char line[64];
         enum err r = spki_key_id(X509_get0_pubkey(cert), id, e);
 
         if (r)
                 return r;
-        hex_encode((struct view){id, sizeof id}, hex);
-        return bytes_copy(ret, line, (size_t)snprintf(line, sizeof line, "ksp:id=%s\n", hex), e);
+        hex_encode((struct view){id, sizeof id}, key_id);
+        return bytes_copy(ret, line, (size_t)snprintf(line, sizeof line, "ksp:id=%s\n", key_id), e);
 }
 
 static enum err fingerprint(X509 *cert, char ret[65], struct error *e)
@@ -240,7 +240,7 @@ static enum err read_generation(int dirfd, struct state *state, struct error *e)
                 r = take_key(bytes_view(&key), parsed, &state->content[CONSUMER_KEY], e);
         wipe(key.data, key.len);
         if (!r)
-                r = make_uri(parsed, &state->content[CONSUMER_KEY_URI], e);
+                r = make_uri(parsed, state->key_id, &state->content[CONSUMER_KEY_URI], e);
         if (!r)
                 r = fingerprint(parsed, state->fingerprint, e);
         return r ? r : join(state, e);

@@ -11,6 +11,7 @@ struct state {
         char *name;
         bool device; /* of the device, not of a user */
         uint64_t generation;
+        char key_id[41];                          /* CKA_ID, hexadecimal */
         char fingerprint[65];                     /* of the certificate, SHA-256 */
         struct bytes content[_CONSUMER_FILE_MAX]; /* PEM or text; KEY is empty where the key is no TPM's */
 };

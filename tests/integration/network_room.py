@@ -67,7 +67,8 @@ class Room:
         for path in ("run", "nm-state", "nm-etc", "nm-etc/system-connections"):
             (place / path).mkdir(mode=0o755)
         subprocess.run(["mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys"], check=True)  # no udev: it is as it is
-        for source, target in (("run", "/run"), ("nm-state", "/var/lib/NetworkManager"), ("nm-etc", "/etc/NetworkManager")):
+        for source, target in (("run", "/run"), ("nm-state", "/var/lib/NetworkManager"), ("nm-etc", "/etc/NetworkManager"),
+                               ("modules", "/usr/share/p11-kit/modules")):
             bind(place / source, target)
         for words in ("link set lo up", "link add lan0 type veth peer name auth0", "link set auth0 up", "link set lan0 up"):
             subprocess.run(["ip", *words.split()], check=True)

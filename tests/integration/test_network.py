@@ -26,8 +26,7 @@ class Network:
             path.mkdir()
         (folder / "scepter.conf").write_text(f"[Service]\nStateDirectory={lab.state}\nConsumersDirectory={folder}/consumers.d\n"
                                              f"AppliedDirectory={folder}/applied\n")
-        # NetworkManager cannot ask the service for a signature without a PKCS#11 module: a key of software that stays, which
-        # the test decrypts as only root can.
+        # A key in a file, as other programs' are: of software, it stays, and the test decrypts it as only root can.
         lab.add("lan", algorithm="rsa-2048\nReuseAtRenewal=yes")
         text = lab.profile_text("radius", subject="CN=radius", san="AlternativeName=dns:radius.contoso.com")
         server = lab.write("radius.profile", text.replace("1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"))
@@ -42,6 +41,8 @@ class Network:
         self.radius = radius.Radius(folder / "radius", (self.home / "anchor.pem").read_bytes(), chain,
                                     (pair / "cert.pem").read_bytes() + chain, self.key("radius"))
         self.publish()
+        (folder / "modules").mkdir()
+        (folder / "modules/scepter.module").write_text(f"module: {lab.env['SCEPTER_PKCS11']}\n")
 
     def key(self, name):
         done = subprocess.run(["openssl", "pkey", "-in", self.lab.certificate(name) / "current/key.pem", "-passin",
@@ -60,13 +61,13 @@ class Network:
         with urllib.request.urlopen(points.value[0].full_name[0].value, timeout=30) as answer:
             self.radius.trust_crl(answer.read())
 
-    def renew(self, revoked=False):
+    def renew(self, revoked=False, name="lan"):
         """Another certificate is the installed one; its serial number."""
         self.days += 1  # it ends later than the one before, however quickly it follows
         self.lab.ndes("set", "lifetime", f"{self.days}d")
-        done = self.lab.scepter("renew", "lan", "--wait")
+        done = self.lab.scepter("renew", name, "--wait")
         assert done.returncode == 0, done.stderr
-        serial = self.lab.json("show", "lan")["serialNumber"]
+        serial = self.lab.json("show", name)["serialNumber"]
         if revoked:
             self.lab.ndes("revoke", serial)
             self.publish()
@@ -86,7 +87,7 @@ class Network:
     def open(self):
         self.room = subprocess.Popen(["unshare", "--net", "--mount", "--propagation", "private", sys.executable, "-B",
                                       os.path.join(os.path.dirname(os.path.abspath(__file__)), "network_room.py"), self.dir],
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                     env=self.lab.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def close(self):
         if self.room:
@@ -124,7 +125,7 @@ def network(tmp_path_factory):
     for path in NEEDED:
         if not os.path.exists(path):
             pytest.skip(f"{path} is not installed")
-    with labs.lab("--no-tpm") as lab:
+    with labs.lab() as lab:
         made = Network(lab, tmp_path_factory.mktemp("network"))
         try:
             made.consumer("")
@@ -184,6 +185,37 @@ def test_settings_follow_and_are_put_back(network):
     assert network.radius.let_in()[-1] == serial and network.written("second.pem").serial_number == int(serial, 16)
     assert "out/second.pem" in (network.dir / "nm-etc/system-connections/lan.nmconnection").read_text()
     network.enroll_anew()
+
+
+def test_a_key_of_the_tpm(network):
+    """By p11-kit, the engine and scepter-pkcs11.so; each renewal has another key, and one that is refused the key before."""
+    consumer = "[NetworkManager]\nConnection=corp lan\nUpdate=yes\nPrivateKey=pkcs11\nTimeout=12\n"
+    lab, network.days = network.lab, network.days + 1
+    lab.ndes("set", "lifetime", f"{network.days}d")
+    lab.add("tpm-lan", protection="tpm")
+    done = lab.enroll("tpm-lan")
+    assert done.returncode == 0, done.stderr
+    before, network.home = network.home, lab.certificate("tpm-lan")
+    network.publish()
+    path = network.dir / "consumers.d/tpm-lan.consumer"
+    path.write_text(f"[Consumer]\nProfile=tpm-lan\n[Files]\nFullChain={network.dir}/out/tpm.pem\n{consumer}")
+    try:
+        for _ in range(2):
+            shown = lab.json("show", "tpm-lan")
+            done = network.apply()
+            assert done["status"] == 0, done["err"]
+            assert network.is_up() and network.radius.let_in()[-1] == shown["serialNumber"].lower()
+            key = bytes.fromhex(network.setting("private-key").partition("id=")[2].partition(";")[0].replace("%", ""))
+            assert key.hex() == shown["uris"][1].removeprefix("ksp:id=") and shown["keyProtection"] == "tpm"
+            network.renew(name="tpm-lan")
+        network.renew(revoked=True, name="tpm-lan")
+        done = network.apply()
+        assert done["status"] == 1 and "up again" in done["err"], done["err"]
+        assert network.is_up() and network.radius.let_in()[-1] == shown["serialNumber"].lower()
+        assert key.hex() in network.setting("private-key").replace("%", "").lower()
+    finally:
+        path.unlink()
+        network.home = before
 
 
 def test_a_connection_that_is_not_there(network):
