@@ -29,7 +29,8 @@ class Tpm:
         for _ in range(3):
             done = self.lab.run("timeout", "-s", "KILL", "10", f"tpm2_{name}", *arguments,
                                 env={"TPM2TOOLS_TCTI": self.tcti, "TSS2_LOG": "all+NONE"})
-            if done.returncode != -9 and done.returncode != 137:
+            gone = name == "flushcontext" and "0x910" in done.stderr  # the service was quicker
+            if done.returncode not in (-9, 137) and not gone:
                 break  # else swtpm had met the service at that moment, and both stood still
         assert (done.returncode != 0) == fails, (name, done.stdout, done.stderr)
 
