@@ -66,6 +66,24 @@ def _lab_program():
 
 PROGRAM = _lab_program()
 PRINTING = threading.Lock()  # what it prints goes to one caller at a time
+CA_KEYS = ("root", "issuing", "ra-sign", "ra-encrypt")
+
+
+def _ca_keys():
+    """Keys for the CA of every lab of this build: Python takes a second of a processor to make those of one."""
+    folder = BUILD / "lab-keys"
+    if not folder.exists():
+        new = pathlib.Path(tempfile.mkdtemp(prefix="lab-keys.", dir=BUILD))
+        for name in CA_KEYS:
+            subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out",
+                            new / f"{name}.key"], check=True, stderr=subprocess.DEVNULL)
+        try:
+            new.rename(folder)
+        except OSError:  # another test was quicker
+            shutil.rmtree(new)
+    return folder
+
+
 COMPLAINT = re.compile(r"==\d+==ERROR: |: runtime error: ")
 
 
@@ -75,6 +93,12 @@ class Lab:
         self.dir.chmod(0o711)
         self.files = self.dir / "files"
         self.files.mkdir(mode=0o755)
+        ca = self.dir / "lab/ndes/ca"
+        ca.mkdir(parents=True, mode=0o700)
+        for name in CA_KEYS:
+            shutil.copy(_ca_keys() / f"{name}.key", ca)
+        (self.dir / "lab").chmod(0o711)
+        (self.dir / "lab/ndes").chmod(0o711)
         if before:  # what the lab finds in its folder
             before(self.dir / "lab")
         arguments = list(options)
