@@ -20,11 +20,17 @@ static void leave_lock(void)
         (void)pthread_mutex_unlock(&lock);
 }
 
+static void in_child(void)
+{
+        objects_forget_secrets(&module); /* their memory was wiped: what is there is not them */
+        leave_lock();
+}
+
 /* No thread is in the middle of something when a child begins; it goes on with what it inherited, by a
  * connection of its own, or initializes us anew. */
 static void on_fork(void)
 {
-        (void)pthread_atfork(take_lock, leave_lock, leave_lock);
+        (void)pthread_atfork(take_lock, leave_lock, in_child);
 }
 
 static ck_rv_t leave(ck_rv_t rv)
@@ -48,6 +54,25 @@ static ck_rv_t enter_session(ck_session_handle_t handle, struct session **ret)
                 return rv;
         *ret = session_find(&module, handle);
         return *ret ? CKR_OK : leave(CKR_SESSION_HANDLE_INVALID);
+}
+
+static ck_rv_t enter_object(ck_session_handle_t handle, ck_object_handle_t object, struct session **ret,
+                            struct object **ret_object)
+{
+        ck_rv_t rv = enter_session(handle, ret);
+
+        if (rv != CKR_OK)
+                return rv;
+        *ret_object = object_find(&module, object);
+        return *ret_object && (*ret_object)->slot == (*ret)->slot ? CKR_OK : leave(CKR_OBJECT_HANDLE_INVALID);
+}
+
+/* Bad arguments end what is being done, too: all but a question for the length does (§5.2, §5.11). */
+static ck_rv_t leave_operation(struct session *s, enum operation_kind kind)
+{
+        if (s->operation.kind == kind)
+                operation_end(&s->operation);
+        return leave(CKR_ARGUMENTS_BAD);
 }
 
 static ck_rv_t unsupported(void)
@@ -123,10 +148,10 @@ ck_rv_t C_WaitForSlotEvent(ck_flags_t flags, ck_slot_id_t *slot, void *reserved)
 {
         ck_rv_t rv = enter();
 
-        (void)slot;
-        (void)reserved;
         if (rv != CKR_OK)
                 return rv;
+        if (!slot || reserved)
+                return leave(CKR_ARGUMENTS_BAD);
         return leave(flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED);
 }
 
@@ -235,22 +260,22 @@ ck_rv_t C_CreateObject(ck_session_handle_t session, struct ck_attribute *templ, 
 ck_rv_t C_DestroyObject(ck_session_handle_t session, ck_object_handle_t object)
 {
         struct session *s;
-        ck_rv_t rv = enter_session(session, &s);
+        struct object *o;
+        ck_rv_t rv = enter_object(session, object, &s, &o);
 
-        return rv == CKR_OK ? leave(object_destroy(&module, object)) : rv;
+        return rv == CKR_OK ? leave(object_destroy(&module, o)) : rv;
 }
 
 ck_rv_t C_GetObjectSize(ck_session_handle_t session, ck_object_handle_t object, unsigned long *size)
 {
         struct session *s;
-        ck_rv_t rv = enter_session(session, &s);
+        struct object *o;
+        ck_rv_t rv = enter_object(session, object, &s, &o);
 
         if (rv != CKR_OK)
                 return rv;
         if (!size)
                 return leave(CKR_ARGUMENTS_BAD);
-        if (!object_find(&module, object))
-                return leave(CKR_OBJECT_HANDLE_INVALID);
         *size = CK_UNAVAILABLE_INFORMATION;
         return leave(CKR_OK);
 }
@@ -260,13 +285,10 @@ ck_rv_t C_GetAttributeValue(ck_session_handle_t session, ck_object_handle_t obje
 {
         struct session *s;
         struct object *o;
-        ck_rv_t rv = enter_session(session, &s);
+        ck_rv_t rv = enter_object(session, object, &s, &o);
 
         if (rv != CKR_OK)
                 return rv;
-        o = object_find(&module, object);
-        if (!o || o->slot != s->slot)
-                return leave(CKR_OBJECT_HANDLE_INVALID);
         return leave(templ && count ? attributes_read(&module, o, templ, count) : CKR_ARGUMENTS_BAD);
 }
 
@@ -274,13 +296,12 @@ ck_rv_t C_SetAttributeValue(ck_session_handle_t session, ck_object_handle_t obje
                             struct ck_attribute *templ, unsigned long count)
 {
         struct session *s;
-        ck_rv_t rv = enter_session(session, &s);
+        struct object *o;
+        ck_rv_t rv = enter_object(session, object, &s, &o);
 
         (void)templ;
         (void)count;
-        if (rv != CKR_OK)
-                return rv;
-        return leave(object_find(&module, object) ? CKR_ACTION_PROHIBITED : CKR_OBJECT_HANDLE_INVALID);
+        return rv == CKR_OK ? leave(CKR_ACTION_PROHIBITED) : rv;
 }
 
 ck_rv_t C_FindObjectsInit(ck_session_handle_t session, struct ck_attribute *templ, unsigned long count)
@@ -331,7 +352,7 @@ ck_rv_t C_Sign(ck_session_handle_t session, unsigned char *data, unsigned long d
         if (rv != CKR_OK)
                 return rv;
         if (!signature_len || (data_len && !data))
-                return leave(CKR_ARGUMENTS_BAD);
+                return leave_operation(s, OPERATION_SIGN);
         return leave(sign_once(&module, s, data, data_len, signature, signature_len));
 }
 
@@ -350,7 +371,9 @@ ck_rv_t C_SignFinal(ck_session_handle_t session, unsigned char *signature, unsig
 
         if (rv != CKR_OK)
                 return rv;
-        return leave(signature_len ? sign_final(&module, s, signature, signature_len) : CKR_ARGUMENTS_BAD);
+        if (!signature_len)
+                return leave_operation(s, OPERATION_SIGN);
+        return leave(sign_final(&module, s, signature, signature_len));
 }
 
 ck_rv_t C_DecryptInit(ck_session_handle_t session, struct ck_mechanism *mechanism, ck_object_handle_t key)
@@ -370,7 +393,7 @@ ck_rv_t C_Decrypt(ck_session_handle_t session, unsigned char *encrypted_data,
         if (rv != CKR_OK)
                 return rv;
         if (!data_len)
-                return leave(CKR_ARGUMENTS_BAD);
+                return leave_operation(s, OPERATION_DECRYPT);
         return leave(decrypt_once(&module, s, encrypted_data, encrypted_data_len, data, data_len));
 }
 

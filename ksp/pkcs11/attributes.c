@@ -115,7 +115,8 @@ static ck_rv_t label(const struct object *o, unsigned long arg, struct value *re
 static ck_rv_t id(const struct object *o, unsigned long arg, struct value *ret)
 {
         (void)arg;
-        ret->view = (struct view){o->identity ? o->identity->entry.id : o->id, KEY_ID_LEN};
+        ret->view = o->identity ? (struct view){o->identity->entry.id, KEY_ID_LEN}
+                                : (struct view){o->id, o->id_len};
         return CKR_OK;
 }
 
@@ -285,8 +286,7 @@ static const struct row cheap[] = {
         {CKA_DESTROYABLE, ALL & ~(unsigned)SECRET, boolean, false},
         {CKA_DESTROYABLE, SECRET, boolean, true},
         {CKA_LABEL, ALL, label, 0},
-        {CKA_ID, CERT | KEYS, id, 0},
-        {CKA_ID, SECRET, empty, 0},
+        {CKA_ID, ALL, id, 0},
         {CKA_TRUSTED, CERT | PUBLIC, boolean, false},
         {CKA_CERTIFICATE_TYPE, CERT, number, CKC_X_509},
         {CKA_CERTIFICATE_CATEGORY, CERT, category, 0},
@@ -388,6 +388,8 @@ ck_rv_t attributes_read(struct module *m, struct object *o, struct ck_attribute 
 
                 if (rv == CKR_OK)
                         continue;
+                if (rv == CKR_KEY_HANDLE_INVALID) /* it was removed meanwhile */
+                        return CKR_OBJECT_HANDLE_INVALID;
                 if (rv != CKR_ATTRIBUTE_SENSITIVE && rv != CKR_ATTRIBUTE_TYPE_INVALID &&
                     rv != CKR_BUFFER_TOO_SMALL)
                         return rv;

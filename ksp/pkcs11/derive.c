@@ -8,6 +8,7 @@ struct wish {
         ck_key_type_t type;
         size_t len; /* 0: all of it */
         bool readable;
+        struct view label, id;
 };
 
 static bool get_bool(const struct ck_attribute *a, bool *ret)
@@ -59,6 +60,14 @@ static ck_rv_t read_wish(const struct ck_attribute *template, unsigned long n, s
                         good = get_bool(a, &on);
                         ret->readable &= on;
                         break;
+                case CKA_LABEL:
+                        ret->label = (struct view){a->value, a->value_len};
+                        good = (a->value || !a->value_len) && a->value_len <= LABEL_MAX;
+                        break;
+                case CKA_ID:
+                        ret->id = (struct view){a->value, a->value_len};
+                        good = (a->value || !a->value_len) && a->value_len <= SECRET_ID_MAX;
+                        break;
                 default: /* what it may be used for: nothing here uses it */
                         break;
                 }
@@ -86,6 +95,12 @@ static bool read_point(const struct ck_mechanism *mechanism, size_t size, struct
         return ret->len == len && ret->data[0] == POINT_CONVERSION_UNCOMPRESSED;
 }
 
+/* What the service finds invalid is the point: it lies elsewhere. */
+static ck_rv_t rv_of_point(enum err r)
+{
+        return r == ERR_INVALID ? CKR_MECHANISM_PARAM_INVALID : rv_of(r);
+}
+
 ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechanism *mechanism,
                ck_object_handle_t base, const struct ck_attribute *template, unsigned long n,
                ck_object_handle_t *ret)
@@ -93,6 +108,7 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
         CLEANUP(secret_done) struct secret shared = {0};
         const struct object *o = object_find(m, base);
         struct identity *identity;
+        struct object *made = NULL;
         struct wish wish;
         struct view point;
         EVP_PKEY *public;
@@ -103,6 +119,8 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
         if (mechanism->mechanism != CKM_ECDH1_DERIVE)
                 return CKR_MECHANISM_INVALID;
         if (!o || o->slot != s->slot)
+                return CKR_KEY_HANDLE_INVALID;
+        if (o->class == CKO_CERTIFICATE)
                 return CKR_KEY_HANDLE_INVALID;
         if (o->class != CKO_PRIVATE_KEY)
                 return CKR_KEY_FUNCTION_NOT_PERMITTED;
@@ -119,12 +137,21 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
                 return CKR_MECHANISM_PARAM_INVALID;
         rv = identity_key(m, identity);
         if (rv == CKR_OK)
-                rv = rv_of(channel_key_derive(identity->key, point, &shared, NULL));
+                rv = rv_of_point(channel_key_derive(identity->key, point, &shared, NULL));
         if (rv == CKR_OK && wish.len > shared.len)
                 rv = CKR_TEMPLATE_INCONSISTENT;
         if (rv != CKR_OK)
                 return rv;
         if (wish.len) /* the leading octets */
                 shared.len = wish.len;
-        return object_add_secret(m, s, &shared, wish.type, wish.readable, ret);
+        rv = object_add_secret(m, s, &shared, wish.type, wish.readable, &made);
+        if (rv != CKR_OK)
+                return rv;
+        if (wish.label.len)
+                memcpy(made->label, wish.label.data, wish.label.len);
+        if (wish.id.len)
+                memcpy(made->id, wish.id.data, wish.id.len);
+        made->id_len = wish.id.len;
+        *ret = made->handle;
+        return CKR_OK;
 }

@@ -68,7 +68,7 @@ static ck_rv_t collect_old(struct module *m, struct session *s, const struct ck_
 
 ck_rv_t find_begin(struct module *m, struct session *s, const struct ck_attribute *template, unsigned long n)
 {
-        const struct ck_attribute *class = given(template, n, CKA_CLASS, sizeof(ck_object_class_t));
+        const struct ck_attribute *class;
         ck_object_class_t wanted = CKO_CERTIFICATE;
         ck_rv_t rv = check_template(template, n);
 
@@ -76,6 +76,7 @@ ck_rv_t find_begin(struct module *m, struct session *s, const struct ck_attribut
                 return rv;
         if (s->found)
                 return CKR_OPERATION_ACTIVE;
+        class = given(template, n, CKA_CLASS, sizeof(ck_object_class_t));
         if (class)
                 memcpy(&wanted, class->value, sizeof wanted);
         rv = objects_refresh(m);

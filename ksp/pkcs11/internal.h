@@ -13,7 +13,14 @@
 #include "base/ossl.h"
 #include "channel/client.h"
 
-enum { DEVICE_SLOT = 0 /* a user's: his uid + 1 */, RAW_MAX = KEY_MODULUS_MAX, LABEL_MAX = 64 };
+enum {
+        DEVICE_SLOT = 0, /* a user's: his uid + 1 */
+        RAW_MAX = KEY_MODULUS_MAX,
+        LABEL_MAX = 64,
+        SECRET_ID_MAX = 64,
+        RSA_MIN = 2048,
+        RSA_MAX = 4096,
+};
 
 /* One generation of a certificate: its key and what belongs to it. It stays as long as the module is
  * initialized, so that handles keep the generation they were found for. */
@@ -37,7 +44,8 @@ struct object {
 
         X509 *cert; /* a CA's */
         struct bytes der;
-        uint8_t id[KEY_ID_LEN];
+        uint8_t id[SECRET_ID_MAX]; /* KEY_ID_LEN octets, a CA's; a secret's as it was wished */
+        size_t id_len;
         char label[LABEL_MAX + 1];
 
         struct secret value; /* a derived secret; gone with its session */
@@ -130,8 +138,9 @@ ck_rv_t objects_chains(struct module *m, ck_slot_id_t slot);
 ck_rv_t objects_by_id(struct module *m, const uint8_t id[KEY_ID_LEN]);
 struct object *object_find(struct module *m, ck_object_handle_t handle);
 ck_rv_t object_add_secret(struct module *m, const struct session *s, struct secret *value, ck_key_type_t type,
-                          bool readable, ck_object_handle_t *ret);
-ck_rv_t object_destroy(struct module *m, ck_object_handle_t handle);
+                          bool readable, struct object **ret);
+ck_rv_t object_destroy(struct module *m, const struct object *o);
+void objects_forget_secrets(struct module *m);
 void objects_end_session(struct module *m, ck_session_handle_t session);
 void objects_free(struct module *m);
 ck_rv_t identity_details(struct module *m, struct identity *identity);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { RSA_MIN = 2048, RSA_MAX = 4096, EC_MIN = 256, EC_MAX = 384, PKCS1_OVERHEAD = 11 };
+enum { EC_MIN = 256, EC_MAX = 384, PKCS1_OVERHEAD = 11 };
 
 static const struct mechanism {
         ck_mechanism_type_t type;

@@ -147,6 +147,19 @@ static ck_rv_t parse(struct module *m, const struct bytes *der, X509 **ret)
         return CKR_OK;
 }
 
+/* Keys of which there are no others here: what is done with them has room for no more. */
+static bool is_known(X509 *cert)
+{
+        const EVP_PKEY *key = X509_get0_pubkey(cert);
+        const int bits = EVP_PKEY_get_bits(key);
+        char group[32];
+
+        if (EVP_PKEY_is_a(key, "RSA"))
+                return bits >= RSA_MIN && bits <= RSA_MAX;
+        return EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, NULL) &&
+               (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0);
+}
+
 ck_rv_t identity_details(struct module *m, struct identity *identity)
 {
         ck_rv_t rv;
@@ -155,7 +168,13 @@ ck_rv_t identity_details(struct module *m, struct identity *identity)
                 return CKR_OK;
         bytes_done(&identity->der);
         rv = rv_of(channel_describe(m->client, identity->entry.id, 0, NULL, &identity->der, NULL));
-        return rv == CKR_OK ? parse(m, &identity->der, &identity->cert) : rv;
+        if (rv == CKR_OK)
+                rv = parse(m, &identity->der, &identity->cert);
+        if (rv == CKR_OK && !is_known(identity->cert)) {
+                X509_free(STEAL(identity->cert));
+                rv = CKR_DEVICE_ERROR;
+        }
+        return rv;
 }
 
 ck_rv_t objects_by_id(struct module *m, const uint8_t id[KEY_ID_LEN])
@@ -241,6 +260,7 @@ static ck_rv_t add_authority(struct module *m, ck_slot_id_t slot, struct bytes *
         label_of(cert, o->label);
         /* CKA_ID as for our keys: RFC 5280 §4.2.1.2, method 1 */
         sha1 = EVP_MD_fetch(m->libctx, "SHA1", NULL);
+        o->id_len = KEY_ID_LEN;
         return sha1 && X509_pubkey_digest(cert, sha1, o->id, NULL) ? CKR_OK : CKR_HOST_MEMORY;
 }
 
@@ -275,7 +295,7 @@ ck_rv_t objects_chains(struct module *m, ck_slot_id_t slot)
 /* Secrets */
 
 ck_rv_t object_add_secret(struct module *m, const struct session *s, struct secret *value, ck_key_type_t type,
-                          bool readable, ck_object_handle_t *ret)
+                          bool readable, struct object **ret)
 {
         struct object *o;
         ck_rv_t rv = m->n_secrets < SECRETS_MAX ? add_object(m, &o) : CKR_DEVICE_MEMORY;
@@ -290,20 +310,23 @@ ck_rv_t object_add_secret(struct module *m, const struct session *s, struct secr
         o->readable = readable;
         o->value = *value;
         *value = (struct secret){0};
-        *ret = o->handle;
+        *ret = o;
         return CKR_OK;
 }
 
-ck_rv_t object_destroy(struct module *m, ck_object_handle_t handle)
+ck_rv_t object_destroy(struct module *m, const struct object *o)
 {
-        const struct object *o = object_find(m, handle);
-
-        if (!o)
-                return CKR_OBJECT_HANDLE_INVALID;
         if (o->class != CKO_SECRET_KEY)
                 return CKR_ACTION_PROHIBITED; /* keys go by 'scepter remove' */
-        remove_at(m, position(m, handle));
+        remove_at(m, position(m, o->handle));
         return CKR_OK;
+}
+
+void objects_forget_secrets(struct module *m)
+{
+        for (size_t i = m->n_objects; m->n_secrets && i-- > 0;)
+                if (m->objects[i]->class == CKO_SECRET_KEY)
+                        remove_at(m, i);
 }
 
 void objects_end_session(struct module *m, ck_session_handle_t session)

@@ -18,6 +18,8 @@ ck_rv_t operation_begin(struct module *m, struct session *s, enum operation_kind
                 return CKR_ARGUMENTS_BAD;
         if (!o || o->slot != s->slot)
                 return CKR_KEY_HANDLE_INVALID;
+        if (o->class == CKO_CERTIFICATE)
+                return CKR_KEY_HANDLE_INVALID;
         if (o->class != CKO_PRIVATE_KEY)
                 return CKR_KEY_FUNCTION_NOT_PERMITTED;
         rv = identity_details(m, o->identity);
