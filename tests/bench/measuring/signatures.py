@@ -1,4 +1,5 @@
-"""Signatures per second: raw ESYS, ksp.h, ksp.so over the key socket, tpm2-openssl; all on one swtpm.
+"""Signatures per second: raw ESYS, ksp.h, ksp.so and scepter-pkcs11.so over the key socket, tpm2-openssl; all on one
+swtpm.
 
 swtpm holds three objects, so nobody but the daemon keeps a key loaded between its turns (the daemon one, which it
 leaves to itself), and the daemon is started anew between RSA and EC, which flushes the other key. Each turn of a
@@ -65,6 +66,7 @@ def _start(room, kind, genpkey, signers):
     signers["ksp.h"] = Signer(room, "ksp", tcti, kind, folder, "1")
     signers["in turn"] = Signer(room, "ksp", tcti, kind, many, str(IN_TURN))
     signers["ksp.so"] = Signer(room, "evp", "ksp", "ksp:bench-" + kind)
+    signers["pkcs11"] = Signer(room, "p11", room.env["SCEPTER_PKCS11"], "bench-" + kind)
     try:
         room.find("openssl")
         room.timed("openssl", "genpkey", "-provider", "tpm2", "-provider", "default", *genpkey, "-out", pem)
@@ -105,6 +107,8 @@ def _one(room, given, kind, title, genpkey, least_ksp, least_so):
                      row("ksp.h in process", rate("ksp.h"), ratio("ksp.h"), ("at least", least_ksp), "ratio"),
                      row(f"the same, {IN_TURN} keys in turn", rate("in turn"), ratio("in turn")),
                      row("ksp.so over the key socket", rate("ksp.so"), ratio("ksp.so"), ("at least", least_so),
+                         "ratio"),
+                     row("scepter-pkcs11.so over the key socket", rate("pkcs11"), ratio("pkcs11"), ("at least", least_so),
                          "ratio"),
                      row("tpm2-openssl in process", rate("tpm2"), ratio("tpm2"))],
             "notes": [f"{given.rounds} rounds, {given.turn_ms} ms a turn, raw ESYS before and after each; one swtpm, "
