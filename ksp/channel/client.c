@@ -10,7 +10,8 @@
 #include "base/parse.h"
 #include "channel/stream.h"
 
-enum { ANSWER_TIMEOUT_S = 120 };
+/* Locked memory is scarce in programs (64 KiB in some containers), and most answers are short. */
+enum { ANSWER_TIMEOUT_S = 120, ROOM_FIRST = 4095 /* with secret_new()'s NUL one page */ };
 
 struct channel_client {
         pthread_mutex_t lock;
@@ -19,7 +20,7 @@ struct channel_client {
         pid_t pid;      /* who connected */
         uint64_t epoch; /* counts connections; a key opened in another one is opened again */
         uint32_t next_id;
-        struct secret buffer; /* one answer, header included; locked once instead of per request */
+        struct secret buffer; /* one answer, header included; locked once instead of per request; grows */
 };
 
 struct channel_key {
@@ -97,11 +98,29 @@ static enum err ensure_connected(struct channel_client *client, struct error *e)
         if (client->buffer.data && client->pid != getpid())
                 secret_done(&client->buffer);
         if (!client->buffer.data) {
-                r = secret_new(&client->buffer, FRAME_HEADER + FRAME_KEYS_MAX, e);
+                r = secret_new(&client->buffer, ROOM_FIRST, e);
                 if (r)
                         return r;
         }
         return connect_socket(client, e);
+}
+
+/* The buffer has room for so many octets, and keeps the first @have. */
+static enum err make_room(struct channel_client *client, size_t have, size_t want, struct error *e)
+{
+        CLEANUP(secret_done) struct secret more = {0};
+        struct secret old = client->buffer;
+        enum err r;
+
+        if (want <= old.len)
+                return ERR_OK;
+        r = secret_new(&more, want, e);
+        if (r)
+                return r;
+        memcpy(more.data, old.data, have);
+        client->buffer = more;
+        more = old;
+        return ERR_OK;
 }
 
 /* One whole frame into the buffer, usually by one recv(). */
@@ -110,8 +129,7 @@ static enum err receive_answer(struct channel_client *client, struct frame_heade
         size_t have = 0, want = FRAME_HEADER;
 
         while (have < want) {
-                ssize_t n =
-                        recv(client->fd, client->buffer.data + have, FRAME_HEADER + FRAME_KEYS_MAX - have, 0);
+                ssize_t n = recv(client->fd, client->buffer.data + have, client->buffer.len - have, 0);
                 enum err r;
 
                 if (n < 0 && errno == EINTR)
@@ -125,9 +143,11 @@ static enum err receive_answer(struct channel_client *client, struct frame_heade
                 if (have < FRAME_HEADER)
                         continue;
                 r = frame_header_decode(client->buffer.data, FRAME_KEYS_MAX, ret, e);
+                want = FRAME_HEADER + ret->len;
+                if (!r)
+                        r = make_room(client, have, want, e);
                 if (r)
                         return r;
-                want = FRAME_HEADER + ret->len;
         }
         if (have != want)
                 return error_set(e, ERR_PROTOCOL, "The key service sent more than one answer");

@@ -121,6 +121,16 @@ def test_tokens_of_others(lab):
     assert refused.returncode == 1 and "there is such a token" in refused.stderr
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root, to act as another user")
+@pytest.mark.parametrize("case", ["sign", "attributes", "derive"])
+def test_little_locked_memory(lab, case):
+    """64 KiB, as in many containers."""
+    limit = ["prlimit", f"--memlock={64 * 1024}:{64 * 1024}"]
+    done = lab.run(*limit, "setpriv", f"--reuid={uid()}", f"--regid={uid()}", "--clear-groups",
+                   *arguments(lab, case, USERS[1]))
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
 def test_nobody_listens(lab):
     drive(lab, "absent", env={"SCEPTER_KEYS": str(lab.dir / "nothing.sock")})
     drive(lab, "absent", env={"SCEPTER_KEYS": "/" + "x" * 200})
@@ -198,13 +208,17 @@ def test_renewal_under_open_handles(renewals, algorithm):
                 assert talk.tell("sign") == KEY_HANDLE_INVALID
 
 
+def many(number):
+    return f"one-of-many-keys-of-this-device-{number}"
+
+
 def test_more_keys_than_a_connection_holds(renewals):
     def enroll(number):
-        name = f"many-{number}"
+        name = many(number)
         renewals.add(name, algorithm="ec-p256")
         challenge = renewals.write(f"{name}.challenge", renewals.tool("challenge"))
         return renewals.scepter("enroll", name, "--wait", "--challenge-file", challenge).returncode
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert set(pool.map(enroll, range(66))) == {0}
-    assert int(drive(renewals, "many", "many-0")) >= 66
+    assert int(drive(renewals, "many", many(0))) >= 66
