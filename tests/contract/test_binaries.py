@@ -17,6 +17,7 @@ MAY_LINK = {
     "bin/scepter": {"libdbus-1", "libjansson"},
     "bin/scepter-apply": {"libcrypto", "libdbus-1", "libjansson", "libinih"},
     "modules/ksp.so": {"libcrypto"},
+    "modules/scepter-pkcs11.so": {"libcrypto"},
 }
 MUST_LINK = {
     "bin/scepterd": {"libtss2-esys", "libdbus-1"},
@@ -24,6 +25,7 @@ MUST_LINK = {
     "bin/scepter": {"libdbus-1"},
     "bin/scepter-apply": {"libcrypto", "libdbus-1"},
     "modules/ksp.so": {"libcrypto"},
+    "modules/scepter-pkcs11.so": {"libcrypto"},
 }
 # Not even through another library.
 NEVER_LOADED = {
@@ -32,6 +34,7 @@ NEVER_LOADED = {
     "bin/scepter": ("libtss2", "libcurl", "libxml2"),
     "bin/scepter-apply": ("libtss2", "libcurl", "libxml2"),
     "modules/ksp.so": ("libtss2", "libdbus", "libcurl", "libxml2", "libssl"),
+    "modules/scepter-pkcs11.so": ("libtss2", "libdbus", "libcurl", "libxml2", "libssl"),
 }
 
 
@@ -67,9 +70,10 @@ def test_loads_nothing_it_must_not(binary):
     assert not breaches, f"{binary} loads {', '.join(breaches)}"
 
 
-def test_the_provider_exports_its_entry_point_alone():
-    lines = _run("nm", "-D", "--defined-only", _path("modules/ksp.so")).split("\n")
-    assert [line.split()[-1] for line in lines if line] == ["OSSL_provider_init"]
+@pytest.mark.parametrize("module,entry", [("ksp.so", "OSSL_provider_init"), ("scepter-pkcs11.so", "C_GetFunctionList")])
+def test_modules_export_their_entry_point_alone(module, entry):
+    lines = _run("nm", "-D", "--defined-only", _path(f"modules/{module}")).split("\n")
+    assert [line.split()[-1] for line in lines if line] == [entry]
 
 
 @pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter", "bin/scepter-apply"])
