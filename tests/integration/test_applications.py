@@ -76,6 +76,17 @@ def test_store_has_key_and_certificate(keys):
     assert "Certificate:" in done.stdout and "Total found: 2" in done.stdout, done.stderr
 
 
+def test_configuration_of_the_manual(keys):
+    """The one of scepter-keys(7), without any option."""
+    page = (labs.SOURCE / "packaging/man/scepter-keys.7").read_text()
+    text = next(part.partition(".fi")[0] for part in page.split(".nf\n") if "[ksp_provider]" in part)
+    configuration = keys.write("openssl.cnf", "\n".join(line.strip() for line in text.splitlines()) + "\n")
+    for name in NAMES:
+        done = keys.run("openssl", "storeutl", "-noout", "-text", f"ksp:{name}",
+                        env={**labs.foreign_environment(), "OPENSSL_CONF": str(configuration)})
+        assert "Certificate:" in done.stdout and "Total found: 2" in done.stdout, done.stderr
+
+
 def test_unknown_key(keys):
     done = keys.openssl("pkey", *KSP, "-in", "ksp:nothing", "-pubout")
     assert done.returncode != 0 and "There is no key 'nothing' for you" in done.stderr
