@@ -66,6 +66,8 @@ static enum err read_tss2(const struct block *block, struct tpm_object *ret, str
         struct tpm_object object = {0};
         enum err r = tss2_der_read((struct view){block->der, (size_t)block->len}, &object, e);
 
+        if (!r && object.wants_pin)
+                r = error_set(e, ERR_KEY_NOT_SUPPORTED, "A TPM key file asks for a password");
         if (!r)
                 r = tpm_usable(&object, e);
         if (r) {

@@ -4,35 +4,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/ossl.h"
 #include "import.h"
+#include "internal.h"
 #include "soft/soft.h"
-#include "tpm/pad.h"
-#include "tpm/queue.h"
-#include "tpm/tpm.h"
 
 enum { KEY_FILE_MAX = 16 * 1024, KEY_IMPORT_MAX = 256 * 1024 };
-
-struct ksp {
-        struct tpm *tpm; /* inside the queue's exclusive place alone */
-        struct tpm_queue *queue;
-        struct secret host_secret;
-};
-
-struct ksp_key {
-        atomic_uint references;
-        struct ksp *ksp;
-        enum key_alg alg;
-        EVP_PKEY *public;
-        uint8_t id[KEY_ID_LEN];
-        EVP_PKEY *soft;           /* software keys */
-        struct tpm_object object; /* TPM keys: soft is NULL */
-};
 
 enum err ksp_open(const struct ksp_config *config, struct ksp **ret, struct error *e)
 {
@@ -72,6 +53,7 @@ struct call {
         struct ksp *ksp;
         struct ksp_key *key;
         enum key_alg alg;
+        struct view pin;
         unsigned *attributes;
         struct tpm_object *object;
         struct ksp_tpm *info;
@@ -194,13 +176,13 @@ static void run_create(struct tpm_job *job)
 {
         struct call *call = as_call(job);
 
-        call->result = tpm_create(call->ksp->tpm, call->alg, call->object, &call->error);
+        call->result = tpm_create(call->ksp->tpm, call->alg, call->pin, call->object, &call->error);
 }
 
 static enum err create_in_tpm(struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key *key,
                               struct error *e)
 {
-        struct call call = {.alg = spec->alg, .object = &key->object};
+        struct call call = {.alg = spec->alg, .pin = spec->pin, .object = &key->object};
         enum err r = call_tpm(ksp, &call, TPM_CLASS_CREATE, spec->uid, run_create, e);
 
         if (!r)
@@ -227,13 +209,28 @@ static enum err reason_text(enum key_protection protection, enum ksp_place place
         int n;
 
         if (place == KSP_IN_TPM)
-                n = asprintf(ret, "The key was made in the TPM, as the setting '%s' asks",
+                n = asprintf(ret, "The key was made in the TPM%s, as the setting '%s' asks",
+                             protection == KEY_PROTECTION_USER_VERIFIED ? " with the user's PIN" : "",
                              key_protection_name(protection));
         else if (protection == KEY_PROTECTION_SOFTWARE)
                 n = asprintf(ret, "The setting 'software' asks for a software key");
         else
                 n = asprintf(ret, "The setting 'tpm-preferred' allowed a software key: %s", why->message);
         return n < 0 ? error_no_memory(e) : ERR_OK;
+}
+
+static enum err check_spec(const struct ksp_spec *spec, struct error *e)
+{
+        const bool pin = spec->protection == KEY_PROTECTION_USER_VERIFIED;
+
+        if (spec->protection == KEY_PROTECTION_DEFAULT || (!pin && spec->pin.len))
+                return error_set(e, ERR_INVALID, "A key of the protection '%s' cannot be made like this",
+                                 key_protection_name(spec->protection));
+        if (!pin)
+                return ERR_OK;
+        if (!spec->pin.len)
+                return error_set(e, ERR_PIN_NEEDED, "A user-verified key is made with a PIN");
+        return ksp_pin_check(spec->pin, e);
 }
 
 enum err ksp_create(struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key **ret, char **ret_reason,
@@ -246,11 +243,9 @@ enum err ksp_create(struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key
         char *reason;
         enum err r, tpm = ERR_OK;
 
-        if (spec->protection != KEY_PROTECTION_TPM && spec->protection != KEY_PROTECTION_TPM_PREFERRED &&
-            spec->protection != KEY_PROTECTION_SOFTWARE)
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "Keys with the protection '%s' are not supported by this version",
-                                 key_protection_name(spec->protection));
+        r = check_spec(spec, e);
+        if (r)
+                return r;
         if (spec->protection != KEY_PROTECTION_SOFTWARE)
                 tpm = call_tpm(ksp, &call, TPM_CLASS_USE, spec->uid, run_supports, &why);
         place = ksp_decide(spec->protection, tpm, spec->no_downgrade);
@@ -394,6 +389,11 @@ bool ksp_key_in_tpm(const struct ksp_key *key)
         return !key->soft;
 }
 
+bool ksp_key_wants_pin(const struct ksp_key *key)
+{
+        return key->object.wants_pin;
+}
+
 const uint8_t *ksp_key_id(const struct ksp_key *key)
 {
         return key->id;
@@ -418,171 +418,4 @@ enum err ksp_describe(struct ksp_key *key, struct ksp_key_info *ret, struct erro
                 (void)snprintf(info.parent, sizeof info.parent, "0x%08x", key->object.parent);
         *ret = info;
         return ERR_OK;
-}
-
-/* The hash as ECDSA over this curve takes it: cut on the right or padded on the left (FIPS 186-4 §6.4). */
-static void fit_hash(struct view data, size_t len, uint8_t *ret)
-{
-        memset(ret, 0, len);
-        if (data.len >= len)
-                memcpy(ret, data.data, len);
-        else if (data.len)
-                memcpy(ret + len - data.len, data.data, data.len);
-}
-
-static enum err tpm_sign(struct ksp_key *key, const struct key_sign *how, struct view data, struct bytes *ret,
-                         struct error *e)
-{
-        uint8_t in[KEY_MODULUS_MAX], out[KEY_MODULUS_MAX];
-        size_t len = key_alg_bits(key->alg) / 8;
-        enum err r;
-
-        if (key_alg_is_rsa(key->alg) == (how->scheme == KEY_SCHEME_ECDSA))
-                return error_set(e, ERR_INVALID, "The key is not of the type the signature asks for");
-        if (how->scheme == KEY_SCHEME_ECDSA) {
-                if (how->digest != KEY_DIGEST_NONE && data.len != key_digest_len(how->digest))
-                        return error_set(e, ERR_INVALID, "A hash of %zu octets is not one of %s", data.len,
-                                         key_digest_name(how->digest));
-                fit_hash(data, len, in);
-                return tpm_ecdsa(key->ksp->tpm, &key->object, (struct view){in, len}, ret, e);
-        }
-        r = pad_sign(how, data, in, len, e);
-        if (!r)
-                r = tpm_rsa(key->ksp->tpm, &key->object, (struct view){in, len}, out, e);
-        return r ? r : bytes_copy(ret, out, len, e);
-}
-
-static enum err tpm_decrypt(struct ksp_key *key, const struct key_decrypt *how, struct view data,
-                            struct secret *ret, struct error *e)
-{
-        uint8_t out[KEY_MODULUS_MAX];
-        size_t len = key_alg_bits(key->alg) / 8;
-        CLEANUP(bn_free_p) BIGNUM *in = NULL;
-        CLEANUP(bn_free_p) BIGNUM *n = NULL;
-        enum err r;
-
-        if (!key_alg_is_rsa(key->alg))
-                return error_set(e, ERR_INVALID, "Only RSA keys decrypt");
-        /* What is not below the modulus makes some TPMs report a failure of themselves: refuse it here. */
-        in = BN_bin2bn(data.data, (int)data.len, NULL);
-        if (!in || EVP_PKEY_get_bn_param(key->public, "n", &n) != 1)
-                return ossl_error(e, ERR_FAILED, "A key could not be examined");
-        if (data.len != len || BN_cmp(in, n) >= 0)
-                return error_set(e, ERR_INVALID, "%zu octets are not data that was encrypted to this key",
-                                 data.len);
-        r = tpm_rsa(key->ksp->tpm, &key->object, data, out, e);
-        if (!r)
-                r = unpad_decrypt(how, out, len, ret, e);
-        wipe(out, sizeof out);
-        return r;
-}
-
-static enum err derive(struct ksp_key *key, struct view point, struct secret *ret, struct error *e)
-{
-        CLEANUP(evp_pkey_free_p) EVP_PKEY *peer = NULL;
-        enum err r = soft_point(key->public, point, &peer, e);
-
-        if (r)
-                return r;
-        return key->soft ? soft_derive(key->soft, peer, ret, e)
-                         : tpm_ecdh(key->ksp->tpm, &key->object, point, ret, e);
-}
-
-static void operate(struct ksp_op *op)
-{
-        switch (op->use) {
-        case KSP_USE_SIGN:
-                op->result =
-                        op->key->soft
-                                ? soft_sign(op->key->soft, &op->sign, op->data, &op->signature, &op->error)
-                                : tpm_sign(op->key, &op->sign, op->data, &op->signature, &op->error);
-                break;
-        case KSP_USE_DECRYPT:
-                op->result =
-                        op->key->soft
-                                ? soft_decrypt(op->key->soft, &op->decrypt, op->data, &op->plain, &op->error)
-                                : tpm_decrypt(op->key, &op->decrypt, op->data, &op->plain, &op->error);
-                break;
-        case KSP_USE_DERIVE:
-                op->result = derive(op->key, op->data, &op->plain, &op->error);
-                break;
-        }
-}
-
-struct op_job {
-        struct tpm_job job;
-        struct ksp_op *op;
-};
-
-static void run_op(struct tpm_job *job)
-{
-        operate(((struct op_job *)job)->op);
-}
-
-static void wait_for(struct ksp_op *op)
-{
-        struct op_job job = {{TPM_CLASS_USE, op->uid, run_op, NULL}, op};
-
-        if (op->key->soft)
-                operate(op);
-        else
-                tpm_queue_run(op->key->ksp->queue, &job.job);
-}
-
-enum err ksp_sign(struct ksp_key *key, uid_t uid, const struct key_sign *how, struct view data,
-                  struct bytes *ret, struct error *e)
-{
-        struct ksp_op op = {.key = key, .uid = uid, .sign = *how, .data = data};
-
-        wait_for(&op);
-        if (op.result)
-                return error_copy(e, &op.error);
-        *ret = op.signature;
-        return ERR_OK;
-}
-
-enum err ksp_decrypt(struct ksp_key *key, uid_t uid, const struct key_decrypt *how, struct view data,
-                     struct secret *ret, struct error *e)
-{
-        struct ksp_op op = {.key = key, .uid = uid, .use = KSP_USE_DECRYPT, .decrypt = *how, .data = data};
-
-        wait_for(&op);
-        if (op.result)
-                return error_copy(e, &op.error);
-        *ret = op.plain;
-        return ERR_OK;
-}
-
-enum err ksp_derive(struct ksp_key *key, uid_t uid, struct view point, struct secret *ret, struct error *e)
-{
-        struct ksp_op op = {.key = key, .uid = uid, .use = KSP_USE_DERIVE, .data = point};
-
-        wait_for(&op);
-        if (op.result)
-                return error_copy(e, &op.error);
-        *ret = op.plain;
-        return ERR_OK;
-}
-
-static void run_submitted(struct tpm_job *job)
-{
-        struct op_job *submitted = (struct op_job *)job;
-        struct ksp_op *op = submitted->op;
-
-        free(submitted);
-        operate(op);
-        op->done(op);
-}
-
-void ksp_submit(struct ksp_op *op)
-{
-        struct op_job *job = malloc(sizeof *job);
-
-        if (!job) {
-                op->result = error_no_memory(&op->error);
-                op->done(op);
-                return;
-        }
-        *job = (struct op_job){{TPM_CLASS_USE, op->uid, run_submitted, NULL}, op};
-        tpm_queue_submit(op->key->ksp->queue, &job->job);
 }

@@ -52,18 +52,27 @@ const char *ksp_tpm_state_name(enum ksp_tpm_state state); /* "ready", "absent", 
  * how long this one may take. A command over its limit never comes back (a TCTI read has no time-out). */
 uint64_t ksp_busy_since(struct ksp *ksp, uint64_t *ret_limit);
 
+/*
+ * The PIN of a user-verified key: octets as they were typed. It goes to the TPM encrypted alone (a salted
+ * HMAC session), as the key's authorisation value, whose size is the limit above; the TPM counts wrong ones
+ * towards its lockout, which stops every key of every program that has such a value.
+ */
+enum { KSP_PIN_MIN = 4, KSP_PIN_MAX = 32 };
+/* Pure: length and content of a PIN. ERR_INVALID. */
+MUST_CHECK enum err ksp_pin_check(struct view pin, struct error *e);
+
 struct ksp_spec {
         enum key_alg alg;
-        enum key_protection
-                protection; /* TPM, TPM_PREFERRED or SOFTWARE; USER_VERIFIED is ERR_UNSUPPORTED yet */
-        uid_t uid;          /* on whose behalf: for the queue */
-        bool no_downgrade;  /* a renewal of a TPM key: absent is a failure even where software is allowed */
+        enum key_protection protection; /* not DEFAULT */
+        uid_t uid;                      /* on whose behalf: for the queue */
+        bool no_downgrade; /* a renewal of a TPM key: absent is a failure even where software is allowed */
+        struct view pin;   /* USER_VERIFIED alone, and there needed */
 };
 
 /*
  * Makes a key by the table of design.md §4; blocks. @ret_reason (free()): why the key is where it is, one
  * sentence. Worth handling: ERR_TPM_ABSENT, ERR_TPM_FAILED and kin (retry later, never software),
- * ERR_KEY_NOT_SUPPORTED, ERR_HOST_SECRET. The key is in memory only until ksp_key_save().
+ * ERR_KEY_NOT_SUPPORTED, ERR_HOST_SECRET, ERR_PIN_NEEDED. The key is in memory only until ksp_key_save().
  */
 MUST_CHECK enum err ksp_create(struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key **ret,
                                char **ret_reason, struct error *e);
@@ -100,6 +109,7 @@ static inline void ksp_key_unref_p(struct ksp_key **key)
 EVP_PKEY *ksp_key_public(const struct ksp_key *key);
 enum key_alg ksp_key_alg(const struct ksp_key *key);
 bool ksp_key_in_tpm(const struct ksp_key *key);
+bool ksp_key_wants_pin(const struct ksp_key *key);
 const uint8_t *ksp_key_id(const struct ksp_key *key); /* KEY_ID_LEN octets */
 
 /* TPMA_OBJECT, TPM 2.0 Part 2 §8.3, the part that tells where a key was born and whether it can leave. */
@@ -124,7 +134,7 @@ MUST_CHECK enum err ksp_describe(struct ksp_key *key, struct ksp_key_info *ret, 
 const char *ksp_attribute_name(unsigned bit);
 
 /* @data: a hash of how->digest, or see KEY_DIGEST_NONE. *ret: PKCS#1 octets or DER ECDSA-Sig-Value. Blocks.
- */
+ * This and the next two are for keys without a PIN: ERR_PIN_NEEDED where there is one, see ksp_run(). */
 MUST_CHECK enum err ksp_sign(struct ksp_key *key, uid_t uid, const struct key_sign *how, struct view data,
                              struct bytes *ret, struct error *e);
 /* RSA; unpadded in constant time; a bad padding is ERR_INVALID. Blocks. */
@@ -149,14 +159,23 @@ struct ksp_op {
         struct key_sign sign;
         struct key_decrypt decrypt;
         struct view data;
+        struct view pin; /* where ksp_key_wants_pin() */
         void (*done)(struct ksp_op *op);
 
         enum err result;
         struct bytes signature;
         struct secret plain;
         struct error error;
+        unsigned tries; /* with a PIN: how many wrong ones, of anybody, are left before none is tried */
 };
 void ksp_submit(struct ksp_op *op);
+/*
+ * The same in the caller's thread, for any key; blocks. @done is not called. Of a PIN: ERR_PIN_NEEDED,
+ * ERR_TPM_WRONG_AUTH (the TPM has counted it), ERR_PIN_LOCKED (one more wrong PIN would lock the TPM, so it
+ * was not tried), ERR_TPM_LOCKED_OUT (it is locked). A PIN is tried once: where its answer was lost, that is
+ * the error.
+ */
+enum err ksp_run(struct ksp_op *op);
 
 /* Which way a setting leads; pure, for ksp_create() and its test. @tpm: ERR_OK, ERR_TPM_ABSENT,
  * ERR_KEY_NOT_SUPPORTED, or any other code: a fault. */

@@ -71,6 +71,8 @@
         X(ERR_TPM_CLEARED, "TpmCleared", 5,                                                                  \
           "The key is lost with what the TPM held before: 'scepter enroll' makes a new one.")                \
         X(ERR_TPM_WRONG_AUTH, "TpmWrongAuth", 5, "Enter the PIN of this key again.")                         \
+        X(ERR_PIN_NEEDED, "PinNeeded", 5, "Enter the PIN that was chosen when this key was made.")           \
+        X(ERR_PIN_LOCKED, "PinLocked", 5, "Wait as long as the message says, then enter the right PIN.")     \
         X(ERR_KEY_NOT_SUPPORTED, "KeyNotSupported", 5,                                                       \
           "Choose an algorithm and size this TPM supports, or Protection=tpm-preferred.")                    \
         X(ERR_KEY_FOREIGN, "KeyForeign", 5,                                                                  \

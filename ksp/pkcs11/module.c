@@ -26,8 +26,11 @@ ck_rv_t rv_of(enum err r)
                 return CKR_MECHANISM_PARAM_INVALID;
         case ERR_TPM_WRONG_AUTH:
                 return CKR_PIN_INCORRECT;
+        case ERR_PIN_LOCKED:
         case ERR_TPM_LOCKED_OUT:
                 return CKR_PIN_LOCKED;
+        case ERR_PIN_NEEDED:
+                return CKR_USER_NOT_LOGGED_IN;
         case ERR_TPM_FULL:
                 return CKR_DEVICE_MEMORY;
         case ERR_LIMIT:

@@ -15,9 +15,12 @@ static const TPMA_OBJECT key_attributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIX
                                           TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
                                           TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_DECRYPT;
 
-static TPMT_PUBLIC key_template(enum key_alg alg)
+static TPMT_PUBLIC key_template(enum key_alg alg, bool pin)
 {
         TPMT_PUBLIC public = {.nameAlg = TPM2_ALG_SHA256, .objectAttributes = key_attributes};
+
+        if (pin)
+        public.objectAttributes &= ~(TPMA_OBJECT)TPMA_OBJECT_NODA;
 
         if (key_alg_is_rsa(alg)) {
                 public.type = TPM2_ALG_RSA;
@@ -38,7 +41,7 @@ static TPMT_PUBLIC key_template(enum key_alg alg)
 
 static enum err ask_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
 {
-        const TPMT_PUBLIC template = key_template(alg);
+        const TPMT_PUBLIC template = key_template(alg, false);
         const TPMT_PUBLIC_PARMS parameters = {.type = template.type, .parameters = template.parameters};
         TSS2_RC rc = Esys_TestParms(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
 
@@ -59,8 +62,9 @@ static enum err ask_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
 
 /* With another attempt where that may help: the connection may have died since the last command, and a key
  * whose answer was lost is nowhere, so that nothing is left behind. */
-static enum err attempt(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret,
-                        enum err (*work)(struct tpm *, enum key_alg, struct tpm_object *, struct error *),
+static enum err attempt(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
+                        enum err (*work)(struct tpm *, enum key_alg, struct view, struct tpm_object *,
+                                         struct error *),
                         struct error *e)
 {
         unsigned cures = 0;
@@ -72,7 +76,7 @@ static enum err attempt(struct tpm *tpm, enum key_alg alg, struct tpm_object *re
                 if (r)
                         return r;
                 tpm->last = TSS2_RC_SUCCESS;
-                r = work(tpm, alg, ret, &why);
+                r = work(tpm, alg, pin, ret, &why);
                 if (!r)
                         return ERR_OK;
                 if (!tpm_mend(tpm, &cures))
@@ -80,15 +84,17 @@ static enum err attempt(struct tpm *tpm, enum key_alg alg, struct tpm_object *re
         }
 }
 
-static enum err supports(struct tpm *tpm, enum key_alg alg, struct tpm_object *unused, struct error *e)
+static enum err supports(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *unused,
+                         struct error *e)
 {
+        (void)pin;
         (void)unused;
         return ask_supports(tpm, alg, e);
 }
 
 enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
 {
-        return attempt(tpm, alg, NULL, supports, e);
+        return attempt(tpm, alg, (struct view){0}, NULL, supports, e);
 }
 
 static enum err marshal(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, uint32_t parent,
@@ -117,16 +123,17 @@ static enum err marshal(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private
         return ERR_OK;
 }
 
-static enum err create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e)
+static enum err create(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
+                       struct error *e)
 {
-        const TPM2B_PUBLIC template = {.publicArea = key_template(alg)};
-        const TPM2B_SENSITIVE_CREATE sensitive = {0};
+        const TPM2B_PUBLIC template = {.publicArea = key_template(alg, pin.len > 0)};
+        TPM2B_SENSITIVE_CREATE sensitive = {.sensitive.userAuth.size = (UINT16)pin.len};
         const TPM2B_DATA outside = {0};
         const TPML_PCR_SELECTION pcrs = {0};
         CLEANUP(esys_free_p) TPM2B_PUBLIC *public = NULL;
         CLEANUP(esys_free_p) TPM2B_PRIVATE *private = NULL;
         uint32_t handle;
-        ESYS_TR parent;
+        ESYS_TR parent, session = ESYS_TR_NONE;
         TSS2_RC rc;
         enum err r = ask_supports(tpm, alg, e);
 
@@ -134,22 +141,38 @@ static enum err create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret
                 r = tpm_parent_choose(tpm, &handle, e);
         if (!r)
                 tpm_make_room(tpm, 2);
+        if (!r && pin.len) { /* what is made is encrypted on its way, and the PIN stands in it */
+                rc = tpm_session(tpm, &session);
+                if (rc)
+                        r = tpm_fault(tpm, rc, "begin a session for the PIN", e);
+        }
         if (!r)
                 r = tpm_parent_get(tpm, handle, &parent, e);
-        if (r)
+        if (r) {
+                tpm_pin_end(tpm, ESYS_TR_NONE, session);
                 return r;
-        rc = Esys_Create(tpm->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive,
-                         &template, &outside, &pcrs, &private, &public, NULL, NULL, NULL);
+        }
+        if (pin.len)
+                memcpy(sensitive.sensitive.userAuth.buffer, pin.data, pin.len);
+        rc = Esys_Create(tpm->esys, parent, ESYS_TR_PASSWORD, session, ESYS_TR_NONE, &sensitive, &template,
+                         &outside, &pcrs, &private, &public, NULL, NULL, NULL);
+        wipe(&sensitive, sizeof sensitive);
         if (rc)
                 r = tpm_parent_fault(tpm, handle, rc, "make the key", e);
         if (tpm_cure(rc) != TPM_CURE_RECONNECT)
                 tpm_parent_put(tpm, parent);
-        return r ? r : marshal(public, private, handle, ret, e);
+        tpm_pin_end(tpm, ESYS_TR_NONE, session);
+        if (!r)
+                r = marshal(public, private, handle, ret, e);
+        if (!r)
+                ret->wants_pin = pin.len > 0;
+        return r;
 }
 
-enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e)
+enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
+                    struct error *e)
 {
-        return attempt(tpm, alg, ret, create, e);
+        return attempt(tpm, alg, pin, ret, create, e);
 }
 
 static enum err rsa_public(const TPMT_PUBLIC *area, enum key_alg *ret_alg, OSSL_PARAM_BLD *params, BIGNUM **n,

@@ -66,6 +66,18 @@ enum err tpm_parent_fault(struct tpm *tpm, uint32_t handle, TSS2_RC rc, const ch
 enum err tpm_parent_room(struct tpm *tpm, struct error *e);
 /* A storage key as the TCG's provisioning guidance has it, for P-256 or RSA-2048. */
 TPM2B_PUBLIC tpm_storage_template(bool ecc);
+/* session.c: salted, unbound, encrypting the first parameter both ways; to be flushed. One slot for a moment.
+ */
+TSS2_RC tpm_session(struct tpm *tpm, ESYS_TR *ret);
+/*
+ * pin.c: the authorisation of one command on a key that wants a PIN. Begin before the key is loaded (it needs
+ * a slot of its own), give once it is; end in any case. ERR_PIN_NEEDED, ERR_PIN_LOCKED, ERR_TPM_LOCKED_OUT.
+ */
+enum err tpm_pin_begin(struct tpm *tpm, struct tpm_pin *pin, ESYS_TR *ret_session, struct error *e);
+TSS2_RC tpm_pin_give(struct tpm *tpm, ESYS_TR key, struct view pin);
+void tpm_pin_end(struct tpm *tpm, ESYS_TR key, ESYS_TR session);
+/* What the TPM said of it, as tpm_fault() does. */
+enum err tpm_pin_fault(struct tpm *tpm, struct tpm_pin *pin, TSS2_RC rc, const char *what, struct error *e);
 /* owner.c: a session that proves the owner's password and encrypts, to be flushed. */
 TSS2_RC tpm_owner_session(struct tpm *tpm, ESYS_TR *ret);
 /* trouble.c: seconds until the lockout ends, at most; 0: there is none, or the TPM does not tell. */

@@ -206,6 +206,8 @@ enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *re
 /* One command on a loaded key. */
 struct use {
         struct view in;
+        ESYS_TR session;
+        struct tpm_pin *pin; /* NULL: a command without authorisation */
         TPM2B_PUBLIC_KEY_RSA *rsa;
         TPMT_SIGNATURE *signature;
         TPM2B_PUBLIC *public;
@@ -219,8 +221,8 @@ static TSS2_RC use_rsa(struct tpm *tpm, ESYS_TR key, struct use *use)
         TPM2B_PUBLIC_KEY_RSA in = {.size = (UINT16)use->in.len};
 
         memcpy(in.buffer, use->in.data, use->in.len);
-        return Esys_RSA_Decrypt(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &in, &raw,
-                                &label, &use->rsa);
+        return Esys_RSA_Decrypt(tpm->esys, key, use->session, ESYS_TR_NONE, ESYS_TR_NONE, &in, &raw, &label,
+                                &use->rsa);
 }
 
 static TSS2_RC use_ecdsa(struct tpm *tpm, ESYS_TR key, struct use *use)
@@ -232,8 +234,8 @@ static TSS2_RC use_ecdsa(struct tpm *tpm, ESYS_TR key, struct use *use)
         const TPMT_TK_HASHCHECK ticket = {.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL};
 
         memcpy(hash.buffer, use->in.data, use->in.len);
-        return Esys_Sign(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &hash, &scheme,
-                         &ticket, &use->signature);
+        return Esys_Sign(tpm->esys, key, use->session, ESYS_TR_NONE, ESYS_TR_NONE, &hash, &scheme, &ticket,
+                         &use->signature);
 }
 
 static TSS2_RC use_ecdh(struct tpm *tpm, ESYS_TR key, struct use *use)
@@ -243,13 +245,39 @@ static TSS2_RC use_ecdh(struct tpm *tpm, ESYS_TR key, struct use *use)
 
         memcpy(in.point.x.buffer, use->in.data + 1, len);
         memcpy(in.point.y.buffer, use->in.data + 1 + len, len);
-        return Esys_ECDH_ZGen(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &in, &use->point);
+        return Esys_ECDH_ZGen(tpm->esys, key, use->session, ESYS_TR_NONE, ESYS_TR_NONE, &in, &use->point);
 }
 
 static TSS2_RC use_public(struct tpm *tpm, ESYS_TR key, struct use *use)
 {
         return Esys_ReadPublic(tpm->esys, key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &use->public, NULL,
                                NULL);
+}
+
+/* One attempt, in the session that the key wants. *ret_tried: whether the command went out. */
+static enum err use_once(struct tpm *tpm, struct tpm_object *object,
+                         TSS2_RC (*command)(struct tpm *, ESYS_TR, struct use *), struct use *use,
+                         const char *what, bool *ret_tried, struct error *e)
+{
+        const bool pin = object->wants_pin && use->pin;
+        ESYS_TR key = ESYS_TR_NONE, session = ESYS_TR_NONE;
+        TSS2_RC rc;
+        enum err r = pin ? tpm_pin_begin(tpm, use->pin, &session, e) : ERR_OK;
+
+        if (!r)
+                r = tpm_object_load(tpm, object, &key, e);
+        if (!r) {
+                use->session = pin ? session : ESYS_TR_PASSWORD;
+                rc = pin ? tpm_pin_give(tpm, key, use->pin->value) : TSS2_RC_SUCCESS;
+                *ret_tried = !rc;
+                if (!rc)
+                        rc = command(tpm, key, use);
+                if (rc)
+                        r = pin ? tpm_pin_fault(tpm, use->pin, rc, what, e) : tpm_fault(tpm, rc, what, e);
+        }
+        if (pin)
+                tpm_pin_end(tpm, key, session);
+        return r;
 }
 
 /* With another attempt where a new connection or freshly loaded keys can cure what failed. */
@@ -262,27 +290,25 @@ static enum err use_key(struct tpm *tpm, struct tpm_object *object,
         for (;;) {
                 struct error why = {0};
                 enum err r = tpm_ready(tpm, e);
-                ESYS_TR key;
-                TSS2_RC rc;
+                bool tried = false, lost;
 
                 if (r)
                         return r;
                 tpm->last = TSS2_RC_SUCCESS;
-                r = tpm_object_load(tpm, object, &key, &why);
-                if (!r) {
-                        rc = command(tpm, key, use);
-                        if (!rc)
-                                return ERR_OK;
-                        (void)tpm_fault(tpm, rc, what, &why);
-                }
-                if (!tpm_mend(tpm, &cures))
+                r = use_once(tpm, object, command, use, what, &tried, &why);
+                if (!r)
+                        return ERR_OK;
+                /* Whether the TPM counted a PIN whose answer was lost nobody knows: it is not tried twice. */
+                lost = tried && object->wants_pin && tpm_cure(tpm->last) == TPM_CURE_RECONNECT;
+                if (!tpm_mend(tpm, &cures) || lost)
                         return error_copy(e, &why);
         }
 }
 
-enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct view in, uint8_t *out, struct error *e)
+enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin, struct view in,
+                 uint8_t *out, struct error *e)
 {
-        struct use use = {.in = in};
+        struct use use = {.in = in, .pin = pin};
         enum err r = use_key(tpm, object, use_rsa, &use, "use this key", e);
 
         if (r)
@@ -298,10 +324,10 @@ enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct view in, uin
         return ERR_OK;
 }
 
-enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct view hash, struct bytes *ret,
-                   struct error *e)
+enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin, struct view hash,
+                   struct bytes *ret, struct error *e)
 {
-        struct use use = {.in = hash};
+        struct use use = {.in = hash, .pin = pin};
         CLEANUP(ossl_free_p) uint8_t *der = NULL;
         ECDSA_SIG *signature;
         const TPMS_SIGNATURE_ECC *ecc;
@@ -328,10 +354,10 @@ enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct view hash,
         return bytes_copy(ret, der, (size_t)len, e);
 }
 
-enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct view point, struct secret *ret,
-                  struct error *e)
+enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin, struct view point,
+                  struct secret *ret, struct error *e)
 {
-        struct use use = {.in = point};
+        struct use use = {.in = point, .pin = pin};
         const size_t len = (point.len - 1) / 2;
         CLEANUP(secret_done) struct secret shared = {0};
         TPM2B_ECC_PARAMETER *x;

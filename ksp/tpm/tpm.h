@@ -22,6 +22,7 @@ struct tpm;
 struct tpm_object {
         uint32_t parent;              /* 0x40000001 or a persistent handle */
         struct bytes public, private; /* marshalled TPM2B_PUBLIC, TPM2B_PRIVATE */
+        bool wants_pin;               /* its authorisation value is not empty */
 
         uint32_t handle;        /* ESYS_TR; valid in this connection alone */
         uint64_t epoch;         /* of the connection it is loaded in; 0: not loaded */
@@ -45,19 +46,26 @@ void tpm_info(struct tpm *tpm, struct ksp_tpm *ret);
 /* ERR_OK, ERR_KEY_NOT_SUPPORTED, or a fault. */
 MUST_CHECK enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e);
 
-/* A key for signing and decryption that never leaves this TPM. Not loaded afterwards. */
-MUST_CHECK enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct tpm_object *ret, struct error *e);
+/* A key for signing and decryption that never leaves this TPM. Not loaded afterwards. @pin: empty, or what it
+ * wants from then on, under the protection against dictionary attacks. */
+MUST_CHECK enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
+                               struct error *e);
+/* The PIN of a key that wants one, for one use; ignored by others. ksp_run() says what comes of it. */
+struct tpm_pin {
+        struct view value;
+        unsigned left; /* out: wrong ones, of anybody, before none is tried any more */
+};
 /* TPM2_RSA_Decrypt with scheme NULL: in^d mod n, left-padded to the modulus. @in has the modulus' size and is
  * below it; @out has the same size. */
-MUST_CHECK enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct view in, uint8_t *out,
-                            struct error *e);
+MUST_CHECK enum err tpm_rsa(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin, struct view in,
+                            uint8_t *out, struct error *e);
 /* ECDSA over @hash, which has the order's size; *ret: DER ECDSA-Sig-Value. */
-MUST_CHECK enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct view hash, struct bytes *ret,
-                              struct error *e);
+MUST_CHECK enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                              struct view hash, struct bytes *ret, struct error *e);
 /* TPM2_ECDH_ZGen. @point: X9.62, uncompressed, known to lie on the key's curve. *ret: x, left-padded to the
  * field. */
-MUST_CHECK enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct view point,
-                             struct secret *ret, struct error *e);
+MUST_CHECK enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                             struct view point, struct secret *ret, struct error *e);
 /* TPM2_ReadPublic: KSP_* attribute bits as the TPM says. */
 MUST_CHECK enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *ret,
                                    struct error *e);
@@ -73,7 +81,7 @@ MUST_CHECK enum err tpm_usable(const struct tpm_object *object, struct error *e)
 /* TSS2 PRIVATE KEY PEM (draft-bottomley-tpm2-keys), the form tpm2-openssl reads: type, emptyAuth, parent,
  * public, private. Pure. */
 MUST_CHECK enum err tss2_pem_write(const struct tpm_object *object, struct bytes *ret, struct error *e);
-/* ERR_KEY_DAMAGED: not of that form; ERR_KEY_NOT_SUPPORTED: a policy, a PIN, importable or sealed data. */
+/* ERR_KEY_DAMAGED: not of that form; ERR_KEY_NOT_SUPPORTED: a policy, importable or sealed data. */
 MUST_CHECK enum err tss2_pem_read(struct view pem, struct tpm_object *ret, struct error *e);
 /* The same without its armour. */
 MUST_CHECK enum err tss2_der_read(struct view der, struct tpm_object *ret, struct error *e);

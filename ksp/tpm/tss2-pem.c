@@ -44,8 +44,8 @@ enum err tss2_pem_write(const struct tpm_object *object, struct bytes *ret, stru
                 return error_no_memory(e);
         ASN1_OBJECT_free(key->type);
         key->type = OBJ_txt2obj(loadable, 1);
-        key->empty_auth =
-                0xff; /* written always: tpm2-openssl reads an absent one as TRUE, the draft as FALSE */
+        /* written always: tpm2-openssl reads an absent one as TRUE, the draft as FALSE */
+        key->empty_auth = object->wants_pin ? 0 : 0xff;
         if (!key->type || !ASN1_INTEGER_set_uint64(key->parent, object->parent) ||
             !ASN1_OCTET_STRING_set(key->public, object->public.data, (int)object->public.len) ||
             !ASN1_OCTET_STRING_set(key->private, object->private.data, (int)object->private.len))
@@ -71,12 +71,11 @@ enum err tss2_der_read(struct view der, struct tpm_object *ret, struct error *e)
         if (OBJ_obj2txt(type, sizeof type, key->type, 1) < 0 || strcmp(type, loadable) != 0)
                 return error_set(e, ERR_KEY_NOT_SUPPORTED,
                                  "A TPM key file is of the type %s, not a loadable key", type);
-        if (key->empty_auth == 0)
-                return error_set(e, ERR_KEY_NOT_SUPPORTED, "A TPM key file asks for a password");
         if (!ASN1_INTEGER_get_uint64(&parent, key->parent) ||
             (parent != TPM2_RH_OWNER && parent >> 24 != TPM2_HT_PERSISTENT))
                 return error_set(e, ERR_KEY_DAMAGED, "A TPM key file names a parent that is no storage key");
         object.parent = (uint32_t)parent;
+        object.wants_pin = key->empty_auth == 0; /* absent is -1, and never written by us */
         r = bytes_copy(&object.public, ASN1_STRING_get0_data(key->public),
                        (size_t)ASN1_STRING_length(key->public), e);
         if (!r)

@@ -9,7 +9,7 @@ EXIT = {
         "FileNeeded"},
     3: {"NotFound"},
     4: {"NotAuthorized", "KeyDenied"},
-    5: {"KeyNotSupported", "KeyForeign", "KeyDamaged"},
+    5: {"PinNeeded", "PinLocked", "KeyNotSupported", "KeyForeign", "KeyDamaged"},
     6: {"HttpError", "InvalidReply", "ServerRefused", "ServerAlgorithm", "CaMismatch", "CaExpired", "CertificateRefused",
         "ChallengeNeeded"},
     7: {"NetworkError", "Timeout", "TlsError"},

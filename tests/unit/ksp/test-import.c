@@ -143,7 +143,7 @@ static void in_tpm(void **state)
 
         (void)state;
         for (size_t i = 0; i < N_ELEMENTS(algs); i++) {
-                const struct ksp_spec spec = {algs[i], KEY_PROTECTION_TPM, 0, false};
+                const struct ksp_spec spec = {.alg = algs[i], .protection = KEY_PROTECTION_TPM};
                 CLEANUP(free_p) char *reason = NULL;
                 CLEANUP(bytes_done) struct bytes pem = {0};
                 struct ksp_key *key, *imported, *again;
@@ -174,7 +174,7 @@ static void unusable_in_tpm(void **state)
                 uint32_t clear, set;
                 const char *says;
         } cases[] = {{1 << 17, 0, "'decrypt'"}, {1 << 6, 0, "policy"}, {0, 1 << 16, "restricted"}};
-        const struct ksp_spec spec = {KEY_ALG_RSA_2048, KEY_PROTECTION_TPM, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_RSA_2048, .protection = KEY_PROTECTION_TPM};
         CLEANUP(free_p) char *reason = NULL;
         CLEANUP(bytes_done) struct bytes pem = {0};
         struct ksp_key *key;

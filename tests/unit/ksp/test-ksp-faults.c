@@ -13,7 +13,7 @@ static struct ksp_key *key;
 
 static int start(void **state)
 {
-        const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256, .protection = KEY_PROTECTION_TPM};
         struct ksp_config config = {0};
         char *reason = NULL;
 
@@ -118,7 +118,8 @@ static void slots_taken_by_others(void **state)
         }
         expect_ok(ksp_open(&config, &other, &e));
         {
-                const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM_PREFERRED, 0, false};
+                const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256,
+                                              .protection = KEY_PROTECTION_TPM_PREFERRED};
                 struct ksp_key *made = NULL;
                 char *reason = NULL;
 
@@ -132,7 +133,7 @@ static void slots_taken_by_others(void **state)
 
 static void owner_password(void **state)
 {
-        const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM_PREFERRED, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256, .protection = KEY_PROTECTION_TPM_PREFERRED};
         const struct ksp_config config = {.tcti = swtpm.tcti};
         char context[96];
         struct ksp_key *made = NULL;

@@ -59,7 +59,7 @@ static void release(struct ksp_key *key)
 
 static struct ksp_key *make(enum err wanted)
 {
-        const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM_PREFERRED, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256, .protection = KEY_PROTECTION_TPM_PREFERRED};
         struct ksp_key *key = NULL;
         char *reason = NULL;
 

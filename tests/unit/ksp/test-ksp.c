@@ -256,7 +256,7 @@ static void every_key(void **state)
         assert_non_null(mkdtemp(dir));
         fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
-                const struct ksp_spec spec = {cases[i].alg, cases[i].protection, 0, false};
+                const struct ksp_spec spec = {.alg = cases[i].alg, .protection = cases[i].protection};
                 CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
                 CLEANUP(ksp_key_unref_p) struct ksp_key *again = NULL;
                 CLEANUP(free_p) char *reason = NULL;
@@ -309,8 +309,8 @@ static void refusals(void **state)
                  ERR_KEY_NOT_SUPPORTED},
                 {"/software/no-host-secret", "none", KEY_ALG_EC_P256, KEY_PROTECTION_SOFTWARE, false, false,
                  ERR_HOST_SECRET},
-                {"/user-verified", NULL, KEY_ALG_RSA_2048, KEY_PROTECTION_USER_VERIFIED, false, true,
-                 ERR_UNSUPPORTED},
+                {"/user-verified/without-a-pin", NULL, KEY_ALG_RSA_2048, KEY_PROTECTION_USER_VERIFIED, false,
+                 true, ERR_PIN_NEEDED},
         };
         struct error e = {0};
 
@@ -318,7 +318,9 @@ static void refusals(void **state)
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
                 struct ksp *ksp = open_ksp(cases[i].tcti ? cases[i].tcti : swtpm.tcti,
                                            cases[i].secret ? host_secret : NULL);
-                const struct ksp_spec spec = {cases[i].alg, cases[i].protection, 0, cases[i].no_downgrade};
+                const struct ksp_spec spec = {.alg = cases[i].alg,
+                                              .protection = cases[i].protection,
+                                              .no_downgrade = cases[i].no_downgrade};
                 struct ksp_key *key = NULL;
                 char *reason = NULL;
 
@@ -340,7 +342,7 @@ static void damaged_files(void **state)
         };
         struct ksp *ksp = open_ksp("none", host_secret), *other = open_ksp("none", "another secret"),
                    *none = open_ksp("none", NULL);
-        const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_SOFTWARE, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256, .protection = KEY_PROTECTION_SOFTWARE};
         char dir[] = "/tmp/scepter-keys.XXXXXX";
         CLEANUP(free_p) char *reason = NULL;
         CLEANUP(close_p) int fd = -1;
@@ -388,8 +390,8 @@ static void listing(void **state)
         assert_non_null(mkdtemp(dir));
         fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         for (int i = 0; i < 2; i++) {
-                const struct ksp_spec spec = {KEY_ALG_EC_P256,
-                                              i ? KEY_PROTECTION_TPM : KEY_PROTECTION_SOFTWARE, 0, false};
+                const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256,
+                                              .protection = i ? KEY_PROTECTION_TPM : KEY_PROTECTION_SOFTWARE};
                 CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
                 CLEANUP(free_p) char *reason = NULL;
 
@@ -408,7 +410,7 @@ static void more_keys_than_slots(void **state)
 {
         enum { KEYS = 7, ROUNDS = 5 };
         const struct key_sign how = {.scheme = KEY_SCHEME_ECDSA, .digest = KEY_DIGEST_SHA256};
-        const struct ksp_spec spec = {KEY_ALG_EC_P256, KEY_PROTECTION_TPM, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_EC_P256, .protection = KEY_PROTECTION_TPM};
         struct ksp *ksp = open_ksp(swtpm.tcti, NULL);
         struct ksp_key *keys[KEYS];
         const uint8_t hash[32] = {0};

@@ -267,7 +267,7 @@ static void check_secrecy(const struct place *at, bool rsa)
 
 static void everything(enum key_alg alg, enum key_protection protection)
 {
-        const struct ksp_spec spec = {alg, protection, 0, false};
+        const struct ksp_spec spec = {.alg = alg, .protection = protection};
         CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
         CLEANUP(free_p) char *reason = NULL;
         bool rsa = key_alg_is_rsa(alg);
@@ -325,7 +325,7 @@ static void software_keys(void **state)
 /* An error of the backend arrives with its own words. */
 static void errors_arrive(void **state)
 {
-        const struct ksp_spec spec = {KEY_ALG_RSA_2048, KEY_PROTECTION_SOFTWARE, 0, false};
+        const struct ksp_spec spec = {.alg = KEY_ALG_RSA_2048, .protection = KEY_PROTECTION_SOFTWARE};
         CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
         CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = NULL;
         CLEANUP(evp_pkey_free_p) EVP_PKEY *pkey = NULL;

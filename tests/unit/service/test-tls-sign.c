@@ -58,7 +58,7 @@ static void table(void **state)
         (void)state;
         memset(transcript, 0x5a, sizeof transcript);
         for (size_t k = 0; k < N_ELEMENTS(keys); k++) {
-                const struct ksp_spec spec = {keys[k].alg, KEY_PROTECTION_SOFTWARE, 0, false};
+                const struct ksp_spec spec = {.alg = keys[k].alg, .protection = KEY_PROTECTION_SOFTWARE};
                 CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
                 CLEANUP(free_p) char *reason = NULL;
                 struct error e = {0};
