@@ -167,6 +167,7 @@ struct ksp_op {
         struct secret plain;
         struct error error;
         unsigned tries; /* with a PIN: how many wrong ones, of anybody, are left before none is tried */
+        bool tried;     /* the PIN went to the TPM */
 };
 void ksp_submit(struct ksp_op *op);
 /*

@@ -98,6 +98,7 @@ static void operate(struct ksp_op *op)
                 break;
         }
         op->tries = pin.left;
+        op->tried = pin.tried;
 }
 
 struct op_job {

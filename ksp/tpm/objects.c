@@ -270,6 +270,8 @@ static enum err use_once(struct tpm *tpm, struct tpm_object *object,
                 use->session = pin ? session : ESYS_TR_PASSWORD;
                 rc = pin ? tpm_pin_give(tpm, key, use->pin->value) : TSS2_RC_SUCCESS;
                 *ret_tried = !rc;
+                if (pin)
+                        use->pin->tried = use->pin->tried || !rc;
                 if (!rc)
                         rc = command(tpm, key, use);
                 if (rc)

@@ -54,6 +54,7 @@ MUST_CHECK enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct view pi
 struct tpm_pin {
         struct view value;
         unsigned left; /* out: wrong ones, of anybody, before none is tried any more */
+        bool tried;    /* out: it went to the TPM */
 };
 /* TPM2_RSA_Decrypt with scheme NULL: in^d mod n, left-padded to the modulus. @in has the modulus' size and is
  * below it; @out has the same size. */
