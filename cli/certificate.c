@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/args.h"
+#include "cli/input.h"
 #include "cli/object.h"
 #include "cli/output.h"
 #include "cli/resolve.h"
@@ -64,6 +65,18 @@ static enum err call_plain(struct cli *cli, const char *path, const char *method
         struct bus_writer *w = bus_client_begin(path, BUS_INTERFACE_CERTIFICATE, method);
 
         bus_open_array(w, "{sv}");
+        bus_close(w);
+        return cli_call(cli, w, ret, e);
+}
+
+static enum err call_test(struct cli *cli, const char *path, int pin, struct bus_reader **ret,
+                          struct error *e)
+{
+        struct bus_writer *w = bus_client_begin(path, BUS_INTERFACE_CERTIFICATE, "TestKey");
+
+        bus_open_array(w, "{sv}");
+        if (pin >= 0)
+                bus_entry_fd(w, BUS_OPTION_PIN, pin);
         bus_close(w);
         return cli_call(cli, w, ret, e);
 }
@@ -231,7 +244,14 @@ enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e)
                 r = resolve_certificate(cli, word, &path, e);
         if (r)
                 return r;
-        r = call_plain(cli, path, "TestKey", &reader, e);
+        r = call_test(cli, path, -1, &reader, e);
+        if (r == ERR_PIN_NEEDED) {
+                CLEANUP(close_p) int pin = -1;
+
+                r = input_pin(word, /* again= */ false, &pin, e);
+                if (!r)
+                        r = call_test(cli, path, pin, &reader, e);
+        }
         if (!r)
                 r = value_read(reader, &result, e);
         if (r)

@@ -29,8 +29,8 @@ static enum err call_subscribe(struct cli *cli, struct error *e)
         return cli_call(cli, w, NULL, e);
 }
 
-static enum err call_enroll(struct cli *cli, const char *profile, int challenge, const char *user, char **ret,
-                            struct error *e)
+static enum err call_enroll(struct cli *cli, const char *profile, int challenge, int pin, const char *user,
+                            char **ret, struct error *e)
 {
         CLEANUP(bus_reader_free_p) struct bus_reader *reader = NULL;
         struct bus_writer *w = bus_client_begin(BUS_PATH, BUS_INTERFACE_MANAGER, "Enroll");
@@ -41,6 +41,8 @@ static enum err call_enroll(struct cli *cli, const char *profile, int challenge,
         bus_open_array(w, "{sv}");
         if (challenge >= 0)
                 bus_entry_fd(w, BUS_OPTION_CHALLENGE, challenge);
+        if (pin >= 0)
+                bus_entry_fd(w, BUS_OPTION_PIN, pin);
         if (user)
                 bus_entry_string(w, BUS_OPTION_USER, user);
         bus_close(w);
@@ -87,6 +89,8 @@ enum err enroll_outcome(const json_t *object, bool *ret_ended, struct error *e)
                                  name);
         if (strcmp(activity, "needs-challenge") == 0)
                 return error_set(e, ERR_CHALLENGE_NEEDED, "Certificate '%s': a challenge is needed", name);
+        if (strcmp(activity, "waiting-for-user") == 0)
+                return last_error(object, ERR_PIN_NEEDED, "it waits for the PIN of its key", e);
         if (strcmp(activity, "removing") == 0)
                 return error_set(e, ERR_CANCELLED, "Certificate '%s': it is being removed", name);
         *ret_ended = false;
@@ -195,7 +199,14 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e)
                 r = call_subscribe(cli, e);
         if (r)
                 return r;
-        r = call_enroll(cli, profile, challenge, user, &path, e);
+        r = call_enroll(cli, profile, challenge, -1, user, &path, e);
+        if (r == ERR_PIN_NEEDED) { /* the service knows which profiles make such keys */
+                CLEANUP(close_p) int pin = -1;
+
+                r = input_pin(word, /* again= */ true, &pin, e);
+                if (!r)
+                        r = call_enroll(cli, profile, challenge, pin, user, &path, e);
+        }
         if (r)
                 return error_context(e, r, "Profile '%s'", word);
         if (!wait && !cli->json) {
@@ -206,13 +217,15 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e)
         return r ? r : print_result(cli, object, e);
 }
 
-static enum err call_renew(struct cli *cli, const char *path, bool accept, struct error *e)
+static enum err call_renew(struct cli *cli, const char *path, bool accept, int pin, struct error *e)
 {
         struct bus_writer *w = bus_client_begin(path, BUS_INTERFACE_CERTIFICATE, "Renew");
 
         bus_open_array(w, "{sv}");
         if (accept)
                 bus_entry_bool(w, BUS_OPTION_ACCEPT, true);
+        if (pin >= 0)
+                bus_entry_fd(w, BUS_OPTION_PIN, pin);
         bus_close(w);
         return cli_call(cli, w, NULL, e);
 }
@@ -233,7 +246,14 @@ enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e)
         if (!r && wait)
                 r = call_subscribe(cli, e);
         if (!r)
-                r = call_renew(cli, path, accept, e);
+                r = call_renew(cli, path, accept, -1, e);
+        if (r == ERR_PIN_NEEDED) {
+                CLEANUP(close_p) int pin = -1;
+
+                r = input_pin(word, /* again= */ false, &pin, e);
+                if (!r)
+                        r = call_renew(cli, path, accept, pin, e);
+        }
         if (r)
                 return r;
         if (!wait && !cli->json) {

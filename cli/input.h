@@ -16,6 +16,13 @@ MUST_CHECK enum err input_document(const char *name, int standard_input, size_t 
 /* The same for a challenge: one line end behind it goes; an empty one is ERR_INVALID. */
 MUST_CHECK enum err input_challenge(const char *name, int standard_input, int *ret_fd, struct error *e);
 
+/*
+ * A PIN from the terminal (/dev/tty), without echo, as a memfd; close it. @again: it is a new one and is
+ * asked for twice. ERR_PIN_NEEDED: there is no terminal; ERR_INVALID: none is of that form, or the two
+ * differ; ERR_CANCELLED: Ctrl-C or the end of the input.
+ */
+MUST_CHECK enum err input_pin(const char *of, bool again, int *ret_fd, struct error *e);
+
 /* INI text @document has a line "key = value" with exactly this value. */
 bool input_names_file(const char *document, const char *key, const char *value);
 /*

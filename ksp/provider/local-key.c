@@ -5,6 +5,7 @@
 struct local {
         struct ksp_key *key;
         uid_t uid;
+        struct view pin;
         struct error *failure;
 };
 
@@ -19,8 +20,13 @@ static enum err local_sign(void *key, const struct key_sign *how, struct view da
                            struct error *e)
 {
         const struct local *local = key;
+        struct ksp_op op = {
+                .key = local->key, .uid = local->uid, .sign = *how, .data = data, .pin = local->pin};
 
-        return note(local, ksp_sign(local->key, local->uid, how, data, ret, e), e);
+        if (ksp_run(&op))
+                return note(local, error_copy(e, &op.error), e);
+        *ret = op.signature;
+        return ERR_OK;
 }
 
 static enum err local_decrypt(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
@@ -49,13 +55,13 @@ static void local_close(void *key)
 static const struct ksp_backend local_backend = {
         .sign = local_sign, .decrypt = local_decrypt, .derive = local_derive, .close = local_close};
 
-enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, struct error *failure,
-                   EVP_PKEY **ret, struct error *e)
+enum err local_key(OSSL_LIB_CTX *libctx, struct ksp_key *key, uid_t uid, struct view pin,
+                   struct error *failure, EVP_PKEY **ret, struct error *e)
 {
         struct local *local = malloc(sizeof *local);
 
         if (!local)
                 return error_no_memory(e);
-        *local = (struct local){ksp_key_ref(key), uid, failure};
+        *local = (struct local){ksp_key_ref(key), uid, pin, failure};
         return ksp_provider_key(libctx, &local_backend, local, ksp_key_public(key), ret, e);
 }

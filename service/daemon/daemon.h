@@ -57,6 +57,7 @@ struct daemon {
         char path[80];                 /* of the object that is shown just now */
         struct key_groups *key_groups; /* keys/groups.h */
         struct key_server *keys;
+        struct pin_guard *pins; /* pin/: counts tries */
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */

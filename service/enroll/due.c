@@ -38,7 +38,8 @@ static uint64_t action_at(const struct certificate *c, uint64_t now)
                 return 0;
         if (c->put_off || activity_is_running(c->activity)) /* put off: enrollment_resume() */
                 return c->put_off;
-        if (c->activity == ACTIVITY_FAILED || c->activity == ACTIVITY_NEEDS_CHALLENGE)
+        if (c->activity == ACTIVITY_FAILED || c->activity == ACTIVITY_NEEDS_CHALLENGE ||
+            c->activity == ACTIVITY_WAITING_FOR_USER)
                 return c->retry_at;
         return activity_is_at_rest(c->activity) && c->current ? c->renew_at : 0;
 }
@@ -158,7 +159,7 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
                 return;
         }
         c->put_off = 0;
-        if (enrollment_renew(d, c, /* accept= */ false, NULL, &e)) {
+        if (enrollment_renew(d, c, NULL, NULL, &e)) {
                 log_error(LOG_ERR, &e);
                 c->put_off = now + AFTER_ERROR;
         }

@@ -67,6 +67,7 @@ void enrollment_free(struct enrollment *en)
         revocation_found_done(&en->revoked);
         rollover_found_done(&en->found);
         secret_done(&en->challenge);
+        secret_done(&en->pin);
         free(en->agent);
         sk_X509_pop_free(en->anchors, X509_free);
         ksp_key_unref(en->key);
@@ -390,6 +391,7 @@ static void start_postponed(void *ctx, const struct error *failure)
         if (failure || enrollment_start(postponed->d, &postponed->order, &postponed->ops, &e))
                 postponed->ops.begun(postponed->ops.ctx, NULL, &e);
         secret_done(&postponed->order.challenge);
+        secret_done(&postponed->order.pin);
         free(postponed);
 }
 
@@ -409,7 +411,7 @@ static enum err start_afterwards(struct daemon *d, struct certificate *existing,
         if (r)
                 free(postponed);
         else
-                order->challenge = (struct secret){0};
+                order->challenge = order->pin = (struct secret){0};
         return r;
 }
 
@@ -436,6 +438,8 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         en->if_needed = order->if_needed;
         en->challenge = order->challenge;
         order->challenge = (struct secret){0};
+        en->pin = order->pin;
+        order->pin = (struct secret){0};
         en->certificate = existing;
         if (existing) {
                 memcpy(en->id, existing->id, sizeof en->id);

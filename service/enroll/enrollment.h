@@ -34,6 +34,7 @@ struct enrollment_order {
         const char *profile;     /* id */
         uid_t owner;             /* NO_OWNER: the device */
         struct secret challenge; /* taken over (emptied); empty: what the profile left, or none */
+        struct secret pin;       /* the same: of the new key, where it is user-verified */
         /* The profile was edited: nothing is requested where the installed certificate still is what it asks
          * for; the plan is replaced, and begun() gets a certificate at which no enrollment is under way. */
         bool if_needed;
@@ -53,15 +54,22 @@ MUST_CHECK enum err enrollment_sweep(struct daemon *d, const char *id, const str
                                      struct error *e);
 /* Takes up what was under way when the daemon stopped. */
 MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *certificate, struct error *e);
+/* What a renewal by hand brings; empty for one whose date has come. */
+struct renewal_order {
+        bool accept;       /* what differs: enrollment_renew() */
+        struct secret pin; /* of its key, taken over (emptied); empty: none */
+};
+
 /*
  * Renews it, or tries again what failed; its course is told as that of any enrollment. Names that the profile
- * would give otherwise now are told, and those of the plan are asked for. @accept: what was kept in
- * refused.pem is installed; or else other names are asked for, as in a first enrollment; without either it is
- * a renewal like any other, and a source of names that does not answer is a failure to begin. @ops: NULL:
- * nobody waits. ERR_BUSY.
+ * would give otherwise now are told, and those of the plan are asked for. @order: NULL: an empty one. With
+ * its accept, what was kept in refused.pem is installed; or else other names are asked for, as in a first
+ * enrollment; without either it is a renewal like any other, and a source of names that does not answer is a
+ * failure to begin. @ops: NULL: nobody waits; it may hear ERR_PIN_NEEDED. ERR_BUSY.
  */
-MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate, bool accept,
-                                     const struct enrollment_ops *ops, struct error *e);
+MUST_CHECK enum err enrollment_renew(struct daemon *d, struct certificate *certificate,
+                                     struct renewal_order *order, const struct enrollment_ops *ops,
+                                     struct error *e);
 /* Asks to hear of the one that is there: ops->begun() is called as for whoever started it, at once where it
  * runs already. */
 MUST_CHECK enum err enrollment_join(struct certificate *certificate, const struct enrollment_ops *ops,

@@ -493,6 +493,7 @@ static uint64_t lockout_end(const struct enrollment *en, uint64_t now)
 /* When it is tried again by itself; 0: only when somebody asks. */
 static uint64_t retry_date(const struct enrollment *en, const struct error *why, bool final)
 {
+        enum { REMIND_AFTER = 24 * 3600 };
         /* What time alone does not mend. */
         static const enum err lasting[] = {ERR_UNSUPPORTED, ERR_INVALID, ERR_KEY_NOT_SUPPORTED, ERR_DENIED};
         const struct record *record = &en->record;
@@ -504,6 +505,9 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
         for (size_t i = 0; i < N_ELEMENTS(lasting); i++)
                 if (why->code == lasting[i])
                         return 0;
+        /* Another attempt is how its owner is reminded. */
+        if (pin_is_why(en, why))
+                return record->current ? now + REMIND_AFTER : 0;
         /* Whether the server has come to accept another way is worth a question now and then. */
         if (why->code == ERR_CHALLENGE_NEEDED &&
             (!record->renewing || en->plan.method == RENEWAL_CHALLENGE) && !challenge_comes_by_itself(en))
@@ -547,7 +551,11 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
         if (!r && !over && en->reopens)
                 r = method_reopen(en, e);
         if (!r)
-                r = record_move(en, why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE : LIFE_FAIL, e);
+                r = record_move(en,
+                                why->code == ERR_CHALLENGE_NEEDED ? LIFE_NEEDS_CHALLENGE
+                                : pin_is_why(en, why)             ? LIFE_NEEDS_USER
+                                                                  : LIFE_FAIL,
+                                e);
         if (!r && over)
                 r = request_files_remove(en, e);
         if (!r && en->key_lost)

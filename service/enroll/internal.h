@@ -57,7 +57,7 @@ struct enrollment {
         bool have_plan;
         bool own_profile; /* a user's own */
         struct server_link link;
-        struct secret challenge;
+        struct secret challenge, pin; /* pin: of a user-verified key, as long as this runs */
         char *agent; /* path of the socket where a challenge is to be had; NULL: it need not be asked */
         struct agent_question *question;
         STACK_OF(X509) * anchors;
@@ -183,6 +183,15 @@ MUST_CHECK enum err keep_challenge(struct enrollment *en, struct error *e);
 bool challenge_comes_by_itself(const struct enrollment *en);
 /* Into en->challenge. ERR_CHALLENGE_NEEDED with en->agent: that is to be asked, in the loop. */
 MUST_CHECK enum err challenge_fetch(struct enrollment *en, struct error *e);
+/* pin.c: the plan makes user-verified keys, and the request is not made yet. */
+bool pin_is_asked(const struct enrollment *en);
+/* ERR_PIN_NEEDED, with who is to do what. */
+enum err pin_needed(const struct enrollment *en, struct error *e);
+/* Only the owner can go on. */
+bool pin_is_why(const struct enrollment *en, const struct error *why);
+/* Before the key: with a PIN, a key that nothing was asked for with is made anew, and the PIN of a renewal is
+ * that of the key it replaces. @fd: the generation. */
+MUST_CHECK enum err pin_prepare(struct enrollment *en, int fd, struct error *e);
 /* methods.c: the way of this request, into the record; whether none is left after it; the next one, after a
  * refusal that en->why tells; key and certificate of the generation that is renewed, into en. */
 MUST_CHECK enum err method_choose(struct enrollment *en, uint32_t caps, enum scep_method *ret,

@@ -23,6 +23,7 @@ static const struct {
                                  {[LIFE_PENDING] = TO(ACTIVITY_PENDING),
                                   [LIFE_ISSUED] = TO(ACTIVITY_INSTALLING),
                                   [LIFE_NEEDS_CHALLENGE] = TO(ACTIVITY_NEEDS_CHALLENGE),
+                                  [LIFE_NEEDS_USER] = TO(ACTIVITY_WAITING_FOR_USER),
                                   [LIFE_FAIL] = TO(ACTIVITY_FAILED),
                                   [LIFE_CANCEL] = TO(ACTIVITY_IDLE)}},
         [ACTIVITY_PENDING] = {"pending",
@@ -37,6 +38,12 @@ static const struct {
                                        [LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
                                        [LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
                                        [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
+        /* With a PIN it is a renewal or an enrollment like any other. */
+        [ACTIVITY_WAITING_FOR_USER] = {"waiting-for-user",
+                                       false,
+                                       {[LIFE_RENEW] = TO(ACTIVITY_REQUESTING),
+                                        [LIFE_ENROLL] = TO(ACTIVITY_REQUESTING),
+                                        [LIFE_REMOVE] = TO(ACTIVITY_REMOVING)}},
         /* No cancel and no removal: files are half in place. */
         [ACTIVITY_INSTALLING] = {"installing",
                                  true,
@@ -75,6 +82,7 @@ static const char *const event_names[_LIFE_MAX] = {
         [LIFE_FAIL] = "fail",
         [LIFE_CANCEL] = "cancel",
         [LIFE_REMOVE] = "remove",
+        [LIFE_NEEDS_USER] = "needs-user",
 };
 
 const char *activity_name(enum activity activity)
@@ -156,6 +164,7 @@ int32_t csp_status(enum activity activity, enum health health)
                 return health == HEALTH_VALID || health == HEALTH_EXPIRING ? 1 : 32;
         case ACTIVITY_REQUESTING:
         case ACTIVITY_NEEDS_CHALLENGE:
+        case ACTIVITY_WAITING_FOR_USER:
         case ACTIVITY_INSTALLING:
         case ACTIVITY_REMOVING:
         case _ACTIVITY_MAX:

@@ -14,6 +14,7 @@ enum activity {
         ACTIVITY_REQUESTING,
         ACTIVITY_PENDING, /* the CA's administrator has to approve */
         ACTIVITY_NEEDS_CHALLENGE,
+        ACTIVITY_WAITING_FOR_USER, /* for the PIN of its key */
         ACTIVITY_INSTALLING,
         ACTIVITY_APPLY_PENDING, /* it is installed, and a consumer has not taken it yet */
         ACTIVITY_FAILED,
@@ -35,6 +36,7 @@ enum life_event {
         LIFE_FAIL,
         LIFE_CANCEL,
         LIFE_REMOVE,
+        LIFE_NEEDS_USER, /* only the key's owner can go on: it wants a PIN */
         _LIFE_MAX
 };
 

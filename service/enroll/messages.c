@@ -41,7 +41,8 @@ static enum err build_request(struct enrollment *en, struct secret *ret, struct 
                 .challenge = en->exchange.with_challenge ? secret_view(&en->challenge) : (struct view){0},
                 .digest = scep_digest_ossl(en->exchange.digest),
         };
-        enum err r = local_key(en->d->libctx, en->key, tpm_uid(en), &en->key_failure, &key, e);
+        enum err r = local_key(en->d->libctx, en->key, tpm_uid(en), secret_view(&en->pin), &en->key_failure,
+                               &key, e);
 
         if (r)
                 return r;
@@ -151,7 +152,8 @@ static enum err build(struct enrollment *en, struct error *e)
                 return r;
         r = build_request(en, &request, e);
         if (!r)
-                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &en->key_failure, &key, e);
+                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), (struct view){0}, &en->key_failure,
+                              &key, e);
         if (!r && en->exchange.signed_by_old && X509_up_ref(en->old_cert) == 1)
                 en->signer = en->old_cert;
         else if (!r)
@@ -191,7 +193,8 @@ static enum err poll(struct enrollment *en, struct error *e)
         if (!r)
                 r = poll_data_build(en->choice.issuer, bytes_view(&en->plan.subject), &data, e);
         if (!r)
-                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), &en->key_failure, &key, e);
+                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), (struct view){0}, &en->key_failure,
+                              &key, e);
         return r ? r : build_message(en, bytes_view(&data), key, SCEP_CERT_POLL, e);
 }
 

@@ -69,6 +69,9 @@ static bool is_open(const struct enrollment *en, enum scep_method way, uint32_t 
 {
         if (en->record.refused & (UINT64_C(1) << way))
                 return false;
+        /* The transport key asks nobody for a PIN, however late the reply comes. */
+        if (way != SCEP_CHALLENGE && en->plan.protection == POLICY_PROTECTION_USER_VERIFIED)
+                return false;
         if (way == SCEP_CHALLENGE || way == SCEP_CHALLENGE_DIRECT)
                 return true;
         /* A server that does not list Renewal knows no type 17, unless the profile insists. */
@@ -193,7 +196,8 @@ enum err method_look_at_old(struct enrollment *en, struct error *e)
         enum scep_method way = SCEP_AUTO;
         enum err r;
 
-        if (!en->record.renewing || strcmp(en->record.key_protection, "tpm") != 0)
+        if (!en->record.renewing || (strcmp(en->record.key_protection, "tpm") != 0 &&
+                                     strcmp(en->record.key_protection, "user-verified") != 0))
                 return ERR_OK;
         r = method_load_old(en, e);
         if (!r)

@@ -54,7 +54,10 @@ static enum err renew(struct enrollment *en, struct error *e)
 
         if (!activity_from_name(en->record.activity, &activity))
                 return error_set(e, ERR_CONFIG, "The activity '%s' is unknown", en->record.activity);
-        if ((activity != ACTIVITY_FAILED && activity != ACTIVITY_NEEDS_CHALLENGE) ||
+        if (en->waiters && !en->pin.len && pin_is_asked(en))
+                return pin_needed(en, e);
+        if ((activity != ACTIVITY_FAILED && activity != ACTIVITY_NEEDS_CHALLENGE &&
+             activity != ACTIVITY_WAITING_FOR_USER) ||
             en->record.requested == 0)
                 return begin(en, e);
         en->record.retry_at = 0;
@@ -164,8 +167,8 @@ static void have_looked(struct enrollment *en)
 struct postponed {
         struct daemon *d;
         store_id id;
-        bool accept;
         struct enrollment_ops ops;
+        struct renewal_order order;
 };
 
 static void renew_postponed(void *ctx, const struct error *failure)
@@ -178,28 +181,34 @@ static void renew_postponed(void *ctx, const struct error *failure)
                 e = *failure;
         else if (!certificate)
                 (void)error_set(&e, ERR_NOT_FOUND, "The certificate was removed meanwhile");
-        if (e.code || enrollment_renew(postponed->d, certificate, postponed->accept, &postponed->ops, &e))
+        if (e.code || enrollment_renew(postponed->d, certificate, &postponed->order, &postponed->ops, &e))
                 postponed->ops.begun(postponed->ops.ctx, NULL, &e);
+        secret_done(&postponed->order.pin);
         free(postponed);
 }
 
-static enum err renew_afterwards(struct daemon *d, struct certificate *certificate, bool accept,
-                                 const struct enrollment_ops *ops, struct error *e)
+static enum err renew_afterwards(struct daemon *d, struct certificate *certificate,
+                                 struct renewal_order *order, const struct enrollment_ops *ops,
+                                 struct error *e)
 {
         struct postponed *postponed = calloc(1, sizeof *postponed);
         enum err r;
 
         if (!postponed)
                 return error_no_memory(e);
-        *postponed = (struct postponed){.d = d, .accept = accept, .ops = *ops};
+        *postponed = (struct postponed){.d = d, .ops = *ops};
         memcpy(postponed->id, certificate->id, sizeof postponed->id);
+        if (order)
+                postponed->order = *order;
         r = afterwards_run(certificate, renew_postponed, postponed, e);
         if (r)
                 free(postponed);
+        else if (order)
+                order->pin = (struct secret){0};
         return r;
 }
 
-enum err enrollment_renew(struct daemon *d, struct certificate *certificate, bool accept,
+enum err enrollment_renew(struct daemon *d, struct certificate *certificate, struct renewal_order *order,
                           const struct enrollment_ops *ops, struct error *e)
 {
         struct enrollment *en = NULL;
@@ -207,7 +216,7 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, boo
         enum err r = lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
 
         if (!r && ops && certificate->noting)
-                return renew_afterwards(d, certificate, accept, ops, e);
+                return renew_afterwards(d, certificate, order, ops, e);
         if (!r)
                 r = enrollment_take(d, certificate, &en, e);
         if (r)
@@ -218,7 +227,11 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, boo
                 enrollment_free(en);
                 return r;
         }
-        en->accept = accept;
+        if (order) {
+                en->accept = order->accept;
+                en->pin = order->pin;
+                order->pin = (struct secret){0};
+        }
         en->stage = "key";
         enrollment_step(en, step_look, have_looked);
         return ERR_OK;

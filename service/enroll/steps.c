@@ -57,10 +57,13 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                 return error_set(e, ERR_INVALID, "The profile '%s' is for %s", profile->name,
                                  profile->type == PROFILE_USER ? "users, not for the device"
                                                                : "the device, not for users");
-        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED)
-                return error_set(
-                        e, ERR_UNSUPPORTED,
-                        "Keys that need the user's PIN (Protection=user-verified) are not in this version");
+        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED && profile->method != RENEWAL_AUTO &&
+            profile->method != RENEWAL_CHALLENGE)
+                return error_set(e, ERR_UNSUPPORTED,
+                                 "Renewals signed by the old key are not in this version for "
+                                 "Protection=user-verified: Method= is auto or challenge");
+        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED && !en->pin.len && !en->if_needed)
+                return pin_needed(en, e);
         if (profile->challenge_reusable)
                 return error_set(e, ERR_UNSUPPORTED, "ChallengeReusable=yes is not in this version");
         return ERR_OK;
@@ -313,7 +316,11 @@ static enum err describe_key(struct enrollment *en, const char *reason, struct e
         if (!r)
                 r = record_set_text(&record->next_key_algorithm, key_alg_name(info.alg), e);
         if (!r)
-                r = record_set_text(&record->next_key_protection, info.in_tpm ? "tpm" : "software", e);
+                r = record_set_text(&record->next_key_protection,
+                                    ksp_key_wants_pin(en->key) ? "user-verified"
+                                    : info.in_tpm              ? "tpm"
+                                                               : "software",
+                                    e);
         if (!r)
                 r = record_set_text(&record->next_key_parent, info.parent, e);
         if (!r && reason)
@@ -339,7 +346,11 @@ enum err step_key(struct enrollment *en, struct error *e)
                 .alg = (enum key_alg)en->plan.algorithm,
                 .protection = (enum key_protection)en->plan.protection,
                 .uid = en->owner == NO_OWNER ? 0 : en->owner,
-                .no_downgrade = !en->plan.allow_downgrade && strcmp(en->record.key_protection, "tpm") == 0,
+                .no_downgrade = !en->plan.allow_downgrade &&
+                                (strcmp(en->record.key_protection, "tpm") == 0 ||
+                                 strcmp(en->record.key_protection, "user-verified") == 0),
+                .pin = en->plan.protection == POLICY_PROTECTION_USER_VERIFIED ? secret_view(&en->pin)
+                                                                              : (struct view){0},
         };
         CLEANUP(free_p) char *reason = NULL;
         CLEANUP(close_p) int fd = -1;
@@ -347,6 +358,8 @@ enum err step_key(struct enrollment *en, struct error *e)
 
         if (!r && en->challenge.len) /* it has moved to this transaction */
                 r = store_file_remove(en->d->store, STORE_PROFILES, en->record.profile, "challenge", e);
+        if (!r)
+                r = pin_prepare(en, fd, e);
         if (!r && en->record.renewing && en->plan.reuse_key)
                 r = copy_key(en, fd, e);
         if (!r)
@@ -380,8 +393,8 @@ static enum err take_transport(struct enrollment *en, struct error *e)
         CLEANUP(close_p) int fd = -1;
         enum err r;
 
-        if (en->transport || key_alg_is_rsa(ksp_key_alg(en->key)) || en->exchange.direct ||
-            en->exchange.signed_by_old)
+        if (en->transport || en->exchange.direct || en->exchange.signed_by_old ||
+            (key_alg_is_rsa(ksp_key_alg(en->key)) && !ksp_key_wants_pin(en->key)))
                 return ERR_OK;
         r = store_generation(en->d->store, en->id, en->generation, true, &fd, e);
         return r ? r : open_or_make(en, fd, "transport.pem", &spec, &en->transport, &unused, e);

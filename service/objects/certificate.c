@@ -8,6 +8,7 @@
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "enroll/enrollment.h"
+#include "pin/pin.h"
 #include "internal.h"
 
 static const struct certificate *summary(const void *object)
@@ -286,6 +287,10 @@ static enum err get_chain(void *object, struct bus_call *call, struct error *e)
 
 struct testing {
         struct later later;
+        struct secret pin;
+        int generation; /* directory, of a key that wants a PIN */
+        uint64_t now;
+        char *name;
         struct ksp_key *key;
         uid_t uid;
         uint64_t usec;
@@ -311,19 +316,34 @@ static enum err test_key(struct testing *testing, struct error *e)
         CLEANUP(evp_pkey_ctx_free_p) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ksp_key_public(testing->key), NULL);
         CLEANUP(bytes_done) struct bytes signature = {0};
         uint8_t hash[32];
+        struct ksp_op op = {.key = testing->key,
+                            .uid = testing->uid,
+                            .sign = how,
+                            .data = {hash, sizeof hash},
+                            .pin = secret_view(&testing->pin)};
         uint64_t begin = now_usec();
         enum err r;
 
         if (EVP_Digest(text, sizeof text, hash, NULL, EVP_sha256(), NULL) != 1)
                 return ossl_error(e, ERR_FAILED, "The test could not be made");
-        r = ksp_sign(testing->key, testing->uid, &how, (struct view){hash, sizeof hash}, &signature, e);
+        r = pin_run(testing->later.d->pins, testing->generation, testing->name, testing->now, &op);
         testing->usec = now_usec() - begin;
         if (r)
-                return r;
+                return error_copy(e, &op.error);
+        signature = op.signature;
         if (!ctx || EVP_PKEY_verify_init(ctx) != 1 || EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) != 1 ||
             EVP_PKEY_verify(ctx, signature.data, signature.len, hash, sizeof hash) != 1)
                 return ossl_error(e, ERR_KEY_DAMAGED, "The key signed, but its signature does not verify");
         return ERR_OK;
+}
+
+static void testing_free(struct testing *testing)
+{
+        ksp_key_unref(testing->key);
+        secret_done(&testing->pin);
+        close_p(&testing->generation);
+        free(testing->name);
+        free(testing);
 }
 
 static void run_test(void *ctx)
@@ -346,23 +366,27 @@ static void test_done(void *ctx)
                 bus_open_array(w, "{sv}");
                 bus_entry_string(w, "operation", "sign");
                 bus_entry_string(w, "algorithm", key_alg_name(ksp_key_alg(testing->key)));
-                bus_entry_string(w, "protection", ksp_key_in_tpm(testing->key) ? "tpm" : "software");
+                bus_entry_string(w, "protection",
+                                 ksp_key_wants_pin(testing->key) ? "user-verified"
+                                 : ksp_key_in_tpm(testing->key)  ? "tpm"
+                                                                 : "software");
                 bus_entry_u64(w, "usec", testing->usec);
                 bus_close(w);
                 if (bus_call_reply(testing->later.call, w, &e))
                         bus_call_fail(testing->later.call, &e);
                 bus_call_unref(testing->later.call);
         }
-        ksp_key_unref(testing->key);
-        free(testing);
+        testing_free(testing);
 }
 
 static enum err test(void *object, struct bus_call *call, struct error *e)
 {
         const struct handle *handle = object;
+        CLEANUP(close_p) int pin = -1;
+        const struct bus_option options[] = {BUS_OPTION_AS_FD(BUS_OPTION_PIN, pin)};
         struct testing *testing;
         struct ksp_key *key;
-        enum err r = no_options(call, e);
+        enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
 
         if (!r)
                 r = model_key(handle->d->model, handle->d->ksp, handle->certificate, &key, e);
@@ -371,13 +395,23 @@ static enum err test(void *object, struct bus_call *call, struct error *e)
         testing = calloc(1, sizeof *testing);
         if (!testing)
                 return error_no_memory(e);
-        *testing = (struct testing){
-                .later = {handle->d, bus_call_ref(call)}, .key = ksp_key_ref(key), .uid = bus_call_uid(call)};
-        r = pool_submit(handle->d->pool, run_test, test_done, testing, e);
+        *testing = (struct testing){.later = {handle->d, bus_call_ref(call)},
+                                    .generation = -1,
+                                    .now = clock_now(&handle->d->clock),
+                                    .name = strdup(handle->certificate->name),
+                                    .key = ksp_key_ref(key),
+                                    .uid = bus_call_uid(call)};
+        r = testing->name ? ERR_OK : error_no_memory(e);
+        if (!r && ksp_key_wants_pin(key))
+                r = store_generation(handle->d->store, handle->certificate->id, handle->certificate->current,
+                                     false, &testing->generation, e);
+        if (!r && pin >= 0)
+                r = pin_read(pin, &testing->pin, e);
+        if (!r)
+                r = pool_submit(handle->d->pool, run_test, test_done, testing, e);
         if (r) {
                 bus_call_unref(testing->later.call);
-                ksp_key_unref(testing->key);
-                free(testing);
+                testing_free(testing);
         }
         return r;
 }
@@ -424,22 +458,24 @@ static enum err renew(void *object, struct bus_call *call, struct error *e)
         struct certificate *c = handle->certificate;
         const struct enrollment_ops ops = {begun_for_call, call};
         const uint64_t now = clock_now(&handle->d->clock);
-        bool accept = false;
-        const struct bus_option options[] = {BUS_OPTION_AS_BOOL(BUS_OPTION_ACCEPT, accept)};
+        struct renewal_order order = {0};
+        CLEANUP(close_p) int pin_fd = -1;
+        const struct bus_option options[] = {BUS_OPTION_AS_BOOL(BUS_OPTION_ACCEPT, order.accept),
+                                             BUS_OPTION_AS_FD(BUS_OPTION_PIN, pin_fd)};
         enum err r = bus_options_read(bus_call_reader(call), options, N_ELEMENTS(options), e);
 
         if (r)
                 return r;
         /* What was kept aside may still lie there while the next request waits for a challenge. */
         if (!c->current && c->activity != ACTIVITY_FAILED &&
-            !(accept && c->activity == ACTIVITY_NEEDS_CHALLENGE))
+            !(order.accept && c->activity == ACTIVITY_NEEDS_CHALLENGE))
                 return error_set(e, ERR_NOT_FOUND, "'%s' has no certificate that could be renewed", c->name);
         if (!model_find_profile(handle->d->model, c->profile)) {
                 (void)error_set(e, ERR_NOT_FOUND, "The profile of '%s' was removed, and with it the server",
                                 c->name);
                 return error_remedy(e, ERR_NOT_FOUND, "Add the profile again, or remove the certificate.");
         }
-        if (c->enrollment && !c->noting && accept) /* what runs was begun without that word */
+        if (c->enrollment && !c->noting && order.accept) /* what runs was begun without that word */
                 return request_is_running(c, e);
         if (c->enrollment && !c->noting) { /* a repeated request joins what runs */
                 (void)bus_call_ref(call);
@@ -448,13 +484,19 @@ static enum err renew(void *object, struct bus_call *call, struct error *e)
                         bus_call_unref(call);
                 return r;
         }
-        if (!bus_call_is_root(call) && c->renewed_by_hand && now < c->renewed_by_hand + BY_HAND) {
+        /* Who mistyped his PIN has not asked the server for anything. */
+        if (!bus_call_is_root(call) && c->activity != ACTIVITY_WAITING_FOR_USER && c->renewed_by_hand &&
+            now < c->renewed_by_hand + BY_HAND) {
                 (void)error_set(e, ERR_LIMIT, "'%s' was renewed by hand less than 10 minutes ago", c->name);
                 return error_remedy(e, ERR_LIMIT, "Wait, or see what became of it: scepter show %s.",
                                     c->name);
         }
         (void)bus_call_ref(call);
-        r = enrollment_renew(handle->d, c, accept, &ops, e);
+        if (pin_fd >= 0)
+                r = pin_read(pin_fd, &order.pin, e);
+        if (!r)
+                r = enrollment_renew(handle->d, c, &order, &ops, e);
+        secret_done(&order.pin);
         if (r)
                 bus_call_unref(call);
         else

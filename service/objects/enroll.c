@@ -18,6 +18,7 @@ struct enrolling {
 static void enrolling_free(struct enrolling *enrolling)
 {
         secret_done(&enrolling->order.challenge);
+        secret_done(&enrolling->order.pin);
         bus_call_unref(enrolling->later.call);
         free(enrolling->login);
         free(enrolling);
@@ -112,6 +113,17 @@ uid_t enroll_owner(const struct bus_call *call, const struct profile_entry *prof
         return profile->for_users ? bus_call_uid(call) : NO_OWNER;
 }
 
+enum err pin_read(int fd, struct secret *ret, struct error *e)
+{
+        enum err r = memfd_read_secret(fd, BUS_PIN_MAX, ret, e);
+
+        if (!r)
+                r = ksp_pin_check(secret_view(ret), e);
+        if (r)
+                secret_done(ret);
+        return r;
+}
+
 enum { CERTIFICATES_PER_USER = 16 };
 
 /* Device certificates are not counted, and neither is a new generation of one that exists. */
@@ -132,8 +144,10 @@ enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
         struct bus_reader *reader = bus_call_reader(call);
         const char *path, *slash, *user = NULL;
         CLEANUP(close_p) int challenge = -1;
+        CLEANUP(close_p) int pin = -1;
         const struct bus_option options[] = {
                 BUS_OPTION_AS_FD(BUS_OPTION_CHALLENGE, challenge),
+                BUS_OPTION_AS_FD(BUS_OPTION_PIN, pin),
                 BUS_OPTION_AS_STRING(BUS_OPTION_USER, user),
         };
         struct profile_entry *profile = NULL;
@@ -159,6 +173,8 @@ enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
         r = within_limit(d, enrolling, e);
         if (!r && challenge >= 0)
                 r = memfd_read_secret(challenge, BUS_CHALLENGE_MAX, &enrolling->order.challenge, e);
+        if (!r && pin >= 0)
+                r = pin_read(pin, &enrolling->order.pin, e);
         if (!r && user) {
                 enrolling->login = strdup(user);
                 r = enrolling->login ? pool_submit(d->pool, run_login, login_done, enrolling, e)

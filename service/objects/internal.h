@@ -81,6 +81,8 @@ MUST_CHECK enum err enroll_permitted(const struct bus_call *call, const struct p
                                      const char *user, struct error *e);
 /* Whose certificate it becomes where no user is named. */
 uid_t enroll_owner(const struct bus_call *call, const struct profile_entry *profile);
+/* enroll.c: of the option "pin"; ERR_NOT_A_MEMFD, ERR_INVALID. */
+MUST_CHECK enum err pin_read(int fd, struct secret *ret, struct error *e);
 /* resolve.c: Profile.Resolve */
 enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
 

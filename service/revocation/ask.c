@@ -223,7 +223,7 @@ static enum err build(struct crl_ask *x, struct error *e)
         if (!r)
                 r = crl_data_build(x->cert, &data, e);
         if (!r)
-                r = local_key(x->d->libctx, x->key, uid, &key_failure, &key, e);
+                r = local_key(x->d->libctx, x->key, uid, (struct view){0}, &key_failure, &key, e);
         if (r)
                 return r;
         spec.data = bytes_view(&data);

@@ -11,6 +11,7 @@ import crash
 import labs
 from crash import another, assert_clean, check, properties, settled
 from front import front
+from terminal import Typed
 
 pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
 FEW = "the walk has found too few changes"
@@ -350,6 +351,49 @@ def test_T9_challenge_for_a_renewal(walk):
         if not first and not struck:
             break
     assert step > 10, FEW
+
+
+def test_T9_a_pin_that_nobody_enters(walk):
+    """An attempt that lacks the PIN waits for its user, and it goes on when that comes, or it is removed."""
+    lab = walk.lab
+
+    def enroll(strict):
+        Typed(lab, "enroll", name, "--challenge-file", lab.challenge(), lines=["4711 right"] * 2, strict=strict)
+
+    def activity():
+        shown = properties(lab, name)
+        return shown and shown["activity"]
+
+    def wait_for_its_user():
+        if lab.until(lambda: (one := activity()) in ("failed", "waiting-for-user") and one) == "failed":
+            walk.clock(8000)
+            lab.wait_for(name, "waiting-for-user")
+
+    for step in walk.steps():
+        name = f"p-{step}"
+        lab.add(name, protection="user-verified", type="user")
+        enroll(True)
+        lab.wait_for(name, "failed")  # there is no TPM
+        walk.arm(step)
+        walk.clock(8000)  # the next attempt comes by itself
+        walk.struck_or(name, lambda shown: shown["activity"] == "waiting-for-user")
+        struck = walk.revive()
+        wait_for_its_user()
+        walk.arm(step)
+        enroll(False)
+        walk.struck_or(name, lambda shown: shown["activity"] == "failed")
+        struck |= walk.revive()
+        wait_for_its_user()
+        walk.arm(step)
+        lab.scepter("remove", name)
+        lab.until(lambda: walk.struck() or not activity())
+        struck |= walk.revive()
+        if activity() == "waiting-for-user":
+            assert lab.scepter("remove", name).returncode == 0
+        lab.until(lambda: not activity())
+        if not struck:
+            break
+    assert step > 2, FEW
 
 
 @pytest.mark.parametrize("killed", [0, 1, 2], ids=["goes-on", "killed-at-the-next", "killed-at-the-second"])

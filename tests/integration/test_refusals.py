@@ -119,7 +119,7 @@ def test_no_challenge(lab):
 
 
 def test_unsupported_by_name(lab):
-    for name, values, word in (("pin-key", {"protection": "user-verified", "type": "user"}, "user-verified"),
+    for name, values, word in (("pin-key", {"protection": "user-verified", "type": "user", "method": "renewal"}, "user-verified"),
                                ("reusable", {"server": "ChallengeReusable=yes"}, "ChallengeReusable")):
         lab.add(name, **values)
         done = lab.enroll(name, "--json", *(["--for", "root"] if "type" in values else []))

@@ -279,7 +279,7 @@ static void everything(enum key_alg alg, enum key_protection protection)
                 struct ksp_provider provider;
 
                 expect_ok(ksp_provider_load(at.libctx, &provider, &e));
-                expect_ok(local_key(at.libctx, key, 1000, NULL, &at.key, &e));
+                expect_ok(local_key(at.libctx, key, 1000, (struct view){0}, NULL, &at.key, &e));
                 at.cert = self_signed(at.libctx, at.key);
                 assert_int_equal(X509_check_private_key(at.cert, at.key), 1);
                 check_request(&at);
@@ -338,7 +338,7 @@ static void errors_arrive(void **state)
         (void)state;
         expect_ok(ksp_create(ksp, &spec, &key, &reason, &e));
         expect_ok(ksp_provider_load(NULL, &provider, &e));
-        expect_ok(local_key(NULL, key, 0, NULL, &pkey, &e));
+        expect_ok(local_key(NULL, key, 0, (struct view){0}, NULL, &pkey, &e));
         ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
         assert_int_equal(EVP_PKEY_decrypt_init(ctx), 1);
         assert_int_not_equal(EVP_PKEY_decrypt(ctx, out, &len, in, sizeof in), 1);

@@ -4,23 +4,25 @@
 #include "enroll/lifecycle.h"
 
 /* Where each event leads; '-' is a refusal. Columns: enroll renew pending issued installed apply applied
- * fall-back needs-challenge challenge fail cancel remove. */
+ * fall-back needs-challenge challenge fail cancel remove needs-user. */
 static const char *const arrows[_ACTIVITY_MAX][_LIFE_MAX] = {
         [ACTIVITY_IDLE] = {"requesting", "requesting", "-", "-", "-", "apply-pending", "-", "-", "-", "-",
-                           "-", "-", "removing"},
+                           "-", "-", "removing", "-"},
         [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "needs-challenge",
-                                 "-", "failed", "idle", "-"},
+                                 "-", "failed", "idle", "-", "waiting-for-user"},
         [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "-", "-", "failed",
-                              "idle", "-"},
+                              "idle", "-", "-"},
         [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-",
-                                      "requesting", "-", "-", "removing"},
+                                      "requesting", "-", "-", "removing", "-"},
+        [ACTIVITY_WAITING_FOR_USER] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-", "-",
+                                       "-", "-", "removing", "-"},
         [ACTIVITY_INSTALLING] = {"-", "-", "-", "-", "idle", "apply-pending", "-", "requesting", "-", "-",
-                                 "failed", "-", "-"},
+                                 "failed", "-", "-", "-"},
         [ACTIVITY_APPLY_PENDING] = {"requesting", "requesting", "-", "-", "-", "apply-pending", "idle", "-",
-                                    "-", "-", "-", "-", "removing"},
+                                    "-", "-", "-", "-", "removing", "-"},
         [ACTIVITY_FAILED] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-", "requesting", "-",
-                             "-", "removing"},
-        [ACTIVITY_REMOVING] = {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removing"},
+                             "-", "removing", "-"},
+        [ACTIVITY_REMOVING] = {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removing", "-"},
 };
 
 static void table(void **state)
