@@ -11,7 +11,7 @@ from cryptography import x509
 
 import doors
 import test_programs
-from test_programs import keys, module, needs, program  # noqa: F401, the fixture
+from test_programs import keys, module, needs, program, pytestmark  # noqa: F401, the fixture
 
 
 @pytest.fixture(name="site")
