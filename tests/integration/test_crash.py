@@ -370,7 +370,7 @@ def test_T9_a_pin_that_nobody_enters(walk):
             lab.wait_for(name, "waiting-for-user")
 
     for step in walk.steps():
-        name = f"p-{step}"
+        name = f"pin-{step}"
         lab.add(name, protection="user-verified", type="user")
         enroll(True)
         lab.wait_for(name, "failed")  # there is no TPM
