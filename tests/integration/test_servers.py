@@ -231,8 +231,8 @@ def test_network_that_flaps():
         lab.add("flaps")
         assert lab.enroll("flaps").returncode == 6
         for _ in range(20):
-            manager.become(70)
             manager.become(20)
+            manager.become(70)  # the last word: the service asks how it is, and may see no more than that
         step(lab, 30)
         lab.serves()
         assert len(events(lab, "flaps", "ENROL_FAILED")) == 1
