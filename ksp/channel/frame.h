@@ -12,13 +12,14 @@
  *   DECRYPT    HANDLE, PADDING, DIGEST, MGF1, OAEP_LABEL, DATA             DATA (plaintext, unpadded)
  *   DERIVE     HANDLE, DATA (the other side's point, X9.62 uncompressed)   DATA (x of the shared point)
  *   CLOSE      HANDLE                                                     (no answer)
- *   LIST       INDEX (0, or NEXT of the answer before)                     NEXT (0: the end), ENTRY*: each
- * one the fields LABEL, KEY_ID, OWNER (a uid; missing: the device) DESCRIBE   KEY_ID, INDEX (0: its own
- * certificate, then its chain)      CERTIFICATE; INDEX 0: LABEL, OWNER*, too TLS_SIGN   HANDLE, TLS_SCHEME,
- * DATA (transcript hash)                  DATA (signature): channel/tls13.h UNWRAP     HANDLE, SALT_OCTETS,
- * ITERATIONS, DIGEST (PRF), KEK, IV,     DATA (the content key) DATA (what RFC 3211 wrapped) JOB        what
- * service/worker/protocol.h says, daemon to worker       RESULT, the same FRAME_ERROR answers any request:
- * CODE (name of enum err), MESSAGE, REMEDY.
+ *   LIST       INDEX (0, or NEXT of the answer before)                     NEXT (0: the end), ENTRY*
+ *   DESCRIBE   KEY_ID, INDEX (0: its certificate; from 1: its chain)       CERTIFICATE; 0: LABEL, OWNER* too
+ *   TLS_SIGN   HANDLE, TLS_SCHEME, DATA (transcript hash)                  DATA (signature): tls13.h
+ *   UNWRAP     HANDLE, SALT_OCTETS, ITERATIONS, DIGEST (PRF), KEK, IV,     DATA (the content key)
+ *              DATA (what RFC 3211 wrapped)
+ *   JOB        what service/worker/protocol.h says, daemon to worker       RESULT, the same
+ * An ENTRY's value is again fields: LABEL, KEY_ID, OWNER (a uid; missing: the device).
+ * FRAME_ERROR answers any request: CODE (name of enum err), MESSAGE, REMEDY.
  */
 #pragma once
 
