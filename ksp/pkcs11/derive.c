@@ -106,7 +106,6 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
                ck_object_handle_t *ret)
 {
         CLEANUP(secret_done) struct secret shared = {0};
-        const struct object *o = object_find(m, base);
         struct identity *identity;
         struct object *made = NULL;
         struct wish wish;
@@ -118,16 +117,9 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
                 return CKR_ARGUMENTS_BAD;
         if (mechanism->mechanism != CKM_ECDH1_DERIVE)
                 return CKR_MECHANISM_INVALID;
-        if (!o || o->slot != s->slot)
-                return CKR_KEY_HANDLE_INVALID;
-        if (o->class == CKO_CERTIFICATE)
-                return CKR_KEY_HANDLE_INVALID;
-        if (o->class != CKO_PRIVATE_KEY)
-                return CKR_KEY_FUNCTION_NOT_PERMITTED;
-        rv = read_wish(template, n, &wish);
-        identity = o->identity;
+        rv = private_key(m, s, base, &identity);
         if (rv == CKR_OK)
-                rv = identity_details(m, identity);
+                rv = read_wish(template, n, &wish);
         if (rv != CKR_OK)
                 return rv;
         public = X509_get0_pubkey(identity->cert);

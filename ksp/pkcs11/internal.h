@@ -165,6 +165,10 @@ ck_rv_t mechanism_operation(const struct ck_mechanism *mechanism, bool rsa, size
                             enum operation_kind kind, struct operation *ret);
 
 /* operations.c: the key, its mechanism, and the end of what a session does. */
+/* The generation that a handle of a private key belongs to, with its details; else what the standard answers.
+ */
+ck_rv_t private_key(struct module *m, const struct session *s, ck_object_handle_t handle,
+                    struct identity **ret);
 ck_rv_t operation_begin(struct module *m, struct session *s, enum operation_kind kind,
                         const struct ck_mechanism *mechanism, ck_object_handle_t key);
 void operation_end(struct operation *operation);

@@ -191,8 +191,7 @@ def test_T9_pending(walk):
         shown = lab.until(lambda: [one for one in [properties(lab, name)] if not one or one["activity"] == "pending"])[0]
         if not shown:
             assert struck and lab.scepter("enroll", name, "--wait", "--challenge-file", challenge).returncode == 8
-        request = (lab.certificate(name) / "generations/1/request.der").read_bytes()
-        assert (lab.certificate(name) / "generations/1/request.der").read_bytes() == request
+        assert (lab.certificate(name) / "generations/1/request.der").exists()  # the same bytes: check(), below
         lab.ndes("approve")
         walk.clock(4000)
         assert settled(lab, name, "")
