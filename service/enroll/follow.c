@@ -1,23 +1,18 @@
 /* The directory of consumers is watched: at the start and when a file of it changed, those that follow a
  * certificate are looked at again, so that nothing has to be restarted. */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <limits.h>
-#include <sys/inotify.h>
-#include <systemd/sd-event.h>
 
 #include "apply.h"
 #include "apply/consumers.h"
 #include "apply/outcome.h"
 #include "daemon/log.h"
 #include "due.h"
+#include "work/watch.h"
 
 enum { KNOWN_MAX = 64 };
 
 struct follow {
         struct daemon *d;
-        sd_event_source *watch;
+        struct watch *watch;
         bool reading, again;        /* a thread is at it; and something changed meanwhile */
         struct consumers consumers; /* what it found */
         store_id known[KNOWN_MAX];  /* certificates that something was written for */
@@ -87,59 +82,30 @@ static void look(struct follow *follow)
                 follow->reading = true;
 }
 
-static int on_change(sd_event_source *source, const struct inotify_event *event, void *ctx);
-
-/* The directory, or, while it is not there, the one it would be in. */
-static void watch(struct follow *follow)
+static void on_change(void *ctx)
 {
-        const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB | IN_CREATE | IN_DELETE_SELF |
-                              IN_MOVE_SELF | IN_ONLYDIR;
-        const char *path = follow->d->config.consumers;
-        const char *slash = strrchr(path, '/');
-        char parent[PATH_MAX];
-        int r;
-
-        (void)sd_event_source_disable_unref(STEAL(follow->watch));
-        r = sd_event_add_inotify(follow->d->event, &follow->watch, path, mask, on_change, follow);
-        (void)snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 0, path);
-        if (r == -ENOENT && *parent)
-                r = sd_event_add_inotify(follow->d->event, &follow->watch, parent, mask, on_change, follow);
-        if (r < 0 && r != -ENOENT)
-                log_line(LOG_WARNING, "%s cannot be watched, ignoring: %s", path, strerror(-r));
-}
-
-static int on_change(sd_event_source *source, const struct inotify_event *event, void *ctx)
-{
-        struct follow *follow = ctx;
-        const char *last = strrchr(follow->d->config.consumers, '/');
-
-        (void)source;
-        if ((event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) ||
-            (event->len && last && strcmp(event->name, last + 1) == 0))
-                watch(follow); /* it came, or went */
-        else if (event->mask == IN_CREATE)
-                return 0; /* nothing is in it yet */
-        look(follow);
-        return 0;
+        look(ctx);
 }
 
 enum err follow_start(struct daemon *d, struct error *e)
 {
         struct follow *follow = calloc(1, sizeof *follow);
+        enum err r;
 
         if (!follow)
                 return error_no_memory(e);
         follow->d = d;
         d->follow = follow;
-        watch(follow);
-        look(follow);
-        return ERR_OK;
+        r = watch_new(d->event, d->config.consumers, on_change, follow, &follow->watch, e);
+        if (!r)
+                look(follow);
+        return r;
 }
 
 void follow_stop(struct daemon *d)
 {
         if (d->follow)
-                (void)sd_event_source_disable_unref(STEAL(d->follow->watch));
+                watch_free(STEAL(d->follow->watch));
 }
 
 void follow_end(struct daemon *d)

@@ -1,11 +1,7 @@
 #include "placed/placed.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <systemd/sd-event.h>
 
 #include "daemon/log.h"
 #include "enroll/enrollment.h"
@@ -13,15 +9,15 @@
 #include "placed/read.h"
 #include "policy/command.h"
 #include "policy/profile.h"
+#include "work/watch.h"
 
 #define LOCATION "profiles.d/"
 
-/* Changes come in bundles: they are looked at once it has been quiet. */
-enum { QUIET_USEC = 300 * 1000, LOCATION_SIZE = sizeof LOCATION + PLACED_NAME_MAX };
+enum { LOCATION_SIZE = sizeof LOCATION + PLACED_NAME_MAX };
 
 struct placed {
         struct daemon *d;
-        sd_event_source *watch, *quiet;
+        struct watch *watch;
         bool busy, again; /* files is being worked through; and something changed meanwhile */
         struct placed_files files;
         size_t at; /* which of them */
@@ -272,75 +268,31 @@ static void look(struct placed *placed)
                 placed->busy = true;
 }
 
-static int on_quiet(sd_event_source *source, uint64_t usec, void *ctx)
+static void on_change(void *ctx)
 {
-        (void)source;
-        (void)usec;
         look(ctx);
-        return 0;
-}
-
-static int on_change(sd_event_source *source, const struct inotify_event *event, void *ctx);
-
-/* The directory, or, while it is not there, the one it would be in. */
-static void watch(struct placed *placed)
-{
-        const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
-                              IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-        const char *path = placed->d->config.profiles;
-        const char *slash = strrchr(path, '/');
-        char parent[PATH_MAX];
-        int r;
-
-        (void)sd_event_source_disable_unref(STEAL(placed->watch));
-        r = sd_event_add_inotify(placed->d->event, &placed->watch, path, mask, on_change, placed);
-        (void)snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 0, path);
-        if (r == -ENOENT && *parent)
-                r = sd_event_add_inotify(placed->d->event, &placed->watch, parent, mask, on_change, placed);
-        if (r < 0 && r != -ENOENT)
-                log_line(LOG_WARNING, "%s cannot be watched, ignoring: %s", path, strerror(-r));
-}
-
-static int on_change(sd_event_source *source, const struct inotify_event *event, void *ctx)
-{
-        struct placed *placed = ctx;
-        const char *last = strrchr(placed->d->config.profiles, '/');
-
-        (void)source;
-        if ((event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) ||
-            (event->len && last && strcmp(event->name, last + 1) == 0))
-                watch(placed); /* it came, or went */
-        (void)sd_event_source_set_time_relative(placed->quiet, QUIET_USEC);
-        (void)sd_event_source_set_enabled(placed->quiet, SD_EVENT_ONESHOT);
-        return 0;
 }
 
 enum err placed_start(struct daemon *d, struct error *e)
 {
         struct placed *placed = calloc(1, sizeof *placed);
-        int r;
+        enum err r;
 
         if (!placed)
                 return error_no_memory(e);
         placed->d = d;
         d->placed = placed;
-        r = sd_event_add_time_relative(d->event, &placed->quiet, CLOCK_MONOTONIC, QUIET_USEC, 0, on_quiet,
-                                       placed);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(placed->quiet, SD_EVENT_OFF);
-        if (r < 0)
-                return errno_error(e, -r, "The event loop took no timer");
-        watch(placed);
-        look(placed);
-        return ERR_OK;
+        r = watch_new(d->event, d->config.profiles, on_change, placed, &placed->watch, e);
+        if (!r)
+                look(placed);
+        return r;
 }
 
 void placed_stop(struct daemon *d)
 {
         if (!d->placed)
                 return;
-        (void)sd_event_source_disable_unref(STEAL(d->placed->watch));
-        (void)sd_event_source_disable_unref(STEAL(d->placed->quiet));
+        watch_free(STEAL(d->placed->watch));
         if (d->placed->job)
                 worker_job_cancel(STEAL(d->placed->job));
 }

@@ -369,6 +369,13 @@ def test_a_consumer_that_is_written_or_edited_takes_effect(lab):
     lab.until(lambda: (other / "cert.pem").exists())
     assert (other / "cert.pem").stat().st_mode & 0o777 == 0o600
     assert not events(lab, "p-edit", "APPLY_FAILED") and not events(lab, "p-edit", "CERT_APPLIED")  # it never waited
+    # one that an editor empties and then writes is not read in between
+    os.utime(path)
+    with path.open("w") as file:
+        lab.scepter("list")  # handles what came before
+        file.write(f"[Consumer]\nProfile=p-edit\n[Files]\nCertificate={one}/cert.pem\nMode=0640\n")
+    lab.until(lambda: (one / "cert.pem").stat().st_mode & 0o777 == 0o640)
+    assert not events(lab, "p-edit", "APPLY_FAILED") and "has no Profile" not in lab.log()
     # an edit that is wrong is told, with its line, and cured by the next
     path.write_text(f"[Consumer]\nProfile=p-edit\n[Files]\nCertificat={one}/cert.pem\n")
     shown = lab.wait_for("p-edit", "apply-pending")
