@@ -11,7 +11,7 @@ scepter_program(scepterd
     events/line.c events/followers.c events/events.c events/past.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
     enroll/lifecycle.c enroll/adopt.c enroll/afterwards.c enroll/tell.c enroll/enrollment.c enroll/resume.c enroll/server.c enroll/urls.c enroll/pending.c enroll/network.c enroll/challenge.c enroll/agent.c enroll/link.c enroll/known-server.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/methods.c enroll/renew.c enroll/names.c enroll/accept.c enroll/cancel.c enroll/due.c enroll/apply.c enroll/follow.c enroll/install.c enroll/pin.c enroll/next-ca.c enroll/crl-refused.c enroll/anchors.c
-    objects/tree.c objects/authority.c objects/manager.c objects/events.c objects/profile.c objects/certificate.c objects/intake.c objects/named-files.c objects/client-certificate.c
+    objects/tree.c objects/authority.c objects/polkit.c objects/manager.c objects/events.c objects/profile.c objects/certificate.c objects/intake.c objects/named-files.c objects/client-certificate.c
     rollover/trust.c rollover/look.c
     revocation/crl.c revocation/path.c revocation/fetch.c revocation/ask.c revocation/check.c
     diagnose/codes.c diagnose/findings.c diagnose/network.c diagnose/server.c diagnose/request.c diagnose/local.c diagnose/revocation.c diagnose/consumers.c diagnose/applied.c diagnose/prepare.c diagnose/servers.c diagnose/certificate.c diagnose/run.c

@@ -62,6 +62,13 @@ static enum err take_key(const struct reading *reading, const struct ini_line *l
                                          reading->path, line->number, value);
                 return ERR_OK;
         }
+        if (strcmp(key, "Polkit") == 0) {
+                reading->config->polkit = strcmp(value, "yes") == 0;
+                if (reading->config->polkit || strcmp(value, "no") == 0)
+                        return ERR_OK;
+                return error_set(e, ERR_CONFIG, "%s, line %d: Polkit is yes or no, not '%s'", reading->path,
+                                 line->number, value);
+        }
         for (size_t i = 0; i < N_ELEMENTS(keys); i++)
                 if (strcmp(key, keys[i].key) == 0)
                         return set_text((char **)((char *)reading->config + keys[i].offset), value, e);
@@ -89,7 +96,8 @@ static enum err read_file(const char *path, struct config *config, struct error 
 
 enum err config_read(const char *path, struct config *ret, struct error *e)
 {
-        CLEANUP(config_done) struct config config = {.protection = KEY_PROTECTION_TPM_PREFERRED};
+        CLEANUP(config_done)
+        struct config config = {.protection = KEY_PROTECTION_TPM_PREFERRED, .polkit = true};
         enum err r = ERR_OK;
 
         ini_prepare();

@@ -7,6 +7,7 @@
 struct config {
         char *state, *runtime, *keys_socket, *host_key, *tcti, *facts, *profiles, *consumers, *applied;
         enum key_protection protection; /* of profiles that name none */
+        bool polkit;                    /* decides for those who are not root */
 };
 
 /* @path NULL: the defaults alone. ERR_CONFIG names file, line and key. */

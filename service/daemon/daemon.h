@@ -23,6 +23,7 @@ struct enrollment;
 struct instances;
 struct diagnosing;
 struct resolving;
+struct polkit_check;
 struct reading;
 struct schedule;
 struct clock_watch;
@@ -60,6 +61,8 @@ struct daemon {
         struct pin_guard *pins; /* pin/: counts tries */
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
+        struct polkit_check *polkit_checks;  /* objects/polkit.c: open questions */
+        uint64_t polkit_last;                /* number of the last one */
         struct resolving *resolving;         /* objects/: calls of Profile.Resolve that wait for values */
         unsigned checking;                   /* enroll/due.c: looks at CRLs and at announcements */
         struct applier_config applier;       /* work/applier.h */

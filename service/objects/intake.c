@@ -238,44 +238,65 @@ static enum err keep_files(struct adding *adding, struct bus_files *files, struc
         return ERR_OK;
 }
 
+struct arguments {
+        const char *format; /* the call's */
+        int fd;
+        bool own;
+        struct bus_files files;
+};
+
+static void arguments_done(struct arguments *arguments)
+{
+        bus_files_done(&arguments->files);
+        close_p(&arguments->fd);
+}
+
+static enum err read_arguments(struct bus_call *call, struct arguments *ret, struct error *e)
+{
+        struct bus_reader *reader = bus_call_reader(call);
+        const struct bus_option options[] = {
+                BUS_OPTION_AS_BOOL(BUS_OPTION_OWN, ret->own),
+                BUS_OPTION_AS_FILES(BUS_OPTION_FILES, ret->files),
+        };
+        enum err r = bus_read_string(reader, "format", &ret->format, e);
+
+        if (!r)
+                r = bus_read_fd(reader, "document", &ret->fd, e);
+        if (!r)
+                r = bus_options_read(reader, options, N_ELEMENTS(options), e);
+        if (!r && strcmp(ret->format, BUS_FORMAT_AUTO) != 0 && strcmp(ret->format, BUS_FORMAT_INI) != 0 &&
+            strcmp(ret->format, BUS_FORMAT_SYNCML) != 0)
+                r = error_set(e, ERR_INVALID, "A profile is of the format auto, ini or syncml, not '%s'",
+                              ret->format);
+        return r;
+}
+
+enum err add_profile_is_own(struct bus_call *call, bool *ret, struct error *e)
+{
+        CLEANUP(arguments_done) struct arguments arguments = {.fd = -1, .files = BUS_FILES_NONE};
+        enum err r = read_arguments(call, &arguments, e);
+
+        *ret = arguments.own;
+        return r;
+}
+
 enum err manager_add_profile(void *object, struct bus_call *call, struct error *e)
 {
         struct daemon *d = ((struct manager *)object)->d;
-        struct bus_reader *reader = bus_call_reader(call);
-        CLEANUP(bus_files_done) struct bus_files files = BUS_FILES_NONE;
-        CLEANUP(close_p) int fd = -1;
-        bool own = false;
-        const struct bus_option options[] = {
-                BUS_OPTION_AS_BOOL(BUS_OPTION_OWN, own),
-                BUS_OPTION_AS_FILES(BUS_OPTION_FILES, files),
-        };
+        CLEANUP(arguments_done) struct arguments arguments = {.fd = -1, .files = BUS_FILES_NONE};
         struct adding *adding;
-        const char *format;
-        enum err r = bus_read_string(reader, "format", &format, e);
+        enum err r = read_arguments(call, &arguments, e);
 
-        if (!r)
-                r = bus_read_fd(reader, "document", &fd, e);
-        if (!r)
-                r = bus_options_read(reader, options, N_ELEMENTS(options), e);
-        if (!r && strcmp(format, BUS_FORMAT_AUTO) != 0 && strcmp(format, BUS_FORMAT_INI) != 0 &&
-            strcmp(format, BUS_FORMAT_SYNCML) != 0)
-                r = error_set(e, ERR_INVALID, "A profile is of the format auto, ini or syncml, not '%s'",
-                              format);
-        if (!r && !own && !bus_call_is_root(call)) {
-                r = error_set(e, ERR_DENIED, "Only an administrator adds profiles for the device");
-                (void)error_remedy(e, r,
-                                   "Run the command as root, or add a profile of your own with --user.");
-        }
         if (r)
                 return r;
         adding = calloc(1, sizeof *adding);
         if (!adding)
                 return error_no_memory(e);
         adding->later = (struct later){d, bus_call_ref(call)};
-        adding->owner = own ? bus_call_uid(call) : NO_OWNER;
-        r = keep_files(adding, &files, e);
+        adding->owner = arguments.own ? bus_call_uid(call) : NO_OWNER;
+        r = keep_files(adding, &arguments.files, e);
         if (!r)
-                r = parse_start(d, fd, format, bus_call_uid(call), on_parsed, adding, e);
+                r = parse_start(d, arguments.fd, arguments.format, bus_call_uid(call), on_parsed, adding, e);
         if (r)
                 adding_free(adding);
         return r;

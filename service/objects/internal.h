@@ -52,7 +52,10 @@ uint64_t tpm_status_checked(const struct daemon *d);
 void shown_profile_free(struct shown_profile *shown);
 extern const char *const profile_property_names[];
 
-/* authority.c: root, and the owner for his own. */
+/* The object at @path, for whoever may see it; used at once, as by the server. */
+bool tree_find(struct daemon *d, const char *path, struct bus_object *ret);
+
+/* authority.c: root, and whom polkit lets. @ctx: the daemon. */
 void authorise(void *ctx, struct bus_call *call, const char *action, const struct bus_object *object,
                bus_authorised *done);
 
@@ -65,6 +68,8 @@ enum err manager_follow_events(void *object, struct bus_call *call, struct error
 
 /* intake.c: a document becomes a profile. Answers the call itself, later. */
 enum err manager_add_profile(void *object, struct bus_call *call, struct error *e);
+/* Whether AddProfile's arguments ask for a profile of the caller's own. */
+MUST_CHECK enum err add_profile_is_own(struct bus_call *call, bool *ret, struct error *e);
 /* Starts a parse job for a memfd of the caller's; @done as for workers. */
 MUST_CHECK enum err parse_start(struct daemon *d, int fd, const char *format, uid_t owner, worker_done *done,
                                 void *ctx, struct error *e);
@@ -76,7 +81,8 @@ enum err manager_diagnose(void *object, struct bus_call *call, struct error *e);
 void diagnosing_stop(struct daemon *d);
 /* enroll.c */
 enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
-/* Whether this caller may enroll from this profile (NULL: there is none), and for @user (NULL: himself). */
+/* Whether this caller sees this profile (NULL: there is none), and may enroll for @user (NULL: himself);
+ * authority.c has asked who may enroll at all. */
 MUST_CHECK enum err enroll_permitted(const struct bus_call *call, const struct profile_entry *profile,
                                      const char *user, struct error *e);
 /* Whose certificate it becomes where no user is named. */

@@ -68,10 +68,10 @@ static void describe_manager(struct tree *tree, struct bus_object *ret)
                                    .is_public = true};
 }
 
-static bool find(void *ctx, const char *path, struct bus_object *ret)
+bool tree_find(struct daemon *d, const char *path, struct bus_object *ret)
 {
         static const char certificates[] = BUS_PATH_CERTIFICATES "/", profiles[] = BUS_PATH_PROFILES "/";
-        struct tree *tree = ctx;
+        struct tree *tree = tree_of(d);
 
         if (strcmp(path, BUS_PATH) == 0) {
                 describe_manager(tree, ret);
@@ -93,6 +93,11 @@ static bool find(void *ctx, const char *path, struct bus_object *ret)
                 return profile != NULL;
         }
         return false;
+}
+
+static bool find(void *ctx, const char *path, struct bus_object *ret)
+{
+        return tree_find(((struct tree *)ctx)->d, path, ret);
 }
 
 static void each(void *ctx, void (*visit)(void *visit_ctx, const struct bus_object *object), void *visit_ctx)

@@ -1,4 +1,5 @@
-"""The shipped polkit rule in a real polkitd: the service starts the unit of one certificate, and nobody anything else."""
+"""The shipped polkit rules in a real polkitd: the service starts the unit of one certificate and asks for the serial number, and
+nobody does anything else."""
 import json
 import os
 import pathlib
@@ -31,6 +32,10 @@ CASES = [
     ("scepter", UNITS, {"verb": "start"}, False),
     ("scepter", UNITS, {"unit": GOOD["unit"]}, False),
     ("scepter", UNITS, {}, False),
+    ("scepter", "org.freedesktop.hostname1.get-hardware-serial", {}, True),
+    ("another", "org.freedesktop.hostname1.get-hardware-serial", {}, False),
+    ("scepter", "org.freedesktop.hostname1.get-product-uuid", {}, False),
+    ("scepter", "org.freedesktop.hostname1.set-static-hostname", {}, False),
 ]
 
 

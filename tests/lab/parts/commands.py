@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 
-from . import daemon, layout as lay, process, services
+from . import daemon, layout as lay, polkit, process, services
 from .layout import LabError, Layout, UsageError
 
 HERE = services.HERE
 sys.path.insert(0, HERE)
-ORDER = ("swtpm", "dbus-daemon", "ndes", "scepterd")  # stopped the other way round
+ORDER = ("swtpm", "dbus-daemon", "polkitd", "ndes", "scepterd")  # stopped the other way round
 TAIL_LINES = 20
 
 
@@ -118,7 +118,8 @@ def up(options):
     user, own_accounts = daemon.account(root, uid)
     settings = {"build": os.path.abspath(options.build), "tpm": not options.no_tpm, "root": root, "uid": uid,
                 "own_accounts": own_accounts, "arguments": options.arguments, "daemon": not options.no_daemon,
-                "own_sys": options.own_sys and root, "systemd": options.systemd}
+                "own_sys": options.own_sys and root, "systemd": options.systemd,
+                "polkit": options.polkit}
     lay.folder(layout.dir, 0o711)
     with locked(layout):
         records = process.Records(layout)
@@ -147,7 +148,11 @@ def _start(layout, records, settings, user):
         daemon.program(layout, settings)  # before anything runs: the likeliest thing to be missing
     if settings["tpm"]:
         services.start_tpm(layout, records)
+    if settings["polkit"]:
+        polkit.configure(layout, user)
     services.start_bus(layout, records, settings["build"], user, settings["own_accounts"])
+    if settings["polkit"]:
+        polkit.start(layout, records)
     services.start_responder(layout, records)
     _collect_modules(layout, settings["build"])
     lay.write(layout.env, _environment(layout, settings), 0o644)

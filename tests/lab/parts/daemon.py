@@ -33,7 +33,8 @@ def configure(layout, settings):
           f"HostKey={layout.etc}/host.key\nFacts={layout.etc}/facts\n"
           f"ProfilesDirectory={layout.profiles}\n"
           f"ConsumersDirectory={layout.consumers}\nAppliedDirectory={layout.applied}\n"
-          f"Tcti={tcti}\nDefaultKeyProtection=tpm-preferred\n", 0o644)
+          f"Tcti={tcti}\nDefaultKeyProtection=tpm-preferred\n"
+          f"Polkit={'yes' if settings['polkit'] else 'no'}\n", 0o644)
     key = os.path.join(layout.etc, "host.key")
     if not os.path.exists(key):
         write(key, secrets.token_hex(32) + "\n", 0o640)

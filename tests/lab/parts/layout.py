@@ -24,7 +24,7 @@ class UsageError(LabError):
 class Layout:
     def __init__(self, folder):
         self.dir = os.path.abspath(folder)
-        for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules", "sys", "applied"):
+        for name in ("etc", "log", "run", "state", "tpm", "bus", "ndes", "pids", "modules", "sys", "applied", "polkit"):
             setattr(self, name, os.path.join(self.dir, name))
         self.consumers = os.path.join(self.etc, "consumers.d")
         self.profiles = os.path.join(self.etc, "profiles.d")

@@ -20,6 +20,7 @@ static void defaults(void **state)
         assert_string_equal(config.tcti, "device:/dev/tpmrm0");
         assert_string_equal(config.facts, "/etc/scepter/facts");
         assert_int_equal(config.protection, KEY_PROTECTION_TPM_PREFERRED);
+        assert_true(config.polkit);
 }
 
 static void files(void **state)
@@ -36,6 +37,8 @@ static void files(void **state)
                 {"[Other]\nTcti=none\n", ERR_CONFIG, "line 2: unknown section [Other]"},
                 {"[Service]\nDefaultKeyProtection=hardware\n", ERR_CONFIG, "'hardware'"},
                 {"[Service]\nDefaultKeyProtection=user-verified\n", ERR_CONFIG, "'user-verified'"},
+                {"[Service]\nPolkit=no\n", ERR_OK, NULL},
+                {"[Service]\nPolkit=perhaps\n", ERR_CONFIG, "line 2: Polkit is yes or no, not 'perhaps'"},
                 {"[Service]\njust words\n", ERR_CONFIG, "line 2"},
                 {"Tcti=none\n", ERR_CONFIG, "line 1: unknown section []"},
         };
