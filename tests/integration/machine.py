@@ -38,7 +38,8 @@ X
 mkdir -p /mnt/m/etc/systemd/system/multi-user.target.wants
 ln -s ../test-ready.service /mnt/m/etc/systemd/system/multi-user.target.wants/
 exec systemd-nspawn -q -D /mnt/m -M "$NAME" -b --register=no --keep-unit --console=read-only --kill-signal=SIGRTMIN+3 \
-    --link-journal=no --private-network --capability=CAP_IPC_LOCK "$@"
+    --link-journal=no --private-network --capability=CAP_IPC_LOCK \
+    --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" "$@"
 """
 BOOT_SECONDS = 40
 
@@ -52,7 +53,7 @@ class Machine:
             if not shutil.which(program):
                 pytest.skip(f"{program} is not installed")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="scepter-vm."))
-        self.name = f"scepter-vm-{os.getpid()}"
+        self.name = self.dir.name.replace(".", "-").replace("_", "-")
         os.mkfifo(self.dir / "pipe")
         self.groups = [pathlib.Path(f"/sys/fs/cgroup/{kind}/{self.name}") for kind in ("systemd", "unified")
                        if os.path.isdir(f"/sys/fs/cgroup/{kind}")]
