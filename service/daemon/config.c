@@ -91,6 +91,8 @@ static enum err read_file(const char *path, struct config *config, struct error 
         struct reading reading = {config, path};
         enum err r = file_read(AT_FDCWD, path, CONFIG_MAX, &text, e);
 
+        if (r == ERR_NOT_FOUND)
+                return error_set(e, ERR_CONFIG, "There is no configuration file %s", path);
         return r ? r : ini_read(path, bytes_view(&text), take, &reading, e);
 }
 
@@ -115,4 +117,14 @@ enum err config_read(const char *path, struct config *ret, struct error *e)
         *ret = config;
         config = (struct config){0};
         return ERR_OK;
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+        (void)fputs("[Service]\n", out);
+        for (size_t i = 0; i < N_ELEMENTS(keys); i++)
+                (void)fprintf(out, "%s=%s\n", keys[i].key,
+                              *(char *const *)((const char *)config + keys[i].offset));
+        (void)fprintf(out, "DefaultKeyProtection=%s\nPolkit=%s\n", key_protection_name(config->protection),
+                      config->polkit ? "yes" : "no");
 }

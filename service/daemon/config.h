@@ -1,6 +1,8 @@
 /* scepter.conf(5), read once: compiled defaults, then the file. */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/error.h"
 #include "key/key.h"
 
@@ -13,3 +15,5 @@ struct config {
 /* @path NULL: the defaults alone. ERR_CONFIG names file, line and key. */
 MUST_CHECK enum err config_read(const char *path, struct config *ret, struct error *e);
 void config_done(struct config *config);
+/* As a file that would mean the same. */
+void config_print(const struct config *config, FILE *out);

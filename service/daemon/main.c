@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/parse.h"
+#include "check.h"
 #include "daemon.h"
 #include "enroll/apply.h"
 #include "enroll/due.h"
@@ -43,6 +44,7 @@ struct arguments {
         char worker[PATH_MAX];
         char applier[PATH_MAX];
         bool exec_workers, weak_workers, exec_apply;
+        bool check_config, print_config;
         unsigned clock_scale;
         const char *clock_file; /* NULL: none */
 };
@@ -57,7 +59,7 @@ static void usage(FILE *out)
         (void)fputs(
                 "Usage: scepterd [--config FILE] [--exec-workers] [--weak-workers] [--exec-apply] "
                 "[--clock-scale N]\n"
-                "                [--clock-file FILE]\n"
+                "                [--clock-file FILE] | --check-config | --print-config\n"
                 "\n"
                 "The service that enrolls and renews SCEP certificates with hardware keys.\n"
                 "  --config FILE     instead of /etc/scepter/scepter.conf\n"
@@ -66,6 +68,8 @@ static void usage(FILE *out)
                 "  --exec-apply      start scepter-apply directly instead of as a unit of systemd (tests)\n"
                 "  --clock-scale N   let waits of N seconds pass in one (tests)\n"
                 "  --clock-file FILE add the seconds in FILE, eight octets, to the clock (tests)\n"
+                "  --check-config    say what is wrong in scepter.conf, profiles.d and consumers.d, and end\n"
+                "  --print-config    print the configuration with its defaults, and end\n"
                 "  --help, --version\n",
                 out);
 }
@@ -73,7 +77,18 @@ static void usage(FILE *out)
 /* 0: go on; else the exit status plus one. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
-        enum { OPT_CONFIG = 256, OPT_EXEC, OPT_WEAK, OPT_APPLY, OPT_SCALE, OPT_CLOCK, OPT_HELP, OPT_VERSION };
+        enum {
+                OPT_CONFIG = 256,
+                OPT_EXEC,
+                OPT_WEAK,
+                OPT_APPLY,
+                OPT_SCALE,
+                OPT_CLOCK,
+                OPT_CHECK,
+                OPT_PRINT,
+                OPT_HELP,
+                OPT_VERSION
+        };
         static const struct option options[] = {
                 {"config", required_argument, NULL, OPT_CONFIG},
                 {"exec-workers", no_argument, NULL, OPT_EXEC},
@@ -81,6 +96,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                 {"exec-apply", no_argument, NULL, OPT_APPLY},
                 {"clock-scale", required_argument, NULL, OPT_SCALE},
                 {"clock-file", required_argument, NULL, OPT_CLOCK},
+                {"check-config", no_argument, NULL, OPT_CHECK},
+                {"print-config", no_argument, NULL, OPT_PRINT},
                 {"help", no_argument, NULL, OPT_HELP},
                 {"version", no_argument, NULL, OPT_VERSION},
                 {NULL, 0, NULL, 0},
@@ -113,6 +130,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                         break;
                 case OPT_CLOCK:
                         ret->clock_file = optarg;
+                        break;
+                case OPT_CHECK:
+                        ret->check_config = true;
+                        break;
+                case OPT_PRINT:
+                        ret->print_config = true;
                         break;
                 case OPT_HELP:
                         usage(stdout);
@@ -404,6 +427,22 @@ static enum err run(struct daemon *d, const struct arguments *arguments, struct 
         return status == 0 ? ERR_OK : error_set(e, ERR_FAILED, "The service ended on its own account");
 }
 
+/* --check-config, --print-config. The exit status. */
+static int about_config(const struct arguments *arguments, uid_t own)
+{
+        CLEANUP(config_done) struct config config = {0};
+        struct error e = {0};
+        enum err r = config_read(arguments->config, &config, &e);
+
+        if (!r && arguments->check_config)
+                r = config_check(&config, own, stderr, &e);
+        if (!r && arguments->print_config)
+                config_print(&config, stdout);
+        if (r)
+                (void)fprintf(stderr, "scepterd: %s\n  %s\n", e.message, e.remedy);
+        return r ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
         static const char default_config[] = "/etc/scepter/scepter.conf";
@@ -418,6 +457,8 @@ int main(int argc, char **argv)
         close_up();
         if (!arguments.config && access(default_config, F_OK) == 0)
                 arguments.config = default_config;
+        if (arguments.check_config || arguments.print_config)
+                return about_config(&arguments, d.own_uid);
         d.clock.scale = arguments.clock_scale;
         if (arguments.clock_file)
                 r = clock_open(&d.clock, arguments.clock_file, &e);

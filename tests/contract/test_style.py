@@ -38,7 +38,7 @@ def test_text_files():
         text = house.read(path)
         if text and not text.endswith("\n"):
             bad.append(f"{path}: no line end at the end")
-        if "\t" in text or "\r" in text:
+        if ("\t" in text and path != "packaging/debian/rules") or "\r" in text:  # make wants tabs
             bad.append(f"{path}: a tab or carriage return")
         if any(line.endswith(" ") for line in text.split("\n")):
             bad.append(f"{path}: blanks at the end of a line")
