@@ -4,14 +4,14 @@ import pytest
 from installed import Installed
 
 PREPARE = """
-useradd -m alice
-useradd -m bob
-mkdir -p /run/sshd /srv/ssh /home/alice/.ssh
+useradd -m -b /srv alice
+useradd -m -b /srv bob
+mkdir -p /run/sshd /srv/ssh /srv/alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /srv/ssh/host
 ssh-keygen -q -t ed25519 -N '' -f /srv/ssh/alice
-cp /srv/ssh/alice.pub /home/alice/.ssh/authorized_keys
-chown -R alice: /home/alice/.ssh
-chmod 700 /home/alice/.ssh
+cp /srv/ssh/alice.pub /srv/alice/.ssh/authorized_keys
+chown -R alice: /srv/alice/.ssh
+chmod 700 /srv/alice/.ssh
 printf 'Port 2222\\nListenAddress 127.0.0.1\\nHostKey /srv/ssh/host\\nUsePAM yes\\nPidFile none\\n' > /srv/ssh/config
 systemd-run -q --unit=test-sshd /usr/sbin/sshd -D -f /srv/ssh/config
 """
@@ -69,10 +69,10 @@ def test_not_at_the_machine(room, way):
 
 def test_somebody_else_sits_there_now(room):
     """A session in the background is as good as none."""
-    room.write("/srv/alice", "#!/bin/bash\necho > /srv/there\nread go < /srv/go\nscepter key test mine\n")
-    room.write("/srv/bob", "#!/bin/bash\necho > /srv/go\nread done < /srv/done\n")
-    room.good("chmod 755 /srv/alice /srv/bob; mkfifo -m 666 /srv/there /srv/go /srv/done")
-    alice, bob = (AT_SEAT.format(user=name, command=f"/srv/{name}") for name in ("alice", "bob"))
+    room.write("/srv/of-alice", "#!/bin/bash\necho > /srv/there\nread go < /srv/go\nscepter key test mine\n")
+    room.write("/srv/of-bob", "#!/bin/bash\necho > /srv/go\nread done < /srv/done\n")
+    room.good("chmod 755 /srv/of-alice /srv/of-bob; mkfifo -m 666 /srv/there /srv/go /srv/done")
+    alice, bob = (AT_SEAT.format(user=name, command=f"/srv/of-{name}") for name in ("alice", "bob"))
     done = room.run(f"{alice} & alice=$!; read there < /srv/there; {bob} & bob=$!; "
                     "wait $alice && status=0 || status=$?; echo > /srv/done; wait $bob; exit $status")
     refused(done, "enroll-self")
