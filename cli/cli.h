@@ -54,6 +54,7 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_list(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_show(struct cli *cli, int argc, char **argv, struct error *e);
+enum err verb_wait(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_cancel(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_remove(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e);

@@ -17,17 +17,7 @@
 #include "cli/resolve.h"
 #include "cli/time.h"
 #include "cli/value.h"
-
-enum { LOOK_AGAIN_MS = 60 * 1000 };
-
-static enum err call_subscribe(struct cli *cli, struct error *e)
-{
-        struct bus_writer *w = bus_client_begin(BUS_PATH, BUS_INTERFACE_MANAGER, "Subscribe");
-
-        bus_open_array(w, "{sv}");
-        bus_close(w);
-        return cli_call(cli, w, NULL, e);
-}
+#include "cli/watch.h"
 
 static enum err call_enroll(struct cli *cli, const char *profile, int challenge, int pin, const char *user,
                             char **ret, struct error *e)
@@ -124,19 +114,6 @@ static void print_progress(struct cli *cli, struct progress *p, const json_t *ob
         output_line(cli->err, "[%6.1f s] %s", seconds_since(&p->start), line);
 }
 
-/* Waits for anything that may have changed the object. */
-static enum err wait_for_signal(struct cli *cli, struct error *e)
-{
-        struct bus_signal signal = {0};
-        enum err r = bus_client_next(cli->client, LOOK_AGAIN_MS, &signal, e);
-
-        /* The service came back: it knows nothing of our subscription. */
-        if (!r && signal.args && strcmp(signal.member, "NameOwnerChanged") == 0)
-                r = call_subscribe(cli, e);
-        bus_signal_done(&signal);
-        return r;
-}
-
 static enum err wait_for_end(struct cli *cli, const char *path, json_t **ret, struct error *e)
 {
         struct progress progress = {.last = ""};
@@ -160,7 +137,7 @@ static enum err wait_for_end(struct cli *cli, const char *path, json_t **ret, st
                                 *ret = STEAL(object);
                         return r;
                 }
-                r = wait_for_signal(cli, e);
+                r = watch_wait(cli, e);
         }
         return r;
 }
@@ -196,7 +173,7 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e)
         if (!r)
                 r = resolve_profile(cli, word, &profile, e);
         if (!r && wait)
-                r = call_subscribe(cli, e);
+                r = watch_subscribe(cli, e);
         if (r)
                 return r;
         r = call_enroll(cli, profile, challenge, -1, user, &path, e);
@@ -244,7 +221,7 @@ enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e)
         if (!r)
                 r = resolve_certificate(cli, word, &path, e);
         if (!r && wait)
-                r = call_subscribe(cli, e);
+                r = watch_subscribe(cli, e);
         if (!r)
                 r = call_renew(cli, path, accept, -1, e);
         if (r == ERR_PIN_NEEDED) {

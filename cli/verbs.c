@@ -22,6 +22,7 @@ const struct verb verbs[] = {
         {"list", "", "List the certificates", verb_list},
         {"show", "CERT [--pem|--chain|--uri]", "Show a certificate and the state of its enrollment",
          verb_show},
+        {"wait", "CERT [--applied]", "Wait until there is a certificate", verb_wait},
         {"cancel", "CERT", "Cancel a running request", verb_cancel},
         {"remove", "CERT", "Remove a certificate and its key", verb_remove},
         {"diagnose", "[PROFILE|CERT|URL]", "Walk every step and say what is wrong", verb_diagnose},

@@ -146,3 +146,18 @@ def test_the_service_is_killed_and_comes_back(room):
     before = room.good("pidof scepterd").strip()
     room.good(f"kill -KILL {before}; timeout 60 tail --pid={before} -f /dev/null; scepter list")
     assert room.good("pidof scepterd").strip() != before
+
+
+def test_a_unit_that_waits_for_a_certificate(room):
+    """Its name has characters that units escape; it is not there yet when the unit is started."""
+    name = "corp-wifi.1"
+    target = room.good(f"systemd-escape --template=scepter-ready@.target {name}").strip()
+    room.write("/etc/systemd/system/user-of-it.service", f"[Unit]\nWants={target}\nAfter={target}\n"
+               "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'scepter list > /srv/listed'\n")
+    room.good("systemctl daemon-reload; systemctl start --no-block user-of-it.service")
+    room.good(f"timeout 30 sh -c 'until systemctl is-active \"{target.replace('.target', '.service')}\" | grep -q activating; do :; done'")
+    assert room.good("systemctl show -P ActiveState user-of-it.service") == "inactive\n"
+    room.enroll(name)
+    room.good("systemctl start user-of-it.service")  # joins the job that waits
+    assert name in room.good("cat /srv/listed")
+    assert room.good(f"systemctl is-active '{target}'") == "active\n"

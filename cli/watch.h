@@ -1,0 +1,9 @@
+/* Waiting for what the service tells. */
+#pragma once
+
+#include "cli/cli.h"
+
+/* From now on signals about the caller's own objects come, too. */
+MUST_CHECK enum err watch_subscribe(struct cli *cli, struct error *e);
+/* Waits for a signal that was matched, or for a minute: anything may have changed then. */
+MUST_CHECK enum err watch_wait(struct cli *cli, struct error *e);
