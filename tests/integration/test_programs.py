@@ -27,6 +27,14 @@ def needs(*programs):
 needs_engine = pytest.mark.skipif(not os.path.exists(ENGINE), reason="needs libengine-pkcs11-openssl")
 
 
+def make_server(lab):
+    """Key and certificate of server()."""
+    made = lab.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                   "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", lab.files / "server.key", "-out",
+                   lab.files / "server.pem")
+    assert made.returncode == 0, made.stderr
+
+
 @pytest.fixture(scope="module")
 def keys():
     with labs.lab() as lab:
@@ -35,10 +43,7 @@ def keys():
             lab.add(name, protection=protection, algorithm=algorithm)
             done = lab.enroll(name)
             assert done.returncode == 0, done.stderr
-        made = lab.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                       "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", lab.files / "server.key", "-out",
-                       lab.files / "server.pem")
-        assert made.returncode == 0, made.stderr
+        make_server(lab)
         chain = (lab.certificate(NAMES[0]) / "current/chain.pem").read_text()
         lab.write("cas.pem", open(lab.root, encoding="ascii").read() + chain)
         yield lab
