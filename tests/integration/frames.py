@@ -10,6 +10,7 @@ ANSWER, ERROR = 0x40, 0x41
 (LABEL, KEY_ID, HANDLE, SPKI, CERTIFICATE, SCHEME, PADDING, DIGEST, MGF1, SALT, OAEP_LABEL, DATA, CODE, MESSAGE,
  REMEDY, TLS_SCHEME, SALT_OCTETS, ITERATIONS, KEK, IV, INDEX, NEXT, ENTRY, OWNER) = range(1, 25)
 SHA256 = 3
+PKCS1, PSS, ECDSA = range(3)
 HEADER = struct.Struct(">BBHII")
 BODY_MAX = 64 * 1024
 
@@ -110,11 +111,14 @@ class Channel:
         answer = self.call(OPEN, {LABEL if isinstance(key, str) else KEY_ID: key})
         return int.from_bytes(answer[HANDLE], "big"), answer
 
-    def sign(self, handle, digest=bytes(32)):
-        return self.call(SIGN, {HANDLE: handle, SCHEME: 0, DIGEST: SHA256, DATA: digest})[DATA]
+    def sign(self, handle, digest=bytes(32), scheme=PKCS1):
+        return self.call(SIGN, {HANDLE: handle, SCHEME: scheme, DIGEST: SHA256, DATA: digest})[DATA]
 
     def decrypt(self, handle, data):
         return self.call(DECRYPT, {HANDLE: handle, PADDING: 0, DATA: data})[DATA]
+
+    def derive(self, handle, point):
+        return self.call(DERIVE, {HANDLE: handle, DATA: point})[DATA]
 
     def list(self):
         """The ids of the keys that are there for it."""
