@@ -70,7 +70,9 @@ class Room:
         script = '. "$1" && env -0'
         result = subprocess.run(["/bin/sh", "-c", script, "sh", self.layout.env], stdout=subprocess.PIPE, check=True)
         env = dict(entry.split("=", 1) for entry in os.fsdecode(result.stdout).split("\0") if entry)
-        env["TPM2OPENSSL_TCTI"], env["TSS2_LOG"] = env["LAB_TCTI"], "all+NONE"
+        env["TPM2OPENSSL_TCTI"] = env["TPM2_PKCS11_TCTI"] = env["LAB_TCTI"]
+        env["TSS2_LOG"], env["TPM2_PKCS11_LOG_LEVEL"] = "all+NONE", "0"
+        env["TPM2_PKCS11_STORE"] = os.path.join(self.dir, "tpm2-pkcs11")
         env["PATH"] = env["PATH"] + ":/usr/sbin:/sbin"
         return env
 

@@ -1,10 +1,10 @@
-"""Signatures per second: raw ESYS, ksp.h, ksp.so and scepter-pkcs11.so over the key socket, tpm2-openssl; all on one
-swtpm.
+"""Signatures per second on one swtpm: raw ESYS, ksp.h, ksp.so and scepter-pkcs11.so over the key socket, two peers.
 
 swtpm holds three objects, so nobody but the daemon keeps a key loaded between its turns (the daemon one, which it
 leaves to itself), and the daemon is started anew between RSA and EC, which flushes the other key. Each turn of a
 path stands between two turns of raw ESYS and is compared with their mean.
 """
+import glob
 import os
 import select
 import subprocess
@@ -53,9 +53,31 @@ class Signer:
 
 
 IN_TURN = 8  # keys: more than swtpm has room for
+PEERS_MODULE, PEERS_PIN = "/usr/lib/*/pkcs11/libtpm2_pkcs11.so", "1234"
 
 
-def _start(room, kind, genpkey, signers):
+def _peers_module(room):
+    """That of tpm2-pkcs11, with a token that has a key of each kind, and notes: why there is none. The module makes them
+    itself, since tpm2_ptool wants a resource manager; what it leaves loaded goes when the daemon is started anew."""
+    found = glob.glob(PEERS_MODULE)
+    if not found:
+        return None, ["tpm2-pkcs11: libtpm2-pkcs11-1 is missing (tests/setup --bench)"]
+    tool = ("pkcs11-tool", "--module", found[0])
+    as_user = ("--token-label", "bench", "--login", "--pin", PEERS_PIN)
+    try:
+        room.find("pkcs11-tool")
+    except BenchError as error:
+        return None, [f"tpm2-pkcs11: {error}"]
+    os.mkdir(room.env["TPM2_PKCS11_STORE"], 0o700)
+    room.restart_daemon()
+    room.timed(*tool, "--init-token", "--slot-index", "0", "--label", "bench", "--so-pin", PEERS_PIN)
+    room.timed(*tool, "--init-pin", "--token-label", "bench", "--so-pin", PEERS_PIN, "--pin", PEERS_PIN)
+    for kind, what in (("rsa", "rsa:2048"), ("ec", "EC:prime256v1")):
+        room.timed(*tool, *as_user, "--keypairgen", "--key-type", what, "--label", "bench-" + kind)
+    return found[0], []
+
+
+def _start(room, kind, genpkey, peers_module, signers):
     """Each makes its key; nothing stays loaded."""
     folder, many = os.path.join(room.dir, "ksp-" + kind), os.path.join(room.dir, "many-" + kind)
     pem = os.path.join(room.dir, f"tpm2-{kind}.pem")
@@ -67,6 +89,8 @@ def _start(room, kind, genpkey, signers):
     signers["in turn"] = Signer(room, "ksp", tcti, kind, many, str(IN_TURN))
     signers["ksp.so"] = Signer(room, "evp", "ksp", "ksp:bench-" + kind)
     signers["pkcs11"] = Signer(room, "p11", room.env["SCEPTER_PKCS11"], "bench-" + kind)
+    if peers_module:
+        signers["tpm2-pkcs11"] = Signer(room, "p11", peers_module, "bench-" + kind, PEERS_PIN)
     try:
         room.find("openssl")
         room.timed("openssl", "genpkey", "-provider", "tpm2", "-provider", "default", *genpkey, "-out", pem)
@@ -91,11 +115,11 @@ def _rounds(signers, given):
     return rates, ratios
 
 
-def _one(room, given, kind, title, genpkey, least_ksp, least_so):
+def _one(room, given, kind, title, genpkey, peer, least_ksp, least_so):
     signers = {}
     room.restart_daemon()
     try:
-        _start(room, kind, genpkey, signers)
+        _start(room, kind, genpkey, peer[0], signers)
         rates, ratios = _rounds(signers, given)
     finally:
         for signer in signers.values():
@@ -110,9 +134,10 @@ def _one(room, given, kind, title, genpkey, least_ksp, least_so):
                          "ratio"),
                      row("scepter-pkcs11.so over the key socket", rate("pkcs11"), ratio("pkcs11"), ("at least", least_so),
                          "ratio"),
-                     row("tpm2-openssl in process", rate("tpm2"), ratio("tpm2"))],
+                     row("tpm2-openssl in process", rate("tpm2"), ratio("tpm2")),
+                     row("tpm2-pkcs11 in process", rate("tpm2-pkcs11"), ratio("tpm2-pkcs11"))],
             "notes": [f"{given.rounds} rounds, {given.turn_ms} ms a turn, raw ESYS before and after each; one swtpm, "
-                      "keys loaded for their turn, the daemon's stays"],
+                      "keys loaded for their turn, the daemon's stays", *peer[1]],
             "samples": {"rates": rates, "ratios": ratios}}
 
 
@@ -120,5 +145,6 @@ def measure(room, given):
     for kind, _, algorithm, _, _, _ in KINDS:
         room.ensure_profile("bench-" + kind, "tpm", algorithm)
         room.enroll("bench-" + kind)
-    return [_one(room, given, kind, title, genpkey, least_ksp, least_so)
+    peer = _peers_module(room)
+    return [_one(room, given, kind, title, genpkey, peer, least_ksp, least_so)
             for kind, title, _, genpkey, least_ksp, least_so in KINDS]
