@@ -52,6 +52,7 @@ struct daemon {
         OSSL_LIB_CTX *libctx; /* with the provider "ksp" */
         struct ksp_provider provider;
         struct pool *pool;
+        struct pool *names; /* for what asks name services: where these hang, nothing else waits for them */
         struct workers *workers;
         struct bus_server *bus;
         struct tree *tree;             /* objects/: what the bus shows */

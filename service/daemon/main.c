@@ -36,7 +36,7 @@
 #include "placed/placed.h"
 #include "syncml/instances.h"
 
-enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256, FILES = 8192 };
+enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256, FILES = 8192, NAME_THREADS = 4 };
 static const uint64_t watch_usec = 10 * 1000000;
 
 struct arguments {
@@ -337,6 +337,8 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
                 r = ksp_provider_load(d->libctx, &d->provider, e);
         if (!r)
                 r = pool_new(d->event, 0, &d->pool, e);
+        if (!r)
+                r = pool_new(d->event, NAME_THREADS, &d->names, e);
         workers.event = d->event;
         workers.pool = d->pool;
         workers.ksp = d->ksp;
@@ -380,6 +382,7 @@ static void free_parts(struct daemon *d)
                         enrollment_abandon(certificate->enrollment);
         }
         workers_free(d->workers);
+        pool_free(d->names);
         pool_free(d->pool);
         pin_guard_free(d->pins);
         readings_stop(d);

@@ -123,8 +123,9 @@ static void step_done(void *ctx)
                 next(en);
 }
 
-void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *en, struct error *e),
-                     void (*next)(struct enrollment *en))
+static void step_in(struct pool *pool, struct enrollment *en,
+                    enum err (*run)(struct enrollment *en, struct error *e),
+                    void (*next)(struct enrollment *en))
 {
         struct step *step = malloc(sizeof *step);
         struct error e = {0};
@@ -132,7 +133,7 @@ void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *e
 
         if (!r) {
                 *step = (struct step){en, run, next};
-                r = pool_submit(en->d->pool, run_step, step_done, step, &e);
+                r = pool_submit(pool, run_step, step_done, step, &e);
         }
         if (r) {
                 free(step);
@@ -143,6 +144,12 @@ void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *e
         }
         en->step = step;
         en->busy = true;
+}
+
+void enrollment_step(struct enrollment *en, enum err (*run)(struct enrollment *en, struct error *e),
+                     void (*next)(struct enrollment *en))
+{
+        step_in(en->d->pool, en, run, next);
 }
 
 /* What is on the disk is what the bus shows. */
@@ -279,7 +286,7 @@ static struct enrollment *find_beginning(const struct daemon *d, const char *pro
 
 static void after_begin(struct enrollment *en);
 
-/* A document that names Issuers looks among what is here first. */
+/* A document that names Issuers looks among what is here first. A user's name is asked for. */
 static void begin(struct enrollment *en)
 {
         if (en->stored.issuers && (!en->certificate || en->adopting))
@@ -287,7 +294,7 @@ static void begin(struct enrollment *en)
         if (en->result)
                 after_begin(en);
         else
-                enrollment_step(en, step_begin, after_begin);
+                step_in(en->owner == NO_OWNER ? en->d->pool : en->d->names, en, step_begin, after_begin);
 }
 
 static void after_begin(struct enrollment *en)

@@ -1,7 +1,7 @@
 /*
  * Values for a profile's variables, from the machine and from the owner's own account. sources.c says in one
  * table who is asked for what; nothing in it can be written by a user (no GECOS, no home directory, no
- * environment). They are gathered before the plan is made: files and name services in a thread of the pool,
+ * environment). They are gathered before the plan is made: files and name services in a thread of a pool,
  * other services over the bus, each at most 5 s, all together at most 15 s.
  */
 #pragma once

@@ -395,14 +395,19 @@ static bool is_needed(const struct facts_gather *g, size_t fact)
         return g->needed & UINT32_C(1) << fact;
 }
 
+static bool needs_login(const struct facts_gather *g)
+{
+        for (size_t i = 0; g->of_user && i < _FACT_MAX; i++)
+                if (is_needed(g, i) && fact_of_user((enum fact)i))
+                        return true;
+        return false;
+}
+
 static void run_look(void *ctx)
 {
         struct facts_gather *g = ctx;
-        bool login = false;
 
-        for (size_t i = 0; i < _FACT_MAX; i++)
-                login |= is_needed(g, i) && fact_of_user((enum fact)i);
-        if (login && g->of_user && facts_login(g->place.uid, &g->place.login, &g->place.login_why))
+        if (needs_login(g) && facts_login(g->place.uid, &g->place.login, &g->place.login_why))
                 g->place.login = NULL;
         for (size_t i = 0; i < _FACT_MAX; i++)
                 if (is_needed(g, i))
@@ -498,7 +503,7 @@ enum err facts_gather(struct daemon *d, uid_t owner, uint32_t needed, facts_gath
         else if (n < 0)
                 r = errno_error(e, -n, "The time for gathering facts could not be limited");
         if (!r)
-                r = pool_submit(d->pool, run_look, looked, g, e);
+                r = pool_submit(needs_login(g) ? d->names : d->pool, run_look, looked, g, e);
         if (r) {
                 end(g);
                 return r;

@@ -175,7 +175,7 @@ enum err manager_enroll(void *object, struct bus_call *call, struct error *e)
                 r = pin_read(pin, &enrolling->order.pin, e);
         if (!r && user) {
                 enrolling->login = strdup(user);
-                r = enrolling->login ? pool_submit(d->pool, run_login, login_done, enrolling, e)
+                r = enrolling->login ? pool_submit(d->names, run_login, login_done, enrolling, e)
                                      : error_no_memory(e);
                 if (!r)
                         return ERR_OK;

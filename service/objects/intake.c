@@ -222,7 +222,7 @@ static void on_parsed(void *ctx, const struct result *result, const struct error
                 r = groups_of(adding, &e);
         if (!r && !adding->groups.count)
                 finish(adding);
-        else if (r || pool_submit(adding->later.d->pool, run_groups, have_groups, adding, &e))
+        else if (r || pool_submit(adding->later.d->names, run_groups, have_groups, adding, &e))
                 give_up(adding, &e);
 }
 

@@ -138,7 +138,7 @@ static void gathered(void *ctx, struct fact_values *values)
                 resolving_free(resolving);
 }
 
-/* A thread of the pool: names and disk. */
+/* A thread of a pool: names and disk. */
 static void run_read(void *ctx)
 {
         CLEANUP(stored_profile_done) struct stored_profile stored = {0};
@@ -204,7 +204,7 @@ enum err profile_resolve(void *object, struct bus_call *call, struct error *e)
         if (user && !(resolving->login = strdup(user)))
                 r = error_no_memory(e);
         if (!r)
-                r = pool_submit(handle.d->pool, run_read, read_done, resolving, e);
+                r = pool_submit(user ? handle.d->names : handle.d->pool, run_read, read_done, resolving, e);
         if (r)
                 resolving_free(resolving);
         return r;

@@ -144,7 +144,7 @@ enum err manager_apply_syncml(void *object, struct bus_call *call, struct error 
                 r = waiting && applying->login ? ERR_OK : error_no_memory(e);
                 if (!r) {
                         *waiting = (struct waiting){applying, steal_fd(&fd)};
-                        r = pool_submit(d->pool, run_login, login_done, waiting, e);
+                        r = pool_submit(d->names, run_login, login_done, waiting, e);
                         if (r)
                                 fd = waiting->fd;
                 }

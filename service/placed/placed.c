@@ -183,7 +183,9 @@ static void on_parsed(void *ctx, const struct result *result, const struct error
         if (!r)
                 r = intake_one_profile(&placed->commands, &placed->command, &e);
         if (!r)
-                r = pool_submit(placed->d->pool, run_named, have_named, placed, &e);
+                r = pool_submit(settings_get(&placed->command->settings, "Key.Groups") ? placed->d->names
+                                                                                       : placed->d->pool,
+                                run_named, have_named, placed, &e);
         if (r)
                 skip(placed, &e);
 }

@@ -1,6 +1,7 @@
 /*
  * Threads for what would keep the loop waiting: software keys, building messages (they wait here for the
- * TPM), name look-ups, the disk. A task runs in a thread, its end is told in the loop.
+ * TPM), the disk; and another one for name look-ups, which may hang. A task runs in a thread, its end is told
+ * in the loop.
  */
 #pragma once
 

@@ -52,8 +52,10 @@ def write_accounts(layout):
 
 
 def with_accounts(layout, command, own_sys=False):
-    """@command with the lab's accounts, and its /sys, in its own mount namespace, under the same pid."""
+    """@command with the lab's accounts, its nsswitch.conf where a test has placed one, and its /sys, in its own mount
+    namespace, under the same pid."""
     script = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && '
+              '{ [ ! -e "$1/nsswitch.conf" ] || mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf; } && '
               '{ [ -z "$2" ] || mount --bind "$2" /sys; } && shift 2 && exec "$@"')
     return [need("unshare", "util-linux"), "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh",
             layout.etc, layout.sys if own_sys else "", *command]
