@@ -1,4 +1,4 @@
-"""Browsers and a VPN with scepter-pkcs11.so: for tests/run --all, since they are large."""
+"""Browsers and VPNs with scepter-pkcs11.so: for tests/run --all, since they are large."""
 import contextlib
 import json
 import os
@@ -11,6 +11,7 @@ from cryptography import x509
 
 import doors
 import test_programs
+import tunnel
 from test_programs import keys, module, needs, program, pytestmark  # noqa: F401, the fixture
 
 
@@ -106,6 +107,50 @@ def test_openvpn(keys, name):  # noqa: F811
                 break
         watchdog.cancel()
         assert "Initialization Sequence Completed" in lines[-1], "".join(lines[-30:])
+
+
+TUNNEL = """connections {{ net {{
+    version = 2
+    local_addrs = {outside}
+    remote_addrs = {other}
+    local {{ auth = pubkey
+        {local} }}
+    remote {{ auth = pubkey
+        {remote} }}
+    children {{ net {{ local_ts = {inside}/32
+        remote_ts = {behind}/32 }} }}
+}} }}
+{secrets}
+"""
+
+
+@pytest.mark.skipif(bool(tunnel.missing()), reason=tunnel.missing())
+@pytest.mark.parametrize("name", [*test_programs.NAMES, "nobody's"])
+def test_strongswan(keys, name):  # noqa: F811
+    """IKEv2 with a key of the module, which charon logs in to with any PIN; and not with a key of nobody's."""
+    real = name in test_programs.NAMES
+    key_id = test_programs.key_id(keys, name if real else test_programs.NAMES[0])
+    folder = keys.dir / f"tunnel-{test_programs.NAMES.index(name) if real else 'none'}"
+    here = tunnel.End("here", folder / "here", {**keys.env, **test_programs.labs.foreign_environment()},
+                      f"scepter {{ path = {module(keys)} }}")
+    there = tunnel.End("there", folder / "there", keys.env)
+    (here.folder / "x509/there.pem").write_bytes((keys.files / "server.pem").read_bytes())
+    (there.folder / "x509/there.pem").write_bytes((keys.files / "server.pem").read_bytes())
+    (there.folder / "private/there.pem").write_bytes((keys.files / "server.key").read_bytes())
+    for number, certificate in enumerate((keys.files / "cas.pem").read_text().split("-----BEGIN")[1:]):
+        (there.folder / f"x509ca/{number}.pem").write_text("-----BEGIN" + certificate)
+    own = f"cert {{ handle = {key_id}\n module = scepter }}"
+    secrets = f"secrets {{ token {{ handle = {key_id if real else '00' * 20}\n module = scepter\n pin = 1234 }} }}"
+    for end, other, local, remote, more in ((here, "there", own, "certs = there.pem", secrets),
+                                            (there, "here", "certs = there.pem", "id = %any", "")):
+        (end.folder / "swanctl.conf").write_text(TUNNEL.format(
+            outside=tunnel.OUTSIDE[end.name], other=tunnel.OUTSIDE[other], inside=tunnel.INSIDE[end.name],
+            behind=tunnel.INSIDE[other], local=local, remote=remote, secrets=more))
+    with tunnel.ends(here, there, keys.until):
+        done = here.swanctl("--initiate", "--child", "net")
+        assert (done.returncode == 0) == real, done.stdout + done.stderr
+        shown = there.swanctl("--list-sas").stdout
+        assert ("ESTABLISHED" in shown and "remote 'CN=pc1, O=Contoso'" in shown) == real, shown
 
 
 @contextlib.contextmanager

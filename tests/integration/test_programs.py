@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(labs.sanitized(), reason="programs of others do 
                                 "them; test_pkcs11 has the module with it")
 NAMES = ["tpm-rsa-2048", "tpm-ec-p256", "software-rsa-2048", "software-ec-p384"]
 ENGINE = "/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so"
+STRONGSWAN = "/usr/lib/ipsec/plugins/libstrongswan-pkcs11.so"
 
 
 def needs(*programs):
@@ -171,6 +172,22 @@ def test_nss(keys):
                 done = program(keys, "tstclnt", "-h", "localhost", "-p", port, "-d", database, "-n", f"Scepter:{name}", "-V",
                                f"tls{version}:tls{version}", "-4", "-A", request, stdin=subprocess.DEVNULL, timeout=60)
             assert shown(keys, name, done.stdout), (name, version, done.stdout[-1000:], done.stderr)
+
+
+@needs("pki")
+@pytest.mark.skipif(not os.path.exists(STRONGSWAN), reason="needs libstrongswan-extra-plugins")
+@pytest.mark.parametrize("name", NAMES)
+def test_strongswan_pki(keys, name):
+    """A request signed by the key. A PIN is asked for, of which any will do."""
+    configuration = keys.write("strongswan.conf", "pki { load = pkcs11 random openssl pem pkcs1 x509 pubkey sha1 sha2\n"
+                               f"plugins {{ pkcs11 {{ modules {{ scepter {{ path = {module(keys)} }} }} }} }} }}\n")
+    done = program(keys, "pki", "--req", "--type", "priv", "--keyid", key_id(keys, name), "--dn", "CN=x",
+                   "--outform", "pem", env={"STRONGSWAN_CONF": str(configuration)}, input="1234\n", start_new_session=True)
+    assert done.returncode == 0, done.stderr
+    request = keys.write("request.pem", done.stdout)
+    done = keys.openssl("req", "-in", request, "-verify", "-noout", "-pubkey")
+    public = keys.openssl("x509", "-in", keys.certificate(name) / "current/cert.pem", "-noout", "-pubkey").stdout
+    assert done.returncode == 0 and done.stdout == public, done.stderr
 
 
 @needs("ssh", "sshd")
