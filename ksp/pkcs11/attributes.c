@@ -398,18 +398,28 @@ ck_rv_t attributes_read(struct module *m, struct object *o, struct ck_attribute 
         return ret;
 }
 
-bool attributes_match(struct module *m, struct object *o, const struct ck_attribute *template,
-                      unsigned long n)
+/* An attribute that it has not, or is gone with it, is none that differs. */
+static bool is_none(ck_rv_t rv)
 {
-        for (unsigned long i = 0; i < n; i++) {
-                struct value v = {0};
-                const bool same = get(m, o, template[i].type, &v) == CKR_OK &&
-                                  v.view.len == template[i].value_len &&
-                                  (!v.view.len || memcmp(v.view.data, template[i].value, v.view.len) == 0);
+        return rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+               rv == CKR_KEY_HANDLE_INVALID;
+}
 
+ck_rv_t attributes_match(struct module *m, struct object *o, const struct ck_attribute *template,
+                         unsigned long n, bool *ret)
+{
+        bool same = true;
+
+        for (unsigned long i = 0; same && i < n; i++) {
+                struct value v = {0};
+                const ck_rv_t rv = get(m, o, template[i].type, &v);
+
+                same = rv == CKR_OK && v.view.len == template[i].value_len &&
+                       (!v.view.len || memcmp(v.view.data, template[i].value, v.view.len) == 0);
                 bytes_done(&v.owned);
-                if (!same)
-                        return false;
+                if (rv != CKR_OK && !is_none(rv))
+                        return rv;
         }
-        return true;
+        *ret = same;
+        return CKR_OK;
 }

@@ -29,15 +29,22 @@ static bool is_visible(const struct session *s, const struct object *o)
         return o->slot == s->slot && (!o->identity || o->identity->current);
 }
 
-static size_t collect(struct module *m, struct session *s, const struct ck_attribute *template,
-                      unsigned long n, bool (*visible)(const struct session *, const struct object *))
+static ck_rv_t collect(struct module *m, struct session *s, const struct ck_attribute *template,
+                       unsigned long n, bool (*visible)(const struct session *, const struct object *))
 {
-        size_t found = 0;
+        s->n_found = 0;
+        for (size_t i = 0; i < m->n_objects; i++) {
+                bool matches = false;
+                const ck_rv_t rv = visible(s, m->objects[i])
+                                           ? attributes_match(m, m->objects[i], template, n, &matches)
+                                           : CKR_OK;
 
-        for (size_t i = 0; i < m->n_objects; i++)
-                if (visible(s, m->objects[i]) && attributes_match(m, m->objects[i], template, n))
-                        s->found[found++] = m->objects[i]->handle;
-        return found;
+                if (rv != CKR_OK)
+                        return rv;
+                if (matches)
+                        s->found[s->n_found++] = m->objects[i]->handle;
+        }
+        return CKR_OK;
 }
 
 static bool is_old(const struct session *s, const struct object *o)
@@ -62,8 +69,7 @@ static ck_rv_t collect_old(struct module *m, struct session *s, const struct ck_
         if (!more)
                 return CKR_HOST_MEMORY;
         s->found = more;
-        s->n_found = collect(m, s, template, n, is_old);
-        return CKR_OK;
+        return collect(m, s, template, n, is_old);
 }
 
 ck_rv_t find_begin(struct module *m, struct session *s, const struct ck_attribute *template, unsigned long n)
@@ -88,8 +94,8 @@ ck_rv_t find_begin(struct module *m, struct session *s, const struct ck_attribut
         if (!s->found)
                 return CKR_HOST_MEMORY;
         s->next_found = 0;
-        s->n_found = collect(m, s, template, n, is_visible);
-        if (!s->n_found)
+        rv = collect(m, s, template, n, is_visible);
+        if (rv == CKR_OK && !s->n_found)
                 rv = collect_old(m, s, template, n);
         if (rv != CKR_OK)
                 free(STEAL(s->found));

@@ -148,8 +148,9 @@ ck_rv_t identity_key(struct module *m, struct identity *identity);
 
 /* attributes.c */
 ck_rv_t attributes_read(struct module *m, struct object *o, struct ck_attribute *template, unsigned long n);
-bool attributes_match(struct module *m, struct object *o, const struct ck_attribute *template,
-                      unsigned long n);
+/* *ret: whether it has all of these. Fails where the service that would have to be asked does not answer. */
+ck_rv_t attributes_match(struct module *m, struct object *o, const struct ck_attribute *template,
+                         unsigned long n, bool *ret);
 
 /* find.c */
 ck_rv_t find_begin(struct module *m, struct session *s, const struct ck_attribute *template, unsigned long n);

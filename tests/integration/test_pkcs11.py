@@ -5,10 +5,12 @@ import concurrent.futures
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 
 import pytest
 
+import frames
 import labs
 from test_ec import switch
 from test_renewal import come, renewing
@@ -134,6 +136,32 @@ def test_little_locked_memory(lab, case):
 def test_nobody_listens(lab):
     drive(lab, "absent", env={"SCEPTER_KEYS": str(lab.dir / "nothing.sock")})
     drive(lab, "absent", env={"SCEPTER_KEYS": "/" + "x" * 200})
+
+
+def list_and_end(listener):
+    """A service that lists one key, and has ended when somebody asks what that is."""
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rb") as stream:
+        while header := stream.read(frames.HEADER.size):
+            _, kind, _, number, size = frames.HEADER.unpack(header)
+            stream.read(size)
+            if kind != frames.LIST:
+                listener.close()
+                return
+            entry = frames.body({frames.LABEL: "there", frames.KEY_ID: bytes(20)})
+            connection.sendall(frames.frame(frames.ANSWER, number, {frames.NEXT: 0, frames.ENTRY: entry}))
+
+
+def test_service_ends_in_a_search(lab):
+    path = lab.files / "ending.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(60)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            ended = pool.submit(list_and_end, listener)
+            drive(lab, "ending", env={"SCEPTER_KEYS": str(path)})
+            ended.result(60)
 
 
 class Talk:

@@ -189,6 +189,33 @@ void case_absent(struct drive *d)
         OK(d->p11->C_Finalize(NULL));
 }
 
+/* It is gone when what it has listed is looked at: a search that cannot be answered finds no nothing. */
+void case_ending(struct drive *d)
+{
+        ck_object_class_t class = CKO_PRIVATE_KEY;
+        ck_key_type_t type = CKK_RSA;
+        struct ck_attribute wanted[] = {{CKA_CLASS, &class, sizeof class},
+                                        {CKA_KEY_TYPE, &type, sizeof type}};
+        ck_slot_id_t slot;
+        ck_session_handle_t session;
+        ck_object_handle_t found;
+        unsigned long n = 1;
+
+        OK(d->p11->C_Initialize(NULL));
+        OK(d->p11->C_GetSlotList(1, &slot, &n));
+        CHECK(n == 1);
+        OK(d->p11->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &session));
+        OK(d->p11->C_FindObjectsInit(session, wanted, 1));
+        OK(d->p11->C_FindObjects(session, &found, 1, &n));
+        CHECK(n == 1);
+        OK(d->p11->C_FindObjectsFinal(session));
+        for (int i = 0; i < 2; i++) { /* by what only its certificate tells; then it does not even list */
+                WANT(d->p11->C_FindObjectsInit(session, wanted, 2), CKR_DEVICE_ERROR);
+                WANT(d->p11->C_FindObjects(session, &found, 1, &n), CKR_OPERATION_NOT_INITIALIZED);
+        }
+        OK(d->p11->C_Finalize(NULL));
+}
+
 /* Every private key of the token signs, twice over: more than a connection holds open. */
 void case_many(struct drive *d)
 {

@@ -133,6 +133,7 @@ static const struct {
         {"threads", case_threads},
         {"fork", case_fork},
         {"absent", case_absent},
+        {"ending", case_ending},
         {"many", case_many},
         {"talk", case_talk},
 };
