@@ -13,7 +13,9 @@ enum err secret_new(struct secret *ret, size_t len, struct error *e)
         if (p == MAP_FAILED)
                 return error_no_memory(e);
         if (mlock(p, mapped) < 0) {
-                enum err r = errno_error(e, errno, "Memory for a secret could not be locked");
+                /* EPERM: the limit is 0 (mlock(2)). */
+                enum err r = errno_error(e, errno == EPERM ? ENOMEM : errno,
+                                         "Memory for a secret could not be locked");
 
                 (void)munmap(p, mapped);
                 return error_remedy(e, r, "Raise LimitMEMLOCK= of the service (8 MiB is enough).");

@@ -133,6 +133,14 @@ def test_little_locked_memory(lab, case):
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root, to act as another user")
+@pytest.mark.skipif(labs.sanitized(), reason="AddressSanitizer's mlock(2) locks nothing, and succeeds")
+def test_no_locked_memory(lab):
+    done = lab.run("prlimit", "--memlock=0:0", "setpriv", f"--reuid={uid()}", f"--regid={uid()}", "--clear-groups",
+                   *arguments(lab, "unlocked", None), env=sane())
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
 def test_nobody_listens(lab):
     drive(lab, "absent", env={"SCEPTER_KEYS": str(lab.dir / "nothing.sock")})
     drive(lab, "absent", env={"SCEPTER_KEYS": "/" + "x" * 200})

@@ -82,5 +82,6 @@ void case_threads(struct drive *d);
 void case_fork(struct drive *d);
 void case_absent(struct drive *d);
 void case_ending(struct drive *d);
+void case_unlocked(struct drive *d);
 void case_many(struct drive *d);
 void case_talk(struct drive *d);

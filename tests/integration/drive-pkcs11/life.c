@@ -216,6 +216,18 @@ void case_ending(struct drive *d)
         OK(d->p11->C_Finalize(NULL));
 }
 
+/* Not a page may be locked: that is told, and does not look as if nobody listened. */
+void case_unlocked(struct drive *d)
+{
+        ck_slot_id_t slots[64];
+        unsigned long n = 64;
+
+        OK(d->p11->C_Initialize(NULL));
+        WANT(d->p11->C_GetSlotList(1, slots, &n), CKR_HOST_MEMORY);
+        WANT(d->p11->C_GetSlotList(1, NULL, &n), CKR_HOST_MEMORY);
+        OK(d->p11->C_Finalize(NULL));
+}
+
 /* Every private key of the token signs, twice over: more than a connection holds open. */
 void case_many(struct drive *d)
 {

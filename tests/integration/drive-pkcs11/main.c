@@ -134,6 +134,7 @@ static const struct {
         {"fork", case_fork},
         {"absent", case_absent},
         {"ending", case_ending},
+        {"unlocked", case_unlocked},
         {"many", case_many},
         {"talk", case_talk},
 };
