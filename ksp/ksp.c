@@ -230,7 +230,7 @@ static enum err check_spec(const struct ksp_spec *spec, struct error *e)
                 return ERR_OK;
         if (!spec->pin.len)
                 return error_set(e, ERR_PIN_NEEDED, "A user-verified key is made with a PIN");
-        return ksp_pin_check(spec->pin, e);
+        return key_pin_check(spec->pin, e);
 }
 
 enum err ksp_create(struct ksp *ksp, const struct ksp_spec *spec, struct ksp_key **ret, char **ret_reason,

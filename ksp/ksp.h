@@ -53,14 +53,10 @@ const char *ksp_tpm_state_name(enum ksp_tpm_state state); /* "ready", "absent", 
 uint64_t ksp_busy_since(struct ksp *ksp, uint64_t *ret_limit);
 
 /*
- * The PIN of a user-verified key: octets as they were typed. It goes to the TPM encrypted alone (a salted
- * HMAC session), as the key's authorisation value, whose size is the limit above; the TPM counts wrong ones
- * towards its lockout, which stops every key of every program that has such a value.
+ * The PIN of a user-verified key (key_pin_check()) goes to the TPM encrypted alone (a salted HMAC session),
+ * as the key's authorisation value; the TPM counts wrong ones towards its lockout, which stops every key of
+ * every program that has such a value.
  */
-enum { KSP_PIN_MIN = 4, KSP_PIN_MAX = 32 };
-/* Pure: length and content of a PIN. ERR_INVALID. */
-MUST_CHECK enum err ksp_pin_check(struct view pin, struct error *e);
-
 struct ksp_spec {
         enum key_alg alg;
         enum key_protection protection; /* not DEFAULT */

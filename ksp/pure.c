@@ -9,17 +9,6 @@ const char *ksp_tpm_state_name(enum ksp_tpm_state state)
         return state_names[state];
 }
 
-enum err ksp_pin_check(struct view pin, struct error *e)
-{
-        if (pin.len < KSP_PIN_MIN || pin.len > KSP_PIN_MAX)
-                return error_set(e, ERR_INVALID, "A PIN has %d to %d characters", KSP_PIN_MIN, KSP_PIN_MAX);
-        /* The TPM cuts zeroes off the end; the rest cannot be typed everywhere. */
-        for (size_t i = 0; i < pin.len; i++)
-                if (pin.data[i] < ' ' || pin.data[i] == 0x7f)
-                        return error_set(e, ERR_INVALID, "A PIN has no control characters");
-        return ERR_OK;
-}
-
 enum ksp_place ksp_decide(enum key_protection protection, enum err tpm, bool no_downgrade)
 {
         bool missing = tpm == ERR_TPM_ABSENT || tpm == ERR_KEY_NOT_SUPPORTED;

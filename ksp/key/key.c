@@ -166,3 +166,14 @@ struct view key_digest_info_prefix(enum key_digest digest)
 {
         return (struct view){digests[digest].prefix, digests[digest].prefix_len};
 }
+
+enum err key_pin_check(struct view pin, struct error *e)
+{
+        if (pin.len < KEY_PIN_MIN || pin.len > KEY_PIN_MAX)
+                return error_set(e, ERR_INVALID, "A PIN has %d to %d characters", KEY_PIN_MIN, KEY_PIN_MAX);
+        /* The TPM cuts zeroes off the end; the rest cannot be typed everywhere. */
+        for (size_t i = 0; i < pin.len; i++)
+                if (pin.data[i] < ' ' || pin.data[i] == 0x7f)
+                        return error_set(e, ERR_INVALID, "A PIN has no control characters");
+        return ERR_OK;
+}

@@ -74,7 +74,9 @@ enum {
         KEY_MODULUS_MAX = 512,      /* RSA-4096 */
         KEY_HASH_MAX = 64,          /* SHA-512 */
         KEY_DIGEST_INFO_MAX = 512,
-        KEY_ID_LEN = 20, /* CKA_ID: SHA-1 of the public key */
+        KEY_PIN_MIN = 4,
+        KEY_PIN_MAX = 32, /* the authorisation value of every TPM */
+        KEY_ID_LEN = 20,  /* CKA_ID: SHA-1 of the public key */
 };
 
 bool key_alg_is_rsa(enum key_alg alg);
@@ -101,3 +103,5 @@ const char *key_digest_name(enum key_digest digest);
 bool key_digest_from_name(const char *name, enum key_digest *ret);
 /* The DER in front of the hash in a DigestInfo (RFC 8017 §9.2, notes); empty for NONE. */
 struct view key_digest_info_prefix(enum key_digest digest);
+/* Length and content of a PIN: octets as they were typed. ERR_INVALID. */
+MUST_CHECK enum err key_pin_check(struct view pin, struct error *e);

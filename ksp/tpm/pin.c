@@ -43,7 +43,7 @@ enum err tpm_pin_begin(struct tpm *tpm, struct tpm_pin *pin, ESYS_TR *ret_sessio
 
         if (!pin->value.len)
                 return error_set(e, ERR_PIN_NEEDED, "The key wants its PIN");
-        r = ksp_pin_check(pin->value, e);
+        r = key_pin_check(pin->value, e);
         if (r)
                 return r;
         tpm_make_room(tpm, 1);

@@ -116,7 +116,7 @@ enum err pin_read(int fd, struct secret *ret, struct error *e)
         enum err r = memfd_read_secret(fd, BUS_PIN_MAX, ret, e);
 
         if (!r)
-                r = ksp_pin_check(secret_view(ret), e);
+                r = key_pin_check(secret_view(ret), e);
         if (r)
                 secret_done(ret);
         return r;

@@ -154,7 +154,7 @@ enum err pin_run(struct pin_guard *guard, int dirfd, const char *name, uint64_t 
         if (!op->pin.len)
                 op->result = error_set(&op->error, ERR_PIN_NEEDED, "The key of '%s' wants its PIN", name);
         else
-                op->result = ksp_pin_check(op->pin, &op->error);
+                op->result = key_pin_check(op->pin, &op->error);
         if (!op->result)
                 op->result = take(guard, dirfd, name, now, &before, &op->error);
         if (op->result)

@@ -50,9 +50,38 @@ static void digests(void **state)
         }
 }
 
+static void pins(void **state)
+{
+        static const struct {
+                const char *pin;
+                size_t len;
+                bool good;
+        } cases[] = {
+                {"1234", 4, true},
+                {"  12", 4, true},
+                {"\xc3\xa4\xc3\xb6", 4, true},
+                {"12345678901234567890123456789012", 32, true},
+                {"", 0, false},
+                {"123", 3, false},
+                {"123456789012345678901234567890123", 33, false},
+                {"1234\n", 5, false},
+                {"1234\x7f", 5, false},
+                {"1234\0", 5, false},
+                {"\0\0\0\0", 4, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                const struct view pin = {(const uint8_t *)cases[i].pin, cases[i].len};
+
+                assert_int_equal(key_pin_check(pin, NULL), cases[i].good ? ERR_OK : ERR_INVALID);
+        }
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(names), cmocka_unit_test(digests)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(names), cmocka_unit_test(digests),
+                                           cmocka_unit_test(pins)};
 
         return cmocka_run_group_tests_name("key", tests, NULL, NULL);
 }

@@ -276,7 +276,7 @@ static void refused_pins(void **state)
                 expect_err(ksp_create(ksp, &spec, &made, &reason, &e), wanted);
                 expect_err(sign(key, pins[i], NULL), wanted);
         }
-        expect_err(ksp_pin_check((struct view){(const uint8_t *)"123456\0", 7}, &e), ERR_INVALID);
+        expect_err(key_pin_check((struct view){(const uint8_t *)"123456\0", 7}, &e), ERR_INVALID);
         assert_int_equal(info().lockout_counter, 0); /* none was tried */
         ksp_key_unref(key);
         key = make(KEY_ALG_EC_P256, KEY_PROTECTION_USER_VERIFIED, "12345678901234567890123456789012");
