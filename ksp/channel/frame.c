@@ -30,8 +30,8 @@ enum err frame_header_decode(const uint8_t in[FRAME_HEADER], size_t max, struct 
 {
         static const enum frame_type types[] = {FRAME_OPEN,     FRAME_SIGN,     FRAME_DECRYPT, FRAME_DERIVE,
                                                 FRAME_CLOSE,    FRAME_TLS_SIGN, FRAME_UNWRAP,  FRAME_LIST,
-                                                FRAME_DESCRIBE, FRAME_ANSWER,   FRAME_ERROR,   FRAME_JOB,
-                                                FRAME_RESULT};
+                                                FRAME_DESCRIBE, FRAME_VERIFY,   FRAME_ANSWER,  FRAME_ERROR,
+                                                FRAME_JOB,      FRAME_RESULT};
         size_t len = get_u32(in + 8);
 
         if (in[0] != FRAME_VERSION)
@@ -62,6 +62,14 @@ static enum err get_enum(struct view body, uint16_t tag, uint64_t end, unsigned 
         return ERR_OK;
 }
 
+/* Which PIN is none at all, applications know before they ask. */
+static enum err decode_pin(struct view body, struct key_request *request, struct error *e)
+{
+        if (fields_find(body, FRAME_TAG_PIN, &request->pin) && key_pin_check(request->pin, NULL))
+                return error_set(e, ERR_PROTOCOL, "A request has what can be no PIN");
+        return ERR_OK;
+}
+
 static enum err decode_data(struct view body, struct key_request *request, struct error *e)
 {
         enum err r = fields_get_u64(body, FRAME_TAG_HANDLE, &request->handle, e);
@@ -71,7 +79,7 @@ static enum err decode_data(struct view body, struct key_request *request, struc
         if (!fields_find(body, FRAME_TAG_DATA, &request->data) || request->data.len > FRAME_DATA_MAX)
                 return error_set(e, ERR_PROTOCOL, "A request has no data of at most %d octets",
                                  FRAME_DATA_MAX);
-        return ERR_OK;
+        return decode_pin(body, request, e);
 }
 
 static enum err decode_open(struct view body, struct key_request *request, struct error *e)
@@ -156,6 +164,17 @@ static enum err decode_derive(struct view body, struct key_request *request, str
         return r;
 }
 
+static enum err decode_verify(struct view body, struct key_request *request, struct error *e)
+{
+        enum err r = fields_get_u64(body, FRAME_TAG_HANDLE, &request->handle, e);
+
+        if (!r)
+                r = decode_pin(body, request, e);
+        if (!r && !request->pin.len)
+                return error_set(e, ERR_PROTOCOL, "A request has no PIN to verify");
+        return r;
+}
+
 static enum err decode_unwrap(struct view body, struct key_request *request, struct error *e)
 {
         struct key_unwrap *how = &request->unwrap;
@@ -213,6 +232,8 @@ enum err key_request_decode(enum frame_type type, struct view body, struct key_r
                 r = decode_decrypt(body, &request, e);
         else if (type == FRAME_DERIVE)
                 r = decode_derive(body, &request, e);
+        else if (type == FRAME_VERIFY)
+                r = decode_verify(body, &request, e);
         else if (type == FRAME_TLS_SIGN)
                 r = decode_tls_sign(body, &request, e);
         else if (type == FRAME_UNWRAP)
@@ -233,7 +254,7 @@ enum err key_request_decode(enum frame_type type, struct view body, struct key_r
 enum err key_request_encode(enum frame_type type, const struct key_request *request, struct bytes *ret,
                             struct error *e)
 {
-        struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, false);
+        struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, request->pin.len > 0);
 
         if (type == FRAME_OPEN && request->label[0])
                 fields_put_str(&w, FRAME_TAG_LABEL, request->label);
@@ -243,6 +264,8 @@ enum err key_request_encode(enum frame_type type, const struct key_request *requ
                 fields_put_u64(&w, FRAME_TAG_INDEX, request->index);
         else if (type != FRAME_OPEN)
                 fields_put_u64(&w, FRAME_TAG_HANDLE, request->handle);
+        if (request->pin.len)
+                fields_put(&w, FRAME_TAG_PIN, request->pin);
         if (type == FRAME_SIGN) {
                 fields_put_u64(&w, FRAME_TAG_SCHEME, request->sign.scheme);
                 fields_put_u64(&w, FRAME_TAG_DIGEST, request->sign.digest);

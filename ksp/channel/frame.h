@@ -7,17 +7,23 @@
  * The side that asks chooses the id; the answer carries the same one. Requests are answered in any order.
  *
  *   type       body of the request                                        body of FRAME_ANSWER
- *   OPEN       LABEL (a certificate's name or id) or KEY_ID (20 octets)    HANDLE, SPKI, KEY_ID, CERTIFICATE*
- *   SIGN       HANDLE, SCHEME, DIGEST, MGF1, SALT, DATA                    DATA (signature; DER for ECDSA)
- *   DECRYPT    HANDLE, PADDING, DIGEST, MGF1, OAEP_LABEL, DATA             DATA (plaintext, unpadded)
- *   DERIVE     HANDLE, DATA (the other side's point, X9.62 uncompressed)   DATA (x of the shared point)
+ *   OPEN       LABEL (a certificate's name or id) or KEY_ID (20 octets)    HANDLE, SPKI, KEY_ID,
+ *                                                                          CERTIFICATE*, WANTS_PIN*
+ *   SIGN       HANDLE, SCHEME, DIGEST, MGF1, SALT, DATA, PIN*              DATA (signature; DER for ECDSA)
+ *   DECRYPT    HANDLE, PADDING, DIGEST, MGF1, OAEP_LABEL, DATA, PIN*       DATA (plaintext, unpadded)
+ *   DERIVE     HANDLE, DATA (the other side's point, X9.62 uncompressed),  DATA (x of the shared point)
+ *              PIN*
+ *   VERIFY     HANDLE, PIN                                                 nothing: it is the right one
  *   CLOSE      HANDLE                                                     (no answer)
  *   LIST       INDEX (0, or NEXT of the answer before)                     NEXT (0: the end), ENTRY*
- *   DESCRIBE   KEY_ID, INDEX (0: its certificate; from 1: its chain)       CERTIFICATE; 0: LABEL, OWNER* too
+ *   DESCRIBE   KEY_ID, INDEX (0: its certificate; from 1: its chain)       CERTIFICATE; 0: LABEL, OWNER*,
+ *                                                                          WANTS_PIN* too
  *   TLS_SIGN   HANDLE, TLS_SCHEME, DATA (transcript hash)                  DATA (signature): tls13.h
  *   UNWRAP     HANDLE, SALT_OCTETS, ITERATIONS, DIGEST (PRF), KEK, IV,     DATA (the content key)
  *              DATA (what RFC 3211 wrapped)
  *   JOB        what service/worker/protocol.h says, daemon to worker       RESULT, the same
+ * Fields with a star may be missing, and unknown ones are passed over: a program that knows nothing of PINs
+ * gets ERR_PIN_NEEDED at each use of a key that wants one (WANTS_PIN, whatever its value).
  * An ENTRY's value is again fields: LABEL, KEY_ID, OWNER (a uid; missing: the device).
  * FRAME_ERROR answers any request: CODE (name of enum err), MESSAGE, REMEDY.
  */
@@ -46,6 +52,7 @@ enum frame_type {
         FRAME_UNWRAP = 7,   /* workers alone */
         FRAME_LIST = 8,
         FRAME_DESCRIBE = 9,
+        FRAME_VERIFY = 10,
         FRAME_ANSWER = 0x40,
         FRAME_ERROR = 0x41,
         FRAME_JOB = 0x80,
@@ -77,6 +84,8 @@ enum frame_tag {
         FRAME_TAG_NEXT,
         FRAME_TAG_ENTRY,
         FRAME_TAG_OWNER,
+        FRAME_TAG_PIN,
+        FRAME_TAG_WANTS_PIN,
 };
 
 struct frame_header {
@@ -100,12 +109,14 @@ struct key_request {
         struct key_unwrap unwrap;
         uint16_t tls_scheme;
         struct view data;
+        struct view pin; /* empty: none */
 };
 
 /* Body to request; every value is checked against its enum and bound. @type: OPEN, SIGN, DECRYPT, DERIVE,
- * CLOSE, TLS_SIGN, UNWRAP, LIST or DESCRIBE. */
+ * CLOSE, TLS_SIGN, UNWRAP, LIST, DESCRIBE or VERIFY. */
 MUST_CHECK enum err key_request_decode(enum frame_type type, struct view body, struct key_request *ret,
                                        struct error *e);
+/* *ret holds the PIN if there is one: wipe() before bytes_done(). */
 MUST_CHECK enum err key_request_encode(enum frame_type type, const struct key_request *request,
                                        struct bytes *ret, struct error *e);
 

@@ -59,7 +59,8 @@ struct daemon {
         char path[80];                 /* of the object that is shown just now */
         struct key_groups *key_groups; /* keys/groups.h */
         struct key_server *keys;
-        struct pin_guard *pins; /* pin/: counts tries */
+        struct pin_guard *pins;    /* pin/: counts tries */
+        struct pin_line *pin_line; /* pin/line.h */
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct polkit_check *polkit_checks;  /* objects/polkit.c: open questions */

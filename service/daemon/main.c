@@ -32,6 +32,7 @@
 #include "load.h"
 #include "log.h"
 #include "objects/objects.h"
+#include "pin/line.h"
 #include "pin/pin.h"
 #include "placed/placed.h"
 #include "syncml/instances.h"
@@ -357,6 +358,8 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
         if (!r)
                 r = pin_guard_new(&d->pins, e);
         if (!r)
+                r = pin_line_new(d->pool, &d->pin_line, e);
+        if (!r)
                 r = key_server_new(d, &d->keys, e);
         return r ? r : objects_start(d, on_bus_lost, d, e);
 }
@@ -384,6 +387,7 @@ static void free_parts(struct daemon *d)
         workers_free(d->workers);
         pool_free(d->names);
         pool_free(d->pool);
+        pin_line_free(d->pin_line);
         pin_guard_free(d->pins);
         readings_stop(d);
         placed_end(d);

@@ -20,6 +20,7 @@ struct connection {
         pid_t pid;                            /* for people to read: no right follows from it */
         struct ksp_key *handles[HANDLES_MAX]; /* handle n is slot n - 1; a reference each */
         uint64_t orders[HANDLES_MAX];         /* the model's, of the certificates they were opened by */
+        uint64_t generations[HANDLES_MAX];    /* and of these the one that the key is of */
 
         /* the server's, in the loop alone */
         struct key_server *server;

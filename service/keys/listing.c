@@ -83,6 +83,18 @@ void listing_put_certificate(const struct daemon *d, const struct certificate *c
                 fields_put(w, FRAME_TAG_CERTIFICATE, bytes_view(&der));
 }
 
+/* A device's key has no PIN, so it is not looked at. What is wrong with a key, its use tells. */
+static void put_wants_pin(struct fields_writer *w, const struct daemon *d, struct certificate *certificate,
+                          uint64_t generation)
+{
+        CLEANUP(ksp_key_unref_p) struct ksp_key *key = NULL;
+
+        if (certificate->owner != NO_OWNER &&
+            model_any_key(d->model, d->ksp, certificate, generation, &key, NULL) == ERR_OK &&
+            ksp_key_wants_pin(key))
+                fields_put_u64(w, FRAME_TAG_WANTS_PIN, true);
+}
+
 enum err listing_describe(struct connection *connection, const struct frame_header *h,
                           const struct key_request *request, struct error *e)
 {
@@ -90,13 +102,14 @@ enum err listing_describe(struct connection *connection, const struct frame_head
         struct fields_writer w = FIELDS_WRITER(FRAME_KEYS_MAX, false);
         CLEANUP(bytes_done) struct bytes body = {0};
         uint64_t generation = 0;
-        const struct certificate *c = model_find_key(d->model, request->key_id, &generation);
+        struct certificate *c = model_find_key(d->model, request->key_id, &generation);
         enum err r = connection_may(connection, c, FRAME_DESCRIBE, e);
 
         if (r)
                 return r;
         if (request->index == 0) {
                 put_entry(&w, c);
+                put_wants_pin(&w, d, c, generation);
                 listing_put_certificate(d, c, generation, "cert.pem", 0, &w);
         } else {
                 listing_put_certificate(d, c, generation, "chain.pem", request->index - 1, &w);

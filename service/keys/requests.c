@@ -9,6 +9,8 @@
 #include "connection.h"
 #include "groups.h"
 #include "listing.h"
+#include "pin/line.h"
+#include "pin/pin.h"
 
 void connection_unref(struct connection *connection)
 {
@@ -18,6 +20,7 @@ void connection_unref(struct connection *connection)
                 ksp_key_unref(connection->handles[i]);
         (void)close(connection->fd);
         (void)pthread_mutex_destroy(&connection->writing);
+        wipe(connection->in, connection->have);
         free(connection);
 }
 
@@ -57,6 +60,15 @@ struct operation {
         struct connection *connection;
         uint32_t id;
         uint8_t data[FRAME_DATA_MAX], label[FRAME_LABEL_MAX];
+
+        /* with a PIN */
+        struct pin_job job;
+        struct pin_guard *pins;
+        struct secret pin;
+        bool verifies; /* the PIN, and nothing else */
+        int generation;
+        char *name;
+        uint64_t now;
 };
 
 /* Any thread. Owns the operation. */
@@ -68,8 +80,10 @@ static void answer(struct operation *operation)
         struct connection *connection = operation->connection;
 
         if (operation->op.result == ERR_OK) {
-                fields_put(&w, FRAME_TAG_DATA,
-                           secret ? secret_view(&operation->op.plain) : bytes_view(&operation->op.signature));
+                if (!operation->verifies)
+                        fields_put(&w, FRAME_TAG_DATA,
+                                   secret ? secret_view(&operation->op.plain)
+                                          : bytes_view(&operation->op.signature));
                 operation->op.result = fields_finish(&w, &body, &operation->op.error);
         }
         if (operation->op.result)
@@ -80,6 +94,9 @@ static void answer(struct operation *operation)
                 wipe(body.data, body.len);
         bytes_done(&operation->op.signature);
         secret_done(&operation->op.plain);
+        secret_done(&operation->pin);
+        close_p(&operation->generation);
+        free(operation->name);
         ksp_key_unref(operation->op.key);
         atomic_fetch_sub(&connection->operations, 1);
         free(operation);
@@ -109,6 +126,32 @@ static void nothing(void *ctx)
         (void)ctx;
 }
 
+static struct operation *of_job(struct pin_job *job)
+{
+        return (struct operation *)(void *)((char *)job - offsetof(struct operation, job));
+}
+
+static void run_with_pin(struct pin_job *job)
+{
+        struct operation *operation = of_job(job);
+        struct ksp_op *op = &operation->op;
+
+        if (operation->verifies)
+                op->result = pin_verify(operation->pins, operation->generation, operation->name,
+                                        operation->now, op->key, op->uid, op->pin, &op->error);
+        else
+                (void)pin_run(operation->pins, operation->generation, operation->name, operation->now, op);
+}
+
+static void pin_done(struct pin_job *job, const struct error *why)
+{
+        struct operation *operation = of_job(job);
+
+        if (why)
+                operation->op.result = error_copy(&operation->op.error, why);
+        answer(operation);
+}
+
 static struct ksp_key *key_of(const struct connection *connection, uint64_t handle)
 {
         return handle >= 1 && handle <= HANDLES_MAX ? connection->handles[handle - 1] : NULL;
@@ -129,21 +172,47 @@ enum err connection_may(const struct connection *connection, const struct certif
         return access_decide(&who, &owner, operation, e);
 }
 
-/* A right that was there when the handle was opened may be gone, and so may the certificate. */
+/* A right that was there when the handle was opened may be gone, and so may the certificate, which is *ret.
+ */
 static enum err judge_again(const struct connection *connection, uint64_t handle, enum frame_type operation,
-                            struct error *e)
+                            const struct certificate **ret, struct error *e)
 {
         const uint64_t order = connection->orders[handle - 1];
         const struct certificate *certificate = model_next(connection_daemon(connection)->model, order - 1);
 
-        return connection_may(connection, certificate && certificate->order == order ? certificate : NULL,
-                              operation, e);
+        *ret = certificate && certificate->order == order ? certificate : NULL;
+        return connection_may(connection, *ret, operation, e);
+}
+
+/* Into the line of those with a PIN; no PIN is tried where this fails. */
+static enum err line_up(struct operation *operation, const struct certificate *certificate,
+                        uint64_t generation, struct view pin, struct error *e)
+{
+        struct daemon *d = connection_daemon(operation->connection);
+        enum err r = secret_copy(&operation->pin, pin, e);
+
+        operation->name = strdup(certificate->name);
+        if (!r && !operation->name)
+                r = error_no_memory(e);
+        if (!r)
+                r = store_generation(d->store, certificate->id, generation, false, &operation->generation, e);
+        if (r)
+                return r;
+        operation->op.pin = secret_view(&operation->pin);
+        operation->pins = d->pins;
+        operation->now = clock_now(&d->clock);
+        operation->job = (struct pin_job){.uid = operation->op.uid,
+                                          .whose = operation->connection,
+                                          .run = run_with_pin,
+                                          .done = pin_done};
+        return pin_line_join(d->pin_line, &operation->job, e);
 }
 
 static enum err operate(struct connection *connection, const struct frame_header *h,
                         const struct key_request *request, struct error *e)
 {
         struct ksp_key *key = key_of(connection, request->handle);
+        const struct certificate *certificate;
         struct operation *operation;
         enum err r = ERR_OK;
 
@@ -151,16 +220,19 @@ static enum err operate(struct connection *connection, const struct frame_header
                 return connection_may(connection, NULL, h->type, e);
         if (!key)
                 return error_set(e, ERR_NOT_FOUND, "The handle of the key is not open");
-        r = judge_again(connection, request->handle, h->type, e);
+        r = judge_again(connection, request->handle, h->type, &certificate, e);
         if (r)
                 return r;
+        if (h->type == FRAME_VERIFY && !ksp_key_wants_pin(key))
+                return error_set(e, ERR_INVALID, "The key of '%s' has no PIN", certificate->name);
         if (atomic_load(&connection->operations) >= OPERATIONS_MAX)
                 return error_set(e, ERR_LIMIT, "More than %d operations at once on one connection",
                                  OPERATIONS_MAX);
         operation = calloc(1, sizeof *operation);
         if (!operation)
                 return error_no_memory(e);
-        memcpy(operation->data, request->data.data, request->data.len);
+        if (request->data.len)
+                memcpy(operation->data, request->data.data, request->data.len);
         if (request->decrypt.label.len)
                 memcpy(operation->label, request->decrypt.label.data, request->decrypt.label.len);
         operation->op = (struct ksp_op){.key = ksp_key_ref(key),
@@ -174,10 +246,15 @@ static enum err operate(struct connection *connection, const struct frame_header
                                         .done = tpm_done};
         operation->op.decrypt.label = (struct view){operation->label, request->decrypt.label.len};
         operation->id = h->id;
+        operation->verifies = h->type == FRAME_VERIFY;
+        operation->generation = -1;
         operation->connection = connection;
         atomic_fetch_add_explicit(&connection->references, 1, memory_order_relaxed);
         atomic_fetch_add(&connection->operations, 1);
-        if (ksp_key_in_tpm(key))
+        if (ksp_key_wants_pin(key) && request->pin.len)
+                r = line_up(operation, certificate, connection->generations[request->handle - 1],
+                            request->pin, &operation->op.error);
+        else if (ksp_key_in_tpm(key))
                 ksp_submit(&operation->op);
         else
                 r = pool_submit(connection_daemon(connection)->pool, run_software, nothing, operation,
@@ -244,12 +321,15 @@ static enum err open_key(struct connection *connection, const struct frame_heade
         fields_put_u64(&w, FRAME_TAG_HANDLE, slot + 1);
         fields_put(&w, FRAME_TAG_SPKI, bytes_view(&spki));
         fields_put(&w, FRAME_TAG_KEY_ID, (struct view){ksp_key_id(key), KEY_ID_LEN});
+        if (ksp_key_wants_pin(key))
+                fields_put_u64(&w, FRAME_TAG_WANTS_PIN, true);
         listing_put_certificate(d, certificate, generation, "cert.pem", 0, &w);
         r = fields_finish(&w, &body, e);
         if (r)
                 return r;
         connection->handles[slot] = STEAL(key);
         connection->orders[slot] = certificate->order;
+        connection->generations[slot] = generation;
         connection_send(connection, FRAME_ANSWER, h->id, bytes_view(&body));
         return ERR_OK;
 }

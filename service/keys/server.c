@@ -10,6 +10,7 @@
 #include "daemon/log.h"
 #include "groups.h"
 #include "listen.h"
+#include "pin/line.h"
 
 /*
  * A user has so many connections that are served, and as many that wait for one of these to end: they are
@@ -73,6 +74,7 @@ static void drop(struct connection *connection)
         (void)sd_event_source_set_enabled(server->io, SD_EVENT_ON); /* who waits in accept may come in */
         if (!connection->waiting)
                 let_in(server, connection->peer.uid);
+        pin_line_leave(server->d->pin_line, connection);
         (void)sd_event_source_disable_unref(STEAL(connection->io));
         (void)shutdown(connection->fd, SHUT_RDWR);
         connection_unref(connection);
@@ -103,6 +105,7 @@ static bool take_frames(struct connection *connection, bool *ret_more)
         }
         memmove(connection->in, connection->in + at, connection->have - at);
         connection->have -= at;
+        wipe(connection->in + connection->have, at); /* there may have been a PIN */
         *ret_more = taken == FRAMES_PER_TURN && connection->have >= FRAME_HEADER;
         return true;
 }

@@ -140,7 +140,7 @@ enum err pool_new(struct sd_event *event, unsigned threads, struct pool **ret, s
         if (failed < 0)
                 r = errno_error(e, -failed, "The event loop took no source");
         if (!threads)
-                threads = processors > 0 ? (unsigned)processors : 1;
+                threads = processors > 2 ? (unsigned)processors : 2;
         if (!r)
                 r = start_threads(pool, threads < THREADS_MAX ? threads : THREADS_MAX, e);
         if (r) {

@@ -10,7 +10,7 @@
 struct pool;
 struct sd_event;
 
-/* @threads: 0: one per processor. */
+/* @threads: 0: one per processor, and two at least: one may be waiting for the TPM. */
 MUST_CHECK enum err pool_new(struct sd_event *event, unsigned threads, struct pool **ret, struct error *e);
 /* Waits for what runs; tasks that have not begun are dropped, and nobody is told any more. Takes NULL. */
 void pool_free(struct pool *pool);

@@ -27,11 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (type == FRAME_UNWRAP)
                 fuzz_promise(key_unwrap_valid(&request.unwrap, request.data.len),
                              "an unwrap is within its bounds");
+        fuzz_promise(!request.pin.len || key_pin_check(request.pin, NULL) == ERR_OK, "a PIN can be one");
         fuzz_promise(key_request_encode(type, &request, &body, &e) == ERR_OK &&
                              key_request_decode(type, bytes_view(&body), &again, &e) == ERR_OK,
                      "what was taken is taken again");
-        fuzz_promise(view_equal(request.data, again.data) && request.handle == again.handle &&
-                             request.index == again.index &&
+        fuzz_promise(view_equal(request.data, again.data) && view_equal(request.pin, again.pin) &&
+                             request.handle == again.handle && request.index == again.index &&
                              request.unwrap.iterations == again.unwrap.iterations &&
                              strcmp(request.label, again.label) == 0,
                      "and is the same");

@@ -1,4 +1,4 @@
-"""What is typed at a terminal, as the command line reads a PIN."""
+"""What is typed at a terminal, as programs read a PIN."""
 import os
 import pty
 import re
@@ -9,14 +9,14 @@ import labs
 PROMPT = re.compile(rb"': $")
 
 
-class Typed:
-    """A command of scepter with a terminal of its own, on which @lines are typed, one at each question."""
+class Program:
+    """A command with a terminal of its own, on which @lines are typed, one at each question."""
 
-    def __init__(self, lab, *arguments, lines=(), strict=True):
-        """@strict: all of them are asked for."""
+    def __init__(self, lab, *command, lines=(), strict=True, prompt=PROMPT, env=None):
+        """@strict: all of them are asked for. @prompt: what a question ends with."""
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execve(labs.BUILD / "bin/scepter", ["scepter", *map(str, arguments)], lab.env)
+            os.execvpe(command[0], [str(part) for part in command], {**lab.env, **(env or {})})
         self.output, typed, lines, seen = b"", lines, list(lines), 0
         while True:
             try:
@@ -26,7 +26,7 @@ class Typed:
             if not data:
                 break
             self.output += data
-            if PROMPT.search(self.output[seen:]):
+            if prompt.search(self.output[seen:]):
                 seen = len(self.output)
                 if lines:
                     os.write(terminal, lines.pop(0).encode() + b"\n")
@@ -37,3 +37,11 @@ class Typed:
         self.text = self.output.decode()
         assert not (lines and strict), f"never asked for: {self.text}"
         assert not any(len(line) > 3 and line in self.text for line in typed), "it was echoed"
+
+
+class Typed(Program):
+    """The same with scepter itself; @user: as whom."""
+
+    def __init__(self, lab, *arguments, user=None, **options):
+        as_user = () if user is None else ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
+        super().__init__(lab, *as_user, labs.BUILD / "bin/scepter", *arguments, **options)

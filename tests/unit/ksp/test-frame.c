@@ -45,6 +45,10 @@ static void requests(void **state)
                  FRAME_DECRYPT,
                  {.handle = 7, .decrypt = {KEY_PADDING_RSA_OAEP, KEY_DIGEST_SHA256, KEY_DIGEST_SHA256, {0}}}},
                 {"/derive", FRAME_DERIVE, {.handle = 7}},
+                {"/sign/pin", FRAME_SIGN, {.handle = 8, .pin = {(const uint8_t *)"4711 right", 10}}},
+                {"/decrypt/pin", FRAME_DECRYPT, {.handle = 9, .pin = {(const uint8_t *)"4711", 4}}},
+                {"/derive/pin", FRAME_DERIVE, {.handle = 9, .pin = {(const uint8_t *)"4711", 4}}},
+                {"/verify", FRAME_VERIFY, {.handle = 9, .pin = {(const uint8_t *)"4711", 4}}},
                 {"/unwrap",
                  FRAME_UNWRAP,
                  {.unwrap = {{(const uint8_t *)"salt", 4},
@@ -80,6 +84,7 @@ static void requests(void **state)
                 assert_int_equal(back.unwrap.kek, request.unwrap.kek);
                 assert_true(view_equal(back.unwrap.salt, request.unwrap.salt));
                 assert_true(view_equal(back.unwrap.iv, request.unwrap.iv));
+                assert_true(view_equal(back.pin, request.pin));
                 /* Every cut is refused: fields that are missing, or halves of them. */
                 for (size_t len = 0; len < body.len; len++)
                         expect_err(
@@ -117,6 +122,45 @@ static void bounds(void **state)
                 else
                         expect_err(key_request_decode(FRAME_SIGN, bytes_view(&body), &back, &e),
                                    ERR_PROTOCOL);
+        }
+}
+
+/* What can be no PIN is not carried to a key, and a request to verify one has one. */
+static void pins(void **state)
+{
+        static const enum frame_type types[] = {FRAME_SIGN, FRAME_DECRYPT, FRAME_DERIVE, FRAME_VERIFY};
+        static const struct {
+                const char *pin;
+                size_t len;
+                bool ok;
+        } cases[] = {
+                {"1234", 4, true}, {"12345678901234567890123456789012", 32, true},   {"", 0, false},
+                {"123", 3, false}, {"123456789012345678901234567890123", 33, false}, {"\0\0\0\0", 4, false},
+        };
+        struct error e = {0};
+
+        (void)state;
+        for (size_t i = 0; i <= N_ELEMENTS(cases); i++) {
+                const bool none = i == N_ELEMENTS(cases);
+
+                for (size_t j = 0; j < N_ELEMENTS(types); j++) {
+                        struct fields_writer w = FIELDS_WRITER(1000, true);
+                        CLEANUP(bytes_done) struct bytes body = {0};
+                        struct key_request back;
+
+                        if (!none)
+                                fields_put(&w, FRAME_TAG_PIN,
+                                           (struct view){(const uint8_t *)cases[i].pin, cases[i].len});
+                        fields_put_u64(&w, FRAME_TAG_HANDLE, 1);
+                        fields_put_u64(&w, FRAME_TAG_SCHEME, 0);
+                        fields_put_u64(&w, FRAME_TAG_DIGEST, 0);
+                        fields_put_u64(&w, FRAME_TAG_PADDING, 0);
+                        fields_put_str(&w, FRAME_TAG_DATA, "data");
+                        expect_ok(fields_finish(&w, &body, &e));
+                        if ((key_request_decode(types[j], bytes_view(&body), &back, &e) == ERR_OK) !=
+                            (none ? types[j] != FRAME_VERIFY : cases[i].ok))
+                                fail_msg("case %zu, type %d", i, (int)types[j]);
+                }
         }
 }
 
@@ -300,7 +344,7 @@ static void mutations(void **state)
                 memcpy(copy, body.data, body.len);
                 for (int n = rand_r(&seed) % 4; n >= 0; n--)
                         copy[(size_t)rand_r(&seed) % body.len] = (uint8_t)rand_r(&seed);
-                if (key_request_decode((enum frame_type)(1 + rand_r(&seed) % 6),
+                if (key_request_decode((enum frame_type)(1 + rand_r(&seed) % FRAME_VERIFY),
                                        (struct view){copy, (size_t)rand_r(&seed) % (body.len + 1)}, &back,
                                        &e) == ERR_OK)
                         assert_true(back.data.len <= FRAME_DATA_MAX && back.sign.salt_len <= KEY_MODULUS_MAX);
@@ -309,10 +353,11 @@ static void mutations(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(headers),   cmocka_unit_test(requests),    cmocka_unit_test(bounds),
-                cmocka_unit_test(errors),    cmocka_unit_test(tls_bounds),  cmocka_unit_test(unwrap_bounds),
-                cmocka_unit_test(tls_input), cmocka_unit_test(tls_schemes), cmocka_unit_test(mutations)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(headers),     cmocka_unit_test(requests),
+                                           cmocka_unit_test(bounds),      cmocka_unit_test(errors),
+                                           cmocka_unit_test(tls_bounds),  cmocka_unit_test(unwrap_bounds),
+                                           cmocka_unit_test(pins),        cmocka_unit_test(tls_input),
+                                           cmocka_unit_test(tls_schemes), cmocka_unit_test(mutations)};
 
         return cmocka_run_group_tests_name("frame", tests, NULL, NULL);
 }

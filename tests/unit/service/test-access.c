@@ -44,8 +44,8 @@ static void grants(void **state)
         char never_looked_into;
         struct ksp_key *some = (struct ksp_key *)(void *)&never_looked_into;
         struct key_grant grant = {.key = some, .uses = 1}, none = {.uses = 1, .tls_uses = 1};
-        static const enum frame_type others[] = {FRAME_OPEN, FRAME_SIGN, FRAME_CLOSE, FRAME_TLS_SIGN,
-                                                 FRAME_JOB};
+        static const enum frame_type others[] = {FRAME_OPEN,   FRAME_SIGN,     FRAME_CLOSE,
+                                                 FRAME_VERIFY, FRAME_TLS_SIGN, FRAME_JOB};
         struct error e = {0};
 
         (void)state;
