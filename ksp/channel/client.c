@@ -20,6 +20,7 @@ struct channel_client {
         pid_t pid;      /* who connected */
         uint64_t epoch; /* counts connections; a key opened in another one is opened again */
         uint32_t next_id;
+        bool asked;           /* the last request went out whole */
         struct secret buffer; /* one answer, header included; locked once instead of per request; grows */
 };
 
@@ -27,6 +28,7 @@ struct channel_key {
         struct channel_client *client;
         uint8_t id[KEY_ID_LEN];
         uint64_t handle, epoch;
+        bool wants_pin;
         struct bytes spki, certificate;
 };
 
@@ -166,6 +168,9 @@ static enum err exchange(struct channel_client *client, enum frame_type type,
         if (r)
                 return r;
         r = channel_send(client->fd, type, id, bytes_view(&body), e);
+        client->asked = !r;
+        if (request->pin.len)
+                wipe(body.data, body.len);
         if (r == ERR_PROTOCOL) /* a broken pipe: the service went away */
                 r = error_set(e, ERR_NO_SERVICE, "The key service closed the connection");
         if (!r)
@@ -208,6 +213,7 @@ static enum err open_in(struct channel_client *client, const struct key_request 
         if (key->spki.data) /* opened again: what it was is known */
                 return ERR_OK;
         memcpy(key->id, id.data, id.len);
+        key->wants_pin = fields_find(answer, FRAME_TAG_WANTS_PIN, &(struct view){0});
         r = bytes_copy(&key->spki, spki.data, spki.len, e);
         if (!r && certificate.len)
                 r = bytes_copy(&key->certificate, certificate.data, certificate.len, e);
@@ -215,14 +221,18 @@ static enum err open_in(struct channel_client *client, const struct key_request 
 }
 
 /* Asks; once more on a new connection where the old one turned out to be dead before an answer came. Signing
- * twice is harmless. */
+ * twice is harmless; a PIN that may have been tried is not tried again. */
 static enum err with_key(struct channel_key *key, enum frame_type type, struct key_request *request,
                          struct view *ret, struct error *e)
 {
         struct channel_client *client = key->client;
-        enum err r = ERR_OK;
+        enum err r = request->pin.len || type == FRAME_VERIFY ? key_pin_check(request->pin, e) : ERR_OK;
 
+        if (r)
+                return r;
         for (int attempt = 0; attempt < 2; attempt++) {
+                bool tried = false;
+
                 r = ensure_connected(client, e);
                 if (!r && key->epoch != client->epoch) {
                         struct key_request again = {0};
@@ -233,8 +243,9 @@ static enum err with_key(struct channel_key *key, enum frame_type type, struct k
                 if (!r) {
                         request->handle = key->handle;
                         r = exchange(client, type, request, ret, e);
+                        tried = request->pin.len && client->asked;
                 }
-                if (r != ERR_NO_SERVICE)
+                if (r != ERR_NO_SERVICE || tried)
                         break;
         }
         return r;
@@ -269,6 +280,7 @@ static enum err read_entry(struct view fields, struct channel_entry *ret, struct
         memcpy(ret->label, label.data, label.len);
         if (fields_find(fields, FRAME_TAG_KEY_ID, &id) && id.len == KEY_ID_LEN)
                 memcpy(ret->id, id.data, KEY_ID_LEN);
+        ret->wants_pin = fields_find(fields, FRAME_TAG_WANTS_PIN, &(struct view){0});
         if (fields_get_u64(fields, FRAME_TAG_OWNER, &owner, NULL) == ERR_OK) {
                 ret->device = false;
                 ret->owner = (uid_t)owner;
@@ -401,10 +413,27 @@ struct view channel_key_certificate(const struct channel_key *key)
         return bytes_view(&key->certificate);
 }
 
-enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
-                          struct bytes *ret, struct error *e)
+bool channel_key_wants_pin(const struct channel_key *key)
 {
-        struct key_request request = {.sign = *how, .data = data};
+        return key->wants_pin;
+}
+
+enum err channel_key_verify(struct channel_key *key, struct view pin, struct error *e)
+{
+        struct key_request request = {.pin = pin};
+        struct view answer;
+        enum err r;
+
+        (void)pthread_mutex_lock(&key->client->lock);
+        r = with_key(key, FRAME_VERIFY, &request, &answer, e);
+        (void)pthread_mutex_unlock(&key->client->lock);
+        return r;
+}
+
+enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
+                          struct view pin, struct bytes *ret, struct error *e)
+{
+        struct key_request request = {.sign = *how, .data = data, .pin = pin};
         struct view answer, signature;
         enum err r;
 
@@ -438,16 +467,17 @@ static enum err private_answer(struct channel_key *key, enum frame_type type, st
 }
 
 enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how, struct view data,
-                             struct secret *ret, struct error *e)
+                             struct view pin, struct secret *ret, struct error *e)
 {
-        struct key_request request = {.decrypt = *how, .data = data};
+        struct key_request request = {.decrypt = *how, .data = data, .pin = pin};
 
         return private_answer(key, FRAME_DECRYPT, &request, ret, e);
 }
 
-enum err channel_key_derive(struct channel_key *key, struct view point, struct secret *ret, struct error *e)
+enum err channel_key_derive(struct channel_key *key, struct view point, struct view pin, struct secret *ret,
+                            struct error *e)
 {
-        struct key_request request = {.data = point};
+        struct key_request request = {.data = point, .pin = pin};
 
         return private_answer(key, FRAME_DERIVE, &request, ret, e);
 }

@@ -24,7 +24,8 @@ struct channel_entry {
         char label[FRAME_LABEL_MAX + 1]; /* the certificate's name */
         uint8_t id[KEY_ID_LEN];
         bool device;
-        uid_t owner; /* where it is not the device's */
+        uid_t owner;    /* where it is not the device's */
+        bool wants_pin; /* of channel_describe() alone */
 };
 /* Calls @each for one after the other, in a stable order; it must not use the client; @entry is borrowed for
  * the call. */
@@ -48,10 +49,21 @@ void channel_key_close(struct channel_key *key);
 struct view channel_key_spki(const struct channel_key *key);
 struct view channel_key_certificate(const struct channel_key *key);
 
+/*
+ * Whether the key's user gives his PIN for each use: @pin below, empty for other keys. Worth handling:
+ * ERR_PIN_NEEDED, ERR_INVALID (no PIN is of that form), ERR_TPM_WRONG_AUTH (a try is used up),
+ * ERR_PIN_LOCKED, ERR_TPM_LOCKED_OUT (none was). It is sent once: where no answer came, it may have been
+ * tried.
+ */
+bool channel_key_wants_pin(const struct channel_key *key);
+/* Whether it is the right one; the same errors. A right one here is right in the uses that follow. */
+MUST_CHECK enum err channel_key_verify(struct channel_key *key, struct view pin, struct error *e);
+
 MUST_CHECK enum err channel_key_sign(struct channel_key *key, const struct key_sign *how, struct view data,
-                                     struct bytes *ret, struct error *e);
+                                     struct view pin, struct bytes *ret, struct error *e);
 /* @point: X9.62, uncompressed. *ret: the x coordinate of the shared point. */
-MUST_CHECK enum err channel_key_derive(struct channel_key *key, struct view point, struct secret *ret,
-                                       struct error *e);
+MUST_CHECK enum err channel_key_derive(struct channel_key *key, struct view point, struct view pin,
+                                       struct secret *ret, struct error *e);
 MUST_CHECK enum err channel_key_decrypt(struct channel_key *key, const struct key_decrypt *how,
-                                        struct view data, struct secret *ret, struct error *e);
+                                        struct view data, struct view pin, struct secret *ret,
+                                        struct error *e);

@@ -23,6 +23,7 @@ static void leave_lock(void)
 static void in_child(void)
 {
         objects_forget_secrets(&module); /* their memory was wiped: what is there is not them */
+        sessions_forget_pins(&module);
         leave_lock();
 }
 
@@ -232,7 +233,9 @@ ck_rv_t C_Login(ck_session_handle_t session, ck_user_type_t user_type, unsigned 
 
         if (rv != CKR_OK)
                 return rv;
-        return leave(pin_len && !pin ? CKR_ARGUMENTS_BAD : session_login(&module, s, user_type));
+        if (pin_len && !pin)
+                return leave(CKR_ARGUMENTS_BAD);
+        return leave(session_login(&module, s, user_type, (struct view){pin, pin_len}));
 }
 
 ck_rv_t C_Logout(ck_session_handle_t session)

@@ -179,10 +179,22 @@ static ck_rv_t key_type(const struct object *o, unsigned long arg, struct value 
         return put_number(ret, is_rsa(o) ? CKK_RSA : CKK_EC);
 }
 
-/* What keys of one kind can do: @arg nonzero: RSA. */
-static ck_rv_t if_rsa(const struct object *o, unsigned long arg, struct value *ret)
+static ck_rv_t decrypts(const struct object *o, unsigned long arg, struct value *ret)
 {
-        return boolean(o, is_rsa(o) == (arg != 0), ret);
+        (void)arg;
+        return boolean(o, is_rsa(o), ret);
+}
+
+static ck_rv_t derives(const struct object *o, unsigned long arg, struct value *ret)
+{
+        (void)arg;
+        return boolean(o, !is_rsa(o) && !o->identity->wants_pin, ret);
+}
+
+static ck_rv_t wants_pin(const struct object *o, unsigned long arg, struct value *ret)
+{
+        (void)arg;
+        return boolean(o, o->identity->wants_pin, ret);
 }
 
 static ck_rv_t made_by(const struct object *o, unsigned long arg, struct value *ret)
@@ -296,7 +308,6 @@ static const struct row cheap[] = {
         {CKA_ALWAYS_SENSITIVE, PRIVATE, boolean, true},
         {CKA_EXTRACTABLE, PRIVATE, boolean, false},
         {CKA_NEVER_EXTRACTABLE, PRIVATE, boolean, true},
-        {CKA_ALWAYS_AUTHENTICATE, PRIVATE, boolean, false},
         {CKA_SIGN, PRIVATE, boolean, true},
         {CKA_SIGN_RECOVER, PRIVATE, boolean, false},
         {CKA_UNWRAP, PRIVATE | SECRET, boolean, false},
@@ -337,8 +348,9 @@ static const struct row dear[] = {
         {CKA_END_DATE, CERT, date, 1},
         {CKA_KEY_TYPE, KEYS, key_type, 0},
         {CKA_KEY_GEN_MECHANISM, KEYS, made_by, 0},
-        {CKA_DECRYPT, PRIVATE, if_rsa, true},
-        {CKA_DERIVE, PRIVATE, if_rsa, false},
+        {CKA_DECRYPT, PRIVATE, decrypts, 0},
+        {CKA_DERIVE, PRIVATE, derives, 0},
+        {CKA_ALWAYS_AUTHENTICATE, PRIVATE, wants_pin, 0},
         {CKA_MODULUS, KEYS, modulus, 0},
         {CKA_MODULUS_BITS, KEYS, modulus_bits, 0},
         {CKA_PUBLIC_EXPONENT, KEYS, exponent, 0},

@@ -8,11 +8,11 @@ ck_rv_t decrypt_once(struct module *m, struct session *s, const unsigned char *i
 {
         struct operation *operation = &s->operation;
         CLEANUP(secret_done) struct secret plain = {0};
-        ck_rv_t rv;
+        ck_rv_t rv = operation_ready(operation, OPERATION_DECRYPT);
         enum err r;
 
-        if (operation->kind != OPERATION_DECRYPT)
-                return CKR_OPERATION_NOT_INITIALIZED;
+        if (rv != CKR_OK)
+                return rv;
         if (!out) {
                 *out_len = operation->result_len;
                 return CKR_OK;
@@ -27,7 +27,7 @@ ck_rv_t decrypt_once(struct module *m, struct session *s, const unsigned char *i
                 return rv;
         }
         r = channel_key_decrypt(operation->identity->key, &operation->decrypt, (struct view){in, in_len},
-                                &plain, NULL);
+                                secret_view(&operation->pin), &plain, NULL);
         if (!r && *out_len < plain.len) { /* the operation goes on */
                 *out_len = plain.len;
                 return CKR_BUFFER_TOO_SMALL;

@@ -122,6 +122,8 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
                 rv = read_wish(template, n, &wish);
         if (rv != CKR_OK)
                 return rv;
+        if (identity->wants_pin) /* there is no operation that C_Login could give it to */
+                return CKR_KEY_FUNCTION_NOT_PERMITTED;
         public = X509_get0_pubkey(identity->cert);
         if (EVP_PKEY_is_a(public, "RSA"))
                 return CKR_KEY_TYPE_INCONSISTENT;
@@ -129,7 +131,7 @@ ck_rv_t derive(struct module *m, const struct session *s, const struct ck_mechan
                 return CKR_MECHANISM_PARAM_INVALID;
         rv = identity_key(m, identity);
         if (rv == CKR_OK)
-                rv = rv_of_point(channel_key_derive(identity->key, point, &shared, NULL));
+                rv = rv_of_point(channel_key_derive(identity->key, point, (struct view){0}, &shared, NULL));
         if (rv == CKR_OK && wish.len > shared.len)
                 rv = CKR_TEMPLATE_INCONSISTENT;
         if (rv != CKR_OK)

@@ -28,10 +28,11 @@ struct identity {
         struct identity *next;
         struct channel_entry entry;
         ck_slot_id_t slot;
-        bool current; /* the last listing had it: its label leads here */
-        bool gone;    /* it was looked for by its id, and is no more */
-        bool chained; /* the certificates above it are objects already */
-        X509 *cert;   /* NULL until it is needed: identity_details() */
+        bool current;   /* the last listing had it: its label leads here */
+        bool gone;      /* it was looked for by its id, and is no more */
+        bool chained;   /* the certificates above it are objects already */
+        X509 *cert;     /* NULL until it is needed: identity_details() */
+        bool wants_pin; /* known as the certificate is */
         struct bytes der;
         struct channel_key *key; /* NULL until it is used: identity_key() */
 };
@@ -68,6 +69,7 @@ struct operation {
         size_t result_len; /* of a signature; of a plaintext at most */
         EVP_MD_CTX *md;    /* hash: since the first part */
         bool updated;      /* parts came: one call cannot do all of it any more */
+        struct secret pin; /* of a key that wants one: since it was verified */
         uint8_t data[RAW_MAX];
         size_t len;
 };
@@ -126,8 +128,10 @@ struct session *session_find(struct module *m, ck_session_handle_t handle);
 ck_rv_t session_info(struct module *m, const struct session *s, struct ck_session_info *ret);
 void session_close(struct module *m, struct session *s);
 void sessions_close(struct module *m, ck_slot_id_t slot, bool all);
-ck_rv_t session_login(struct module *m, const struct session *s, ck_user_type_t user);
+ck_rv_t session_login(struct module *m, struct session *s, ck_user_type_t user, struct view pin);
 ck_rv_t session_logout(struct module *m, const struct session *s);
+/* In a child, where they are all zeroes: what was going on has no PIN any more. */
+void sessions_forget_pins(struct module *m);
 
 /* objects.c */
 /* Asks what there is; objects of new generations are added. */
@@ -172,6 +176,10 @@ ck_rv_t private_key(struct module *m, const struct session *s, ck_object_handle_
                     struct identity **ret);
 ck_rv_t operation_begin(struct module *m, struct session *s, enum operation_kind kind,
                         const struct ck_mechanism *mechanism, ck_object_handle_t key);
+/* The PIN for what is going on, and for nothing else (§4.9, CKA_ALWAYS_AUTHENTICATE). */
+ck_rv_t operation_login(struct module *m, struct session *s, struct view pin);
+/* That this is going on, and has its PIN; a call that comes without ends it (§5.11). */
+ck_rv_t operation_ready(struct operation *operation, enum operation_kind kind);
 void operation_end(struct operation *operation);
 
 /* sign.c */

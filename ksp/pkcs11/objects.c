@@ -162,12 +162,14 @@ static bool is_known(X509 *cert)
 
 ck_rv_t identity_details(struct module *m, struct identity *identity)
 {
+        struct channel_entry entry = {0};
         ck_rv_t rv;
 
         if (identity->cert)
                 return CKR_OK;
         bytes_done(&identity->der);
-        rv = rv_of(channel_describe(m->client, identity->entry.id, 0, NULL, &identity->der, NULL));
+        rv = rv_of(channel_describe(m->client, identity->entry.id, 0, &entry, &identity->der, NULL));
+        identity->wants_pin = entry.wants_pin;
         if (rv == CKR_OK)
                 rv = parse(m, &identity->der, &identity->cert);
         if (rv == CKR_OK && !is_known(identity->cert)) {

@@ -49,9 +49,45 @@ ck_rv_t operation_begin(struct module *m, struct session *s, enum operation_kind
         return rv;
 }
 
+ck_rv_t operation_login(struct module *m, struct session *s, struct view pin)
+{
+        struct operation *operation = &s->operation;
+        CLEANUP(secret_done) struct secret copy = {0};
+        ck_rv_t rv;
+
+        if (operation->kind == OPERATION_NONE || !operation->identity->wants_pin)
+                return CKR_OPERATION_NOT_INITIALIZED;
+        if (pin.len < KEY_PIN_MIN || pin.len > KEY_PIN_MAX)
+                return CKR_PIN_LEN_RANGE;
+        if (key_pin_check(pin, NULL))
+                return CKR_PIN_INCORRECT;
+        rv = rv_of(secret_copy(&copy, pin, NULL));
+        if (rv == CKR_OK)
+                rv = identity_key(m, operation->identity);
+        if (rv == CKR_OK)
+                rv = rv_of(channel_key_verify(operation->identity->key, secret_view(&copy), NULL));
+        if (rv != CKR_OK)
+                return rv;
+        secret_done(&operation->pin);
+        operation->pin = copy;
+        copy = (struct secret){0};
+        return CKR_OK;
+}
+
+ck_rv_t operation_ready(struct operation *operation, enum operation_kind kind)
+{
+        if (operation->kind != kind)
+                return CKR_OPERATION_NOT_INITIALIZED;
+        if (!operation->identity->wants_pin || operation->pin.len)
+                return CKR_OK;
+        operation_end(operation);
+        return CKR_USER_NOT_LOGGED_IN;
+}
+
 void operation_end(struct operation *operation)
 {
         EVP_MD_CTX_free(operation->md);
+        secret_done(&operation->pin);
         wipe(operation->data, sizeof operation->data);
         *operation = (struct operation){0};
 }

@@ -82,13 +82,23 @@ void sessions_close(struct module *m, ck_slot_id_t slot, bool all)
         }
 }
 
-/* Some programs log in wherever they are given a PIN; the token needs none, so any will do. */
-ck_rv_t session_login(struct module *m, const struct session *s, ck_user_type_t user)
+static ck_rv_t login_for_operation(struct module *m, struct session *s, struct slot *slot, struct view pin)
+{
+        const ck_rv_t rv = operation_login(m, s, pin);
+
+        if (rv == CKR_PIN_LOCKED && slot) /* §4.9 wants it */
+                slot->logged_in = false;
+        return rv;
+}
+
+/* Some programs log in wherever they are given a PIN; the token needs none, so any will do. That of a key is
+ * given for each use. */
+ck_rv_t session_login(struct module *m, struct session *s, ck_user_type_t user, struct view pin)
 {
         struct slot *slot = slot_find(m, s->slot);
 
         if (user == CKU_CONTEXT_SPECIFIC)
-                return CKR_OPERATION_NOT_INITIALIZED;
+                return login_for_operation(m, s, slot, pin);
         if (user != CKU_USER)
                 return CKR_USER_TYPE_INVALID;
         if (!slot)
@@ -107,4 +117,10 @@ ck_rv_t session_logout(struct module *m, const struct session *s)
                 return CKR_USER_NOT_LOGGED_IN;
         slot->logged_in = false;
         return CKR_OK;
+}
+
+void sessions_forget_pins(struct module *m)
+{
+        for (struct session *s = m->sessions; s; s = s->next)
+                secret_done(&s->operation.pin);
 }

@@ -69,7 +69,8 @@ static ck_rv_t finish(struct module *m, struct operation *operation, unsigned ch
         rv = identity_key(m, operation->identity);
         if (rv == CKR_OK)
                 rv = rv_of(channel_key_sign(operation->identity->key, &operation->sign,
-                                            (struct view){operation->data, operation->len}, &made, NULL));
+                                            (struct view){operation->data, operation->len},
+                                            secret_view(&operation->pin), &made, NULL));
         if (rv != CKR_OK)
                 return rv;
         if (operation->sign.scheme == KEY_SCHEME_ECDSA)
@@ -82,10 +83,10 @@ static ck_rv_t finish(struct module *m, struct operation *operation, unsigned ch
 
 ck_rv_t sign_update(struct module *m, struct session *s, const unsigned char *part, unsigned long len)
 {
-        ck_rv_t rv;
+        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN);
 
-        if (s->operation.kind != OPERATION_SIGN)
-                return CKR_OPERATION_NOT_INITIALIZED;
+        if (rv != CKR_OK)
+                return rv;
         s->operation.updated = true;
         rv = take(m, &s->operation, part, len);
         if (rv != CKR_OK)
@@ -107,10 +108,10 @@ static bool only_length(const struct session *s, const unsigned char *signature,
 ck_rv_t sign_final(struct module *m, struct session *s, unsigned char *signature,
                    unsigned long *signature_len)
 {
-        ck_rv_t rv;
+        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN);
 
-        if (s->operation.kind != OPERATION_SIGN)
-                return CKR_OPERATION_NOT_INITIALIZED;
+        if (rv != CKR_OK)
+                return rv;
         if (only_length(s, signature, signature_len, &rv))
                 return rv;
         rv = finish(m, &s->operation, signature);
@@ -121,10 +122,10 @@ ck_rv_t sign_final(struct module *m, struct session *s, unsigned char *signature
 ck_rv_t sign_once(struct module *m, struct session *s, const unsigned char *data, unsigned long len,
                   unsigned char *signature, unsigned long *signature_len)
 {
-        ck_rv_t rv;
+        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN);
 
-        if (s->operation.kind != OPERATION_SIGN)
-                return CKR_OPERATION_NOT_INITIALIZED;
+        if (rv != CKR_OK)
+                return rv;
         if (s->operation.updated) {
                 operation_end(&s->operation);
                 return CKR_OPERATION_ACTIVE;

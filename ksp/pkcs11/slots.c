@@ -110,13 +110,16 @@ ck_rv_t token_info(struct module *m, ck_slot_id_t id, struct ck_token_info *ret)
                 (void)snprintf(label, sizeof label, "Scepter uid %lu", id - 1);
                 (void)snprintf(serial, sizeof serial, "uid-%lu", id - 1);
         }
-        /* No CKF_LOGIN_REQUIRED: who may use a key, the service knows from the process that asks. */
+        /* No CKF_LOGIN_REQUIRED: who may use a key, the service knows from the process that asks. Programs
+         * that see it log in at the token first, and some then take that for the login of a key. */
         *ret = (struct ck_token_info){
                 .flags = CKF_TOKEN_INITIALIZED | CKF_WRITE_PROTECTED,
                 .session_count = sessions_of(m, id, false),
                 .rw_session_count = sessions_of(m, id, true),
                 .max_session_count = CK_EFFECTIVELY_INFINITE,
                 .max_rw_session_count = CK_EFFECTIVELY_INFINITE,
+                .min_pin_len = KEY_PIN_MIN,
+                .max_pin_len = KEY_PIN_MAX,
                 .total_public_memory = CK_UNAVAILABLE_INFORMATION,
                 .free_public_memory = CK_UNAVAILABLE_INFORMATION,
                 .total_private_memory = CK_UNAVAILABLE_INFORMATION,

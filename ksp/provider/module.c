@@ -49,18 +49,18 @@ static enum err socket_open(void *ctx, const char *name, void **ret_key, struct 
 static enum err socket_sign(void *key, const struct key_sign *how, struct view data, struct bytes *ret,
                             struct error *e)
 {
-        return channel_key_sign(key, how, data, ret, e);
+        return channel_key_sign(key, how, data, (struct view){0}, ret, e);
 }
 
 static enum err socket_decrypt(void *key, const struct key_decrypt *how, struct view data, struct secret *ret,
                                struct error *e)
 {
-        return channel_key_decrypt(key, how, data, ret, e);
+        return channel_key_decrypt(key, how, data, (struct view){0}, ret, e);
 }
 
 static enum err socket_derive(void *key, struct view point, struct secret *ret, struct error *e)
 {
-        return channel_key_derive(key, point, ret, e);
+        return channel_key_derive(key, point, (struct view){0}, ret, e);
 }
 
 static void socket_close(void *key)

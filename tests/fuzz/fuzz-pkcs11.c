@@ -128,6 +128,7 @@ static struct ck_attribute *template(struct run *r, unsigned long *n)
                 CKA_PRIME_1,
                 CKA_CERTIFICATE_CATEGORY,
                 CKA_DECRYPT,
+                CKA_ALWAYS_AUTHENTICATE,
         };
         struct ck_attribute *t;
 
@@ -266,6 +267,17 @@ static void begin(struct run *r, uint8_t which)
                 remember(r, made);
 }
 
+/* At the token, or for what is going on: mostly the right PIN. */
+static void login(struct run *r, ck_session_handle_t s)
+{
+        const ck_user_type_t user = octet(r) % 4;
+        const uint8_t which = octet(r);
+        const size_t len = which < 128 ? strlen(pkcs11_server_pin) : octet(r) % 48;
+        unsigned char *pin = which < 128 ? copy(r, pkcs11_server_pin, len) : piece(r, len);
+
+        (void)r->p11->C_Login(s, user, which % 16 ? pin : NULL, len);
+}
+
 static void sessions(struct run *r)
 {
         const uint8_t which = octet(r);
@@ -283,7 +295,7 @@ static void sessions(struct run *r)
                 (void)r->p11->C_CloseSession(*s);
                 break;
         case 4:
-                (void)r->p11->C_Login(*s, number(r), NULL, 0);
+                login(r, *s);
                 break;
         case 5:
                 (void)r->p11->C_GetSessionInfo(*s, &info);

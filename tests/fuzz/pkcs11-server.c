@@ -22,7 +22,10 @@ struct served {
         uint8_t id[KEY_ID_LEN];
         const char *label;
         uint64_t owner; /* 0: the device */
+        bool wants_pin;
 };
+
+const char pkcs11_server_pin[] = "4711 right";
 
 static struct server {
         struct served keys[SERVED_KEYS];
@@ -110,7 +113,7 @@ static void make_input(struct served *s)
 
 static void make_keys(void)
 {
-        static const char *const labels[SERVED_KEYS] = {"rsa", "p256", "p384", "user"};
+        static const char *const labels[SERVED_KEYS] = {"rsa", "p256", "p384", "user", "pin"};
         EVP_PKEY *odd[SERVED_ODD] = {public_rsa(512), public_rsa(8192), EVP_EC_gen("P-521"),
                                      EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")};
         struct error e = {0};
@@ -121,7 +124,8 @@ static void make_keys(void)
                 const uint8_t *p;
 
                 s->label = labels[i];
-                s->owner = i == 3 ? (uint64_t)geteuid() + 1 : 0;
+                s->owner = i >= 3 ? (uint64_t)geteuid() + 1 : 0;
+                s->wants_pin = i == SERVED_KEYS - 1;
                 s->key = i == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen(i == 2 ? "P-384" : "P-256");
                 s->cert = certificate(s->key, s->key, s->label);
                 p = s->cert.data;
@@ -185,7 +189,17 @@ static bool derive(const struct served *s, const struct key_request *q, uint8_t 
                EVP_PKEY_derive(ctx, ret, len) == 1;
 }
 
-static void operate(enum frame_type type, const struct key_request *q, struct fields_writer *w)
+/* ERR_OK: nothing is wrong with it. */
+static enum err judge(const struct served *s, const struct key_request *q)
+{
+        if (!s || !s->wants_pin)
+                return ERR_OK;
+        if (!q->pin.len)
+                return ERR_PIN_NEEDED;
+        return view_equal(q->pin, str_view(pkcs11_server_pin)) ? ERR_OK : ERR_TPM_WRONG_AUTH;
+}
+
+static enum err operate(enum frame_type type, const struct key_request *q, struct fields_writer *w)
 {
         const struct served *s =
                 q->handle >= 1 && q->handle <= SERVED_KEYS ? &server.keys[q->handle - 1] : NULL;
@@ -193,6 +207,8 @@ static void operate(enum frame_type type, const struct key_request *q, struct fi
         size_t len = sizeof made;
         bool done = false;
 
+        if (type == FRAME_VERIFY || judge(s, q))
+                return judge(s, q);
         if (s && type == FRAME_SIGN)
                 done = sign(s, q, made, &len);
         else if (s && type == FRAME_DECRYPT)
@@ -201,6 +217,7 @@ static void operate(enum frame_type type, const struct key_request *q, struct fi
                 done = derive(s, q, made, &len);
         if (done)
                 fields_put(w, FRAME_TAG_DATA, (struct view){made, len});
+        return done ? ERR_OK : type == FRAME_SIGN ? ERR_INVALID : ERR_NOT_FOUND;
 }
 
 /* Listing */
@@ -234,13 +251,18 @@ static struct view shown(const struct served *s)
         return bytes_view(&s->cert);
 }
 
-static void look(enum frame_type type, const struct key_request *q, struct fields_writer *w)
+static enum err look(enum frame_type type, const struct key_request *q, struct fields_writer *w)
 {
+        enum err r = ERR_NOT_FOUND;
+
         for (unsigned i = 0; i < SERVED_KEYS; i++) {
                 const struct served *s = &server.keys[i];
 
                 if (memcmp(s->id, q->key_id, KEY_ID_LEN) != 0 || (type == FRAME_DESCRIBE && q->index > 1))
                         continue;
+                r = ERR_OK;
+                if (s->wants_pin)
+                        fields_put_u64(w, FRAME_TAG_WANTS_PIN, true);
                 if (type == FRAME_OPEN) {
                         fields_put_u64(w, FRAME_TAG_HANDLE, i + 1);
                         fields_put(w, FRAME_TAG_SPKI, bytes_view(&s->spki));
@@ -251,6 +273,7 @@ static void look(enum frame_type type, const struct key_request *q, struct field
                 fields_put(w, FRAME_TAG_CERTIFICATE,
                            q->index == 1 ? bytes_view(&server.odd[i % SERVED_ODD]) : shown(s));
         }
+        return r;
 }
 
 /* Answers */
@@ -307,6 +330,7 @@ static bool answer(int fd, const struct frame_header *h, struct view in)
         struct key_request q;
         struct error e = {0};
         const bool good = key_request_decode(h->type, in, &q, &e) == ERR_OK;
+        enum err r = ERR_OK;
 
         fuzz_promise(good, "the module asks what can be read");
         if (h->type == FRAME_CLOSE)
@@ -314,14 +338,14 @@ static bool answer(int fd, const struct frame_header *h, struct view in)
         if (h->type == FRAME_LIST)
                 list(&w);
         else if (h->type == FRAME_OPEN || h->type == FRAME_DESCRIBE)
-                look(h->type, &q, &w);
+                r = look(h->type, &q, &w);
         else
-                operate(h->type, &q, &w);
+                r = operate(h->type, &q, &w);
         fuzz_promise(fields_finish(&w, &body, NULL) == ERR_OK, "an answer can be made");
-        if (body.len)
+        if (!r)
                 return reply(fd, FRAME_ANSWER, h->id, &body);
         bytes_done(&body);
-        (void)error_set(&e, h->type == FRAME_SIGN ? ERR_INVALID : ERR_NOT_FOUND, "It cannot be done");
+        (void)error_set(&e, r, "It cannot be done");
         fuzz_promise(frame_error_encode(&e, &body, NULL) == ERR_OK, "an error can be made");
         return reply(fd, FRAME_ERROR, h->id, &body);
 }

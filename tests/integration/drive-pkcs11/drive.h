@@ -15,7 +15,7 @@ enum { BUFFER = 4096, LABELS = 65 };
 
 struct drive {
         struct ck_function_list *p11;
-        const char *token, *label, *certificate; /* of the command line; NULL: not given */
+        const char *token, *label, *certificate, *pin; /* of the command line; NULL: not given */
 
         /* drive_open() */
         ck_slot_id_t slot;
@@ -77,6 +77,11 @@ void case_wrong(struct drive *d);
 /* secrets.c */
 void case_decrypt(struct drive *d);
 void case_derive(struct drive *d);
+/* pins.c */
+void case_pin(struct drive *d);
+void case_pin_wrong(struct drive *d);
+void case_pin_none(struct drive *d);
+void case_pin_fork(struct drive *d);
 /* life.c */
 void case_threads(struct drive *d);
 void case_fork(struct drive *d);

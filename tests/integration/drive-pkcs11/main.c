@@ -1,4 +1,5 @@
-/* Usage: drive-pkcs11 MODULE CASE [TOKEN LABEL CERTIFICATE.pem]. Exit status: 0 all answers were right. */
+/* Usage: drive-pkcs11 MODULE CASE [TOKEN LABEL CERTIFICATE.pem [PIN]]. Exit status: 0 all answers were right.
+ */
 #include "drive.h"
 
 #include <dlfcn.h>
@@ -130,6 +131,10 @@ static const struct {
         {"wrong", case_wrong},
         {"decrypt", case_decrypt},
         {"derive", case_derive},
+        {"pin", case_pin},
+        {"pin-wrong", case_pin_wrong},
+        {"pin-none", case_pin_none},
+        {"pin-fork", case_pin_fork},
         {"threads", case_threads},
         {"fork", case_fork},
         {"absent", case_absent},
@@ -143,7 +148,8 @@ int main(int argc, char **argv)
 {
         struct drive d = {.token = argc > 3 ? argv[3] : NULL,
                           .label = argc > 4 ? argv[4] : NULL,
-                          .certificate = argc > 5 ? argv[5] : NULL};
+                          .certificate = argc > 5 ? argv[5] : NULL,
+                          .pin = argc > 6 ? argv[6] : NULL};
         void *module = argc > 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
         ck_rv_t (*list)(struct ck_function_list **) = NULL;
 
