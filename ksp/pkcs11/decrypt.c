@@ -8,7 +8,7 @@ ck_rv_t decrypt_once(struct module *m, struct session *s, const unsigned char *i
 {
         struct operation *operation = &s->operation;
         CLEANUP(secret_done) struct secret plain = {0};
-        ck_rv_t rv = operation_ready(operation, OPERATION_DECRYPT);
+        ck_rv_t rv = operation_ready(operation, OPERATION_DECRYPT, !out);
         enum err r;
 
         if (rv != CKR_OK)

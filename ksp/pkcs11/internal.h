@@ -178,8 +178,11 @@ ck_rv_t operation_begin(struct module *m, struct session *s, enum operation_kind
                         const struct ck_mechanism *mechanism, ck_object_handle_t key);
 /* The PIN for what is going on, and for nothing else (§4.9, CKA_ALWAYS_AUTHENTICATE). */
 ck_rv_t operation_login(struct module *m, struct session *s, struct view pin);
-/* That this is going on, and has its PIN; a call that comes without ends it (§5.11). */
-ck_rv_t operation_ready(struct operation *operation, enum operation_kind kind);
+/* It cannot go on without its PIN. */
+bool operation_waits(const struct operation *operation);
+/* That this is going on, and has its PIN; a call that comes without ends it (§5.11), but for @length, which
+ * asks for no more than that: GnuTLS then logs in and asks again. */
+ck_rv_t operation_ready(struct operation *operation, enum operation_kind kind, bool length);
 void operation_end(struct operation *operation);
 
 /* sign.c */

@@ -74,13 +74,19 @@ ck_rv_t operation_login(struct module *m, struct session *s, struct view pin)
         return CKR_OK;
 }
 
-ck_rv_t operation_ready(struct operation *operation, enum operation_kind kind)
+bool operation_waits(const struct operation *operation)
+{
+        return operation->kind != OPERATION_NONE && operation->identity->wants_pin && !operation->pin.len;
+}
+
+ck_rv_t operation_ready(struct operation *operation, enum operation_kind kind, bool length)
 {
         if (operation->kind != kind)
                 return CKR_OPERATION_NOT_INITIALIZED;
-        if (!operation->identity->wants_pin || operation->pin.len)
+        if (!operation_waits(operation))
                 return CKR_OK;
-        operation_end(operation);
+        if (!length)
+                operation_end(operation);
         return CKR_USER_NOT_LOGGED_IN;
 }
 

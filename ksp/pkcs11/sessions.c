@@ -92,12 +92,12 @@ static ck_rv_t login_for_operation(struct module *m, struct session *s, struct s
 }
 
 /* Some programs log in wherever they are given a PIN; the token needs none, so any will do. That of a key is
- * given for each use. */
+ * given for each use, and GnuTLS gives it as the token's, since this wants no login. */
 ck_rv_t session_login(struct module *m, struct session *s, ck_user_type_t user, struct view pin)
 {
         struct slot *slot = slot_find(m, s->slot);
 
-        if (user == CKU_CONTEXT_SPECIFIC)
+        if (user == CKU_CONTEXT_SPECIFIC || (user == CKU_USER && operation_waits(&s->operation)))
                 return login_for_operation(m, s, slot, pin);
         if (user != CKU_USER)
                 return CKR_USER_TYPE_INVALID;

@@ -83,7 +83,7 @@ static ck_rv_t finish(struct module *m, struct operation *operation, unsigned ch
 
 ck_rv_t sign_update(struct module *m, struct session *s, const unsigned char *part, unsigned long len)
 {
-        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN);
+        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN, false);
 
         if (rv != CKR_OK)
                 return rv;
@@ -108,7 +108,7 @@ static bool only_length(const struct session *s, const unsigned char *signature,
 ck_rv_t sign_final(struct module *m, struct session *s, unsigned char *signature,
                    unsigned long *signature_len)
 {
-        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN);
+        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN, !signature);
 
         if (rv != CKR_OK)
                 return rv;
@@ -122,7 +122,7 @@ ck_rv_t sign_final(struct module *m, struct session *s, unsigned char *signature
 ck_rv_t sign_once(struct module *m, struct session *s, const unsigned char *data, unsigned long len,
                   unsigned char *signature, unsigned long *signature_len)
 {
-        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN);
+        ck_rv_t rv = operation_ready(&s->operation, OPERATION_SIGN, !signature);
 
         if (rv != CKR_OK)
                 return rv;

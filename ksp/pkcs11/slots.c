@@ -111,9 +111,11 @@ ck_rv_t token_info(struct module *m, ck_slot_id_t id, struct ck_token_info *ret)
                 (void)snprintf(serial, sizeof serial, "uid-%lu", id - 1);
         }
         /* No CKF_LOGIN_REQUIRED: who may use a key, the service knows from the process that asks. Programs
-         * that see it log in at the token first, and some then take that for the login of a key. */
+         * that see it log in at the token first, and some then take that for the login of a key. NSS asks for
+         * no key's PIN where CKF_USER_PIN_INITIALIZED is missing. */
         *ret = (struct ck_token_info){
-                .flags = CKF_TOKEN_INITIALIZED | CKF_WRITE_PROTECTED,
+                .flags = CKF_TOKEN_INITIALIZED | CKF_WRITE_PROTECTED |
+                         (id == DEVICE_SLOT ? 0 : CKF_USER_PIN_INITIALIZED),
                 .session_count = sessions_of(m, id, false),
                 .rw_session_count = sessions_of(m, id, true),
                 .max_session_count = CK_EFFECTIVELY_INFINITE,

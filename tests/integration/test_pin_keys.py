@@ -2,7 +2,8 @@
 does."""
 import os
 import re
-import shutil
+import subprocess
+import urllib.parse
 
 import pytest
 
@@ -11,10 +12,12 @@ import pins
 from pins import ALICE, RIGHT, WRONG
 from terminal import Program
 from test_pkcs11 import readable, sane
+from test_programs import key_id, module, needs, program, server, shown, ssh, ssh_account
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
 KEYS = {"pin-ec": "ec-p256", "pin-rsa": "rsa-2048"}
-PLAIN = "plain"
+PLAIN, ROOTS = "plain", "roots"
+ASKED = re.compile(rb": ?$")
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,101 @@ def test_pkcs11_wrong(lab, name):
 
 def test_pkcs11_without(lab):
     drive(lab, "pin-none", PLAIN)
+
+
+programs = pytest.mark.skipif(labs.sanitized(), reason="programs of others do not go well with AddressSanitizer loaded before them")
+
+
+@pytest.fixture(scope="module")
+def roots(lab):
+    """Of the account that the programs run as."""
+    pins.enroll(lab, ROOTS, "root")
+    made = lab.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                   "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", lab.files / "server.key", "-out",
+                   lab.files / "server.pem")
+    assert made.returncode == 0, made.stderr
+    lab.write("cas.pem", open(lab.root, encoding="ascii").read() + (lab.certificate(ROOTS) / "current/chain.pem").read_text())
+    yield lab
+
+
+@pytest.fixture(autouse=True)
+def roots_forgotten(request, lab):
+    if "roots" in request.fixturenames:
+        request.getfixturevalue("roots")
+        pins.forgotten(lab, ROOTS)
+
+
+def uri(kind="private"):
+    return f"pkcs11:token=Scepter%20uid%200;object={ROOTS};type={kind}"
+
+
+@needs("pkcs11-tool")
+@programs
+@pytest.mark.parametrize("options", [(), ("--login",)])
+def test_pkcs11_tool_with_a_pin(roots, options):
+    data = roots.write("data", "to be signed")
+
+    def sign(pin):
+        return program(roots, "pkcs11-tool", "--module", module(roots), "--token-label", "Scepter uid 0", "--sign", "--mechanism",
+                       "ECDSA-SHA256", "--id", key_id(roots, ROOTS), "--input-file", data, "--output-file", roots.files / "signature",
+                       "--signature-format", "openssl", *options, "--pin", pin)
+
+    done = sign(WRONG)
+    assert done.returncode == 1 and "CKR_PIN_INCORRECT" in done.stderr and pins.counter(roots) == 1
+    done = sign(RIGHT)
+    assert done.returncode == 0, done.stderr
+    public = roots.write("public.pem", roots.openssl("x509", "-in", roots.certificate(ROOTS) / "current/cert.pem", "-noout",
+                                                     "-pubkey").stdout)
+    assert roots.openssl("dgst", "-sha256", "-verify", public, "-signature", roots.files / "signature", data).returncode == 0
+
+
+@needs("p11tool", "gnutls-cli")
+@programs
+def test_gnutls_with_a_pin(roots):
+    """It gives the PIN as the token's, in the middle of an operation."""
+    done = program(roots, "p11tool", "--provider", module(roots), "--set-pin", WRONG, "--test-sign", uri())
+    assert done.returncode == 1 and "Wrong PIN" in done.stdout + done.stderr and pins.counter(roots) == 1
+    done = program(roots, "p11tool", "--provider", module(roots), "--set-pin", RIGHT, "--test-sign", uri())
+    assert done.returncode == 0 and (done.stdout + done.stderr).count("... ok") == 3, done.stdout + done.stderr
+    done = Program(roots, "p11tool", "--provider", module(roots), "--test-sign", uri(), lines=[RIGHT], prompt=ASKED)
+    assert done.status == 0 and done.text.count("ok\r\n") == 3, done.text
+    with server(roots, "-tls1_3") as port:
+        done = program(roots, "gnutls-cli", "--provider", module(roots), "--x509cafile", roots.files / "server.pem", "--x509certfile",
+                       uri("cert"), "--x509keyfile", f"{uri()}?pin-value={urllib.parse.quote(RIGHT)}", "-p", port, "localhost",
+                       input="GET / HTTP/1.0\r\n\r\n", timeout=60)
+    assert shown(roots, ROOTS, done.stdout), done.stdout[-2000:] + done.stderr
+
+
+@needs("certutil", "modutil", "tstclnt")
+@programs
+def test_nss_with_a_pin(roots):
+    db = roots.files / "nss"
+    db.mkdir()
+    database = f"sql:{db}"
+    for command in (("certutil", "-N", "-d", database, "--empty-password"),
+                    ("modutil", "-dbdir", database, "-add", "Scepter", "-libfile", module(roots), "-force"),
+                    ("certutil", "-A", "-d", database, "-n", "server", "-t", "CP,,", "-i", roots.files / "server.pem")):
+        done = program(roots, *command)
+        assert done.returncode == 0, done.stderr
+    request = roots.write("request", "GET / HTTP/1.0\r\n\r\n")
+    for pin, counted in ((WRONG, 1), (RIGHT, 1)):
+        with server(roots, "-tls1_2") as port:
+            done = program(roots, "tstclnt", "-h", "localhost", "-p", port, "-d", database, "-n", f"Scepter uid 0:{ROOTS}", "-w", pin,
+                           "-V", "tls1.2:tls1.2", "-4", "-A", request, stdin=subprocess.DEVNULL, timeout=60)
+        assert shown(roots, ROOTS, done.stdout) == (pin == RIGHT), done.stdout[-1000:] + done.stderr
+        assert pins.counter(roots) == counted
+
+
+@needs("ssh", "sshd")
+@programs
+def test_ssh_with_a_pin(roots):
+    """It asks, as for the PIN of a token, and takes a wrong one for an answer."""
+    def ask(pin):
+        asking = roots.write("ask", f"#!/bin/sh\necho '{pin}'\n", 0o755)
+        return ssh(roots, folder, "-o", "NumberOfPasswordPrompts=1",
+                   env={"SSH_ASKPASS": str(asking), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": "none"})
+
+    folder = ssh_account(roots, ROOTS)
+    assert "it is 42" not in ask(WRONG).stdout and pins.counter(roots) >= 1
+    done = ask(RIGHT)
+    assert "it is 42" in done.stdout, done.stderr

@@ -190,26 +190,35 @@ def test_strongswan_pki(keys, name):
     assert done.returncode == 0 and done.stdout == public, done.stderr
 
 
-@needs("ssh", "sshd")
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose account is logged in to")
-@pytest.mark.parametrize("name", NAMES)
-def test_ssh(keys, name):
-    """PKCS11Provider, against OpenSSH's own server on a pipe."""
-    listed = program(keys, "ssh-keygen", "-D", module(keys))
+def ssh_account(lab, name):
+    """A folder with what OpenSSH's own server, on a pipe, needs to let root in by this key."""
+    listed = program(lab, "ssh-keygen", "-D", module(lab), stdin=subprocess.DEVNULL, start_new_session=True)
     line = next(line for line in listed.stdout.splitlines() if line.endswith(f" {name}"))
-    folder = keys.dir / f"ssh-{name}"
+    folder = lab.dir / f"ssh-{name}"
     folder.mkdir(mode=0o700)
     os.makedirs("/run/sshd", exist_ok=True)
-    keys.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host", check=True)
+    lab.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host", check=True)
     (folder / "authorized").write_text(line + "\n")
     (folder / "key.pub").write_text(line + "\n")
     (folder / "config").write_text(
         f"HostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\n"
         "PermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n")
-    done = program(keys, "ssh", "-F", "none", "-o", f"ProxyCommand=/usr/sbin/sshd -i -f {folder}/config", "-o",
-                   f"PKCS11Provider={module(keys)}", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
-                   "IdentitiesOnly=yes", "-o", f"IdentityFile={folder}/key.pub", "-o", "BatchMode=yes", "root@localhost",
-                   "echo it is $((40 + 2))", timeout=60)
+    return folder
+
+
+def ssh(lab, folder, *options, **run_options):
+    return program(lab, "ssh", "-F", "none", "-o", f"ProxyCommand=/usr/sbin/sshd -i -f {folder}/config", "-o",
+                   f"PKCS11Provider={module(lab)}", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
+                   "IdentitiesOnly=yes", "-o", f"IdentityFile={folder}/key.pub", *options, "root@localhost",
+                   "echo it is $((40 + 2))", timeout=60, **run_options)
+
+
+@needs("ssh", "sshd")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose account is logged in to")
+@pytest.mark.parametrize("name", NAMES)
+def test_ssh(keys, name):
+    """PKCS11Provider."""
+    done = ssh(keys, ssh_account(keys, name), "-o", "BatchMode=yes")
     assert "it is 42" in done.stdout, done.stderr
 
 

@@ -47,13 +47,14 @@ static void what_is_said(const struct drive *d)
         struct ck_token_info info;
 
         OK(d->p11->C_GetTokenInfo(d->slot, &info));
-        CHECK(info.min_pin_len == 4 && info.max_pin_len == 32 && !(info.flags & CKF_LOGIN_REQUIRED));
+        CHECK(info.min_pin_len == 4 && info.max_pin_len == 32 && !(info.flags & CKF_LOGIN_REQUIRED) &&
+              info.flags & CKF_USER_PIN_INITIALIZED);
         attribute(d, CKA_ALWAYS_AUTHENTICATE, true);
         attribute(d, CKA_SIGN, true);
         attribute(d, CKA_DERIVE, false);
 }
 
-/* Each call that uses the key, without a PIN, says so and ends it. */
+/* Each call that uses the key, without a PIN, says so and ends it; not so the question for a length. */
 static void without(const struct drive *d)
 {
         unsigned char data[sizeof text], signature[BUFFER];
@@ -61,24 +62,26 @@ static void without(const struct drive *d)
 
         memcpy(data, text, sizeof text);
         WANT(login(d, d->session, d->pin), CKR_OPERATION_NOT_INITIALIZED);
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 3; i++) {
                 begin(d, d->session);
+                WANT(d->p11->C_Sign(d->session, data, sizeof data, NULL, &len), CKR_USER_NOT_LOGGED_IN);
                 if (i == 0)
                         WANT(sign(d, d->session), CKR_USER_NOT_LOGGED_IN);
                 else if (i == 1)
-                        WANT(d->p11->C_Sign(d->session, data, sizeof data, NULL, &len),
-                             CKR_USER_NOT_LOGGED_IN);
-                else if (i == 2)
                         WANT(d->p11->C_SignUpdate(d->session, data, sizeof data), CKR_USER_NOT_LOGGED_IN);
                 else
                         WANT(d->p11->C_SignFinal(d->session, signature, &len), CKR_USER_NOT_LOGGED_IN);
                 WANT(sign(d, d->session), CKR_OPERATION_NOT_INITIALIZED);
                 WANT(login(d, d->session, d->pin), CKR_OPERATION_NOT_INITIALIZED);
         }
-        /* That of the token is no help. */
+        /* That of the token is no help, unless it comes where the key's should: GnuTLS has no other. */
         OK(d->p11->C_Login(d->session, CKU_USER, (unsigned char *)(size_t)wrong, strlen(wrong)));
         begin(d, d->session);
         WANT(sign(d, d->session), CKR_USER_NOT_LOGGED_IN);
+        begin(d, d->session);
+        WANT(d->p11->C_Sign(d->session, data, sizeof data, NULL, &len), CKR_USER_NOT_LOGGED_IN);
+        OK(d->p11->C_Login(d->session, CKU_USER, (unsigned char *)(size_t)d->pin, strlen(d->pin)));
+        OK(sign(d, d->session));
         OK(d->p11->C_Logout(d->session));
 }
 
