@@ -31,6 +31,10 @@ struct ksp_backend {
          * on nothing. */
         enum err (*derive)(void *key, struct view point, struct secret *ret, struct error *e);
         void (*close)(void *key);
+        /* NULL: no key wants a PIN. Whether this one does, and the PIN for all its uses: kept by the backend
+         * where it is the right one, tried once. */
+        bool (*wants_pin)(const void *key);
+        enum err (*unlock)(void *key, struct view pin, struct error *e);
         /* NULL: what is to be signed is hashed here, and sign() gets the hash. Else it comes as it is, at
          * most KSP_MESSAGE_MAX octets of it, so that the backend can tell what it signs; @how is the same. */
         enum err (*sign_message)(void *key, const struct key_sign *how, struct view message,

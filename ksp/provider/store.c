@@ -5,6 +5,7 @@
 #include <openssl/params.h>
 #include <openssl/store.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ossl.h"
@@ -112,6 +113,37 @@ static int store_eof(void *ctx)
                (store->certificate_given || !store->certificate.len || !wants(store, OSSL_STORE_INFO_CERT));
 }
 
+/* The program's pass phrase is the PIN. One octet more than a PIN has: what OpenSSL cuts off is then seen. */
+static enum err unlock(const struct store *store, OSSL_PASSPHRASE_CALLBACK *passphrase, void *arg,
+                       struct error *e)
+{
+        CLEANUP(free_p) char *info = NULL;
+        CLEANUP(secret_done) struct secret pin = {0};
+        OSSL_PARAM params[] = {OSSL_PARAM_END, OSSL_PARAM_END};
+        size_t len = 0;
+        enum err r = secret_new(&pin, KEY_PIN_MAX + 1, e);
+
+        if (r)
+                return r;
+        if (asprintf(&info, "ksp:%s (PIN)", store->name) < 0)
+                return error_no_memory(e);
+        params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PASSPHRASE_PARAM_INFO, info, 0);
+        if (!passphrase || !passphrase((char *)pin.data, pin.len, &len, params, arg)) {
+                (void)error_set(e, ERR_PIN_NEEDED, "The key ksp:%s wants its PIN, and the program gave none",
+                                store->name);
+                return error_remedy(e, ERR_PIN_NEEDED,
+                                    "Give it as the key's pass phrase (openssl: -passin), or use PKCS#11.");
+        }
+        return store->object->backend->unlock(store->object->key, (struct view){pin.data, len}, e);
+}
+
+static bool wants_pin(const struct store *store)
+{
+        const struct object *object = store->object;
+
+        return object->backend->wants_pin && object->backend->wants_pin(object->key);
+}
+
 static int give_key(struct store *store, OSSL_CALLBACK *callback, void *arg)
 {
         char rsa[] = "RSA", ec[] = "EC";
@@ -125,7 +157,6 @@ static int give_key(struct store *store, OSSL_CALLBACK *callback, void *arg)
                 OSSL_PARAM_construct_end(),
         };
 
-        store->key_given = true;
         return callback(params, arg);
 }
 
@@ -147,15 +178,19 @@ static int store_load(void *ctx, OSSL_CALLBACK *callback, void *arg, OSSL_PASSPH
                       void *passphrase_arg)
 {
         struct store *store = ctx;
+        struct error e = {0};
 
-        (void)passphrase;
-        (void)passphrase_arg;
         if (!store->opened && !open_key(store))
                 return 0;
         if (!store->object)
                 return 0;
-        if (!store->key_given && wants(store, OSSL_STORE_INFO_PKEY))
-                return give_key(store, callback, arg);
+        if (!store->key_given && wants(store, OSSL_STORE_INFO_PKEY)) {
+                store->key_given = true; /* in any case: programs ask until the end */
+                if (!wants_pin(store) || unlock(store, passphrase, passphrase_arg, &e) == ERR_OK)
+                        return give_key(store, callback, arg);
+                queue_error(&e);
+                return 0;
+        }
         if (!store->certificate_given && store->certificate.len && wants(store, OSSL_STORE_INFO_CERT))
                 return give_certificate(store, callback, arg);
         return 0;

@@ -1,20 +1,30 @@
 /*
  * A program that keeps a key: loads it through OSSL_STORE, then signs once for each line it reads, "fork" in
- * a child. Prints "ready", then "ok" or the reason for each. Usage: hold-key URI
+ * a child. Prints "ready", then "ok" or the reason for each. Usage: hold-key URI [PIN]
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
+#include <openssl/ui.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static EVP_PKEY *load(const char *uri)
+static int give_pin(char *buffer, int size, int writing, void *pin)
 {
-        OSSL_STORE_CTX *store = OSSL_STORE_open(uri, NULL, NULL, NULL, NULL);
+        (void)writing;
+        return snprintf(buffer, (size_t)size, "%s", (const char *)pin);
+}
+
+/* @pin: NULL: there is nobody to ask. */
+static EVP_PKEY *load(const char *uri, char *pin)
+{
+        UI_METHOD *ui = pin ? UI_UTIL_wrap_read_pem_callback(give_pin, 0) : NULL;
+        OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, pin, NULL, NULL);
         EVP_PKEY *key = NULL;
 
         while (store && !key && !OSSL_STORE_eof(store)) {
@@ -25,6 +35,7 @@ static EVP_PKEY *load(const char *uri)
                 OSSL_STORE_INFO_free(info);
         }
         OSSL_STORE_close(store);
+        UI_destroy_method(ui);
         return key;
 }
 
@@ -63,7 +74,7 @@ int main(int argc, char **argv)
 {
         OSSL_PROVIDER *standard = OSSL_PROVIDER_load(NULL, "default");
         OSSL_PROVIDER *ksp = OSSL_PROVIDER_load(NULL, "ksp");
-        EVP_PKEY *key = argc == 2 && standard && ksp ? load(argv[1]) : NULL;
+        EVP_PKEY *key = argc >= 2 && standard && ksp ? load(argv[1], argv[2]) : NULL;
         char line[64];
 
         if (!key) {

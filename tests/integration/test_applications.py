@@ -155,8 +155,8 @@ def test_fifty_handshakes_at_once(keys):
 class Holder:
     """A program that keeps a key open and signs when it is told to."""
 
-    def __init__(self, lab, uri):
-        self.process = subprocess.Popen([labs.BUILD / "bin/hold-key", uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, lab, uri, *pin):
+        self.process = subprocess.Popen([labs.BUILD / "bin/hold-key", uri, *pin], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env={**lab.env, "ASAN_OPTIONS": "detect_leaks=0"})
         assert self.process.stdout.readline() == "ready\n"
 
