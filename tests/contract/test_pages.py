@@ -217,9 +217,10 @@ def test_references_lead_somewhere(page):
 
 def test_programs_that_use_keys():
     """scepter-keys(7) names for each program the test that has used it, and each of those tests is named."""
+    others = ("test_applications", "test_pin_keys")  # which test more than programs
     named = set(re.findall(r"\btest_\w+", house.read("packaging/man/scepter-keys.7"))) - {"test_pages"}
-    files = ("test_programs", "test_own_keys", "test_desktop", "test_applications")
+    files = ("test_programs", "test_own_keys", "test_desktop", *others)
     sources = {file: house.read(f"tests/integration/{file}.py") for file in files}
     there = {name: file for file, text in sources.items() for name in re.findall(r"^def (test_\w+)", text, flags=re.M)}
     assert named <= set(there), named - set(there)
-    assert {name for name, file in there.items() if file != "test_applications"} <= named
+    assert {name for name, file in there.items() if file not in others} <= named
