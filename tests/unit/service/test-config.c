@@ -61,7 +61,7 @@ static void files(void **state)
                 }
         }
         unlink(path);
-        expect_err(config_read(path, &(struct config){0}, &e), ERR_NOT_FOUND);
+        expect_err(config_read(path, &(struct config){0}, &e), ERR_CONFIG);
 }
 
 int main(void)
