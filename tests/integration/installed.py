@@ -53,26 +53,8 @@ def tree():
     return folder
 
 
-class Installed(machine.Machine):
-    def __init__(self, config="[Service]\nTcti=none\n", tpm=False, start=True, prepare=""):
-        """@prepare: run as root before the service is started."""
-        self.tree = tree()
-        super().__init__(build=labs.BUILD.resolve(), source=labs.SOURCE, tree=self.tree)
-        try:
-            self.good(INSTALL)
-            self.good(NDES.format(options="" if tpm else "--no-tpm"))
-            self.url = self.good(". /srv/l/lab/env; echo $LAB_URL").strip()
-            self.write("/etc/scepter/scepter.conf", config)
-            self.good(prepare or "true")
-            if start:
-                self.good(START)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self):
-        super().close()
-        subprocess.run(["rm", "-rf", self.tree], check=True)
+class Commands:
+    """What is done on a machine that has run(), and url of the lab's server."""
 
     def good(self, script):
         done = self.run(script)
@@ -102,3 +84,25 @@ class Installed(machine.Machine):
     def idle(self, name="web"):
         """An event is told before the property of its certificate."""
         self.good(f"timeout 30 bash -c 'until scepter show {name} | grep -q \"^Activity *idle\"; do :; done'")
+
+
+class Installed(machine.Machine, Commands):
+    def __init__(self, config="[Service]\nTcti=none\n", tpm=False, start=True, prepare=""):
+        """@prepare: run as root before the service is started."""
+        self.tree = tree()
+        super().__init__(build=labs.BUILD.resolve(), source=labs.SOURCE, tree=self.tree)
+        try:
+            self.good(INSTALL)
+            self.good(NDES.format(options="" if tpm else "--no-tpm"))
+            self.url = self.good(". /srv/l/lab/env; echo $LAB_URL").strip()
+            self.write("/etc/scepter/scepter.conf", config)
+            self.good(prepare or "true")
+            if start:
+                self.good(START)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        super().close()
+        subprocess.run(["rm", "-rf", self.tree], check=True)

@@ -66,11 +66,11 @@ def test_dependencies(packages, name):
         assert found == {"libc6", "libssl3"}, depends
 
 
-class Debian(installed.Installed):
+class Debian(machine.Machine, installed.Commands):
     """A machine on which packages are installed, and nothing by hand."""
 
     def __init__(self, packages):
-        machine.Machine.__init__(self, build=labs.BUILD.resolve(), source=labs.SOURCE, packages=packages)
+        super().__init__(build=labs.BUILD.resolve(), source=labs.SOURCE, packages=packages)
         try:
             self.good("mkdir -p /srv/l; chmod 711 /srv/l")
             self.good(installed.NDES.format(options="--no-tpm"))
@@ -78,9 +78,6 @@ class Debian(installed.Installed):
         except BaseException:
             self.close()
             raise
-
-    def close(self):
-        machine.Machine.close(self)
 
     def serial(self):
         return self.good("scepter show web | grep Serial")
