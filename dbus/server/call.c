@@ -127,6 +127,17 @@ static void send_answer(struct bus_call *call, DBusMessage *message)
                 (void)dbus_connection_send(call->connection, message, /* serial= */ NULL);
 }
 
+enum err bus_call_watch(struct bus_call *call, bus_left *left, void *ctx, struct error *e)
+{
+        struct bus_caller *caller = call->server ? callers_find(call->server, bus_call_sender(call)) : NULL;
+
+        if (!caller)
+                return error_set(e, ERR_CANCELLED, "The caller has left the bus");
+        caller->left = left;
+        caller->left_ctx = ctx;
+        return ERR_OK;
+}
+
 struct bus_writer *bus_call_begin(struct bus_call *call)
 {
         return bus_writer_new(dbus_message_new_method_return(call->message));

@@ -43,6 +43,13 @@ bool bus_call_answered(const struct bus_call *call);
  */
 MUST_CHECK enum err bus_call_subscribe(struct bus_call *call, struct error *e);
 
+/*
+ * @left is called once this caller has left the bus, unless bus_server_unwatch() comes before; until then the
+ * caller is not forgotten. One for a caller. ERR_CANCELLED: he has left already.
+ */
+typedef void bus_left(void *ctx, const char *name);
+MUST_CHECK enum err bus_call_watch(struct bus_call *call, bus_left *left, void *ctx, struct error *e);
+
 /* Begins the answer: write the method's out arguments, then bus_call_reply(). May be NULL (no memory): write
  * on. */
 struct bus_writer *bus_call_begin(struct bus_call *call);

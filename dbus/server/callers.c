@@ -72,11 +72,25 @@ static void forget_at(struct bus_server *server, size_t i)
 void callers_forget(struct bus_server *server, const char *name)
 {
         for (size_t i = 0; i < server->n_callers; i++) {
-                if (strcmp(server->callers[i]->name, name) == 0) {
-                        forget_at(server, i);
-                        return;
-                }
+                struct bus_caller *caller = server->callers[i];
+                bus_left *left = caller->left;
+                void *ctx = caller->left_ctx;
+
+                if (strcmp(caller->name, name) != 0)
+                        continue;
+                forget_at(server, i);
+                if (left)
+                        left(ctx, name);
+                return;
         }
+}
+
+void bus_server_unwatch(struct bus_server *server, const char *name)
+{
+        struct bus_caller *caller = callers_find(server, name);
+
+        if (caller)
+                caller->left = NULL;
 }
 
 void callers_done(struct bus_server *server)
@@ -93,7 +107,8 @@ static bool evict(struct bus_server *server, uid_t uid)
         for (size_t i = 0; i < server->n_callers; i++) {
                 const struct bus_caller *c = server->callers[i];
 
-                if (c->subscribed || c->waiting || !c->known || (uid != (uid_t)-1 && c->uid != uid))
+                if (c->subscribed || c->left || c->waiting || !c->known ||
+                    (uid != (uid_t)-1 && c->uid != uid))
                         continue;
                 if (oldest == SIZE_MAX || c->used < server->callers[oldest]->used)
                         oldest = i;

@@ -21,6 +21,8 @@ struct bus_caller {
         uid_t uid;
         bool known; /* uid is */
         bool subscribed;
+        bus_left *left; /* NULL: nobody wants to know */
+        void *left_ctx;
         uint64_t used; /* larger: later */
         struct bus_call *waiting, **waiting_end;
         unsigned n_waiting;

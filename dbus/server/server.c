@@ -191,6 +191,13 @@ struct bus_writer *bus_question(const char *destination, const char *path, const
         return bus_writer_new(dbus_message_new_method_call(destination, path, interface, member));
 }
 
+static void question_unlink(struct bus_question *q)
+{
+        *q->link = q->next;
+        if (q->next)
+                q->next->link = q->link;
+}
+
 static void on_answer(DBusPendingCall *pending, void *data)
 {
         CLEANUP(free_p) struct bus_question *q = data;
@@ -198,9 +205,7 @@ static void on_answer(DBusPendingCall *pending, void *data)
         DBusMessage *answer = dbus_pending_call_steal_reply(pending);
         struct error e;
 
-        *q->link = q->next;
-        if (q->next)
-                q->next->link = q->link;
+        question_unlink(q);
         dbus_pending_call_unref(q->pending);
         if (dbus_message_get_type(answer) == DBUS_MESSAGE_TYPE_ERROR)
                 (void)bus_fault_read(answer, &e);
@@ -239,4 +244,28 @@ enum err bus_server_ask(struct bus_server *server, struct bus_writer *w, int tim
         q->link = &server->questions;
         server->questions = STEAL(q);
         return ERR_OK;
+}
+
+void bus_server_drop(struct bus_server *server, bus_answered *done, void *ctx)
+{
+        for (struct bus_question *q = server->questions; q; q = q->next) {
+                if (q->done != done || q->ctx != ctx)
+                        continue;
+                question_unlink(q);
+                dbus_pending_call_cancel(q->pending);
+                dbus_pending_call_unref(q->pending);
+                free(q);
+                return;
+        }
+}
+
+void bus_server_tell(struct bus_server *server, struct bus_writer *w)
+{
+        DBusMessage *message;
+
+        if (bus_writer_finish(w, &message, /* e= */ NULL))
+                return;
+        dbus_message_set_no_reply(message, TRUE);
+        (void)dbus_connection_send(server->connection, message, /* serial= */ NULL);
+        dbus_message_unref(message);
 }

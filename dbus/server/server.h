@@ -84,7 +84,10 @@ MUST_CHECK enum err bus_server_listen(struct bus_server *server, const struct bu
                                       struct error *e);
 void bus_listener_free(struct bus_listener *listener); /* takes NULL */
 
-/* Begins a call to another service; NULL: no memory, which bus_server_ask() will tell. */
+/* Nobody wants to know any more when @name leaves: bus_call_watch(). */
+void bus_server_unwatch(struct bus_server *server, const char *name);
+
+/* Begins a call to another connection; NULL: no memory, which bus_server_ask() will tell. */
 struct bus_writer *bus_question(const char *destination, const char *path, const char *interface,
                                 const char *member);
 /* @failure NULL: @answer stands at the first argument and is not to be kept. */
@@ -95,3 +98,7 @@ typedef void bus_answered(void *ctx, struct bus_reader *answer, const struct err
  */
 MUST_CHECK enum err bus_server_ask(struct bus_server *server, struct bus_writer *w, int timeout_ms,
                                    bus_answered *done, void *ctx, struct error *e);
+/* The question that was asked with @done and @ctx is dropped, and @done is not called any more. */
+void bus_server_drop(struct bus_server *server, bus_answered *done, void *ctx);
+/* Sends a call without waiting for an answer; @w is gone in any case. Best effort. */
+void bus_server_tell(struct bus_server *server, struct bus_writer *w);
