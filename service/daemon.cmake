@@ -7,7 +7,7 @@ scepter_program(scepterd
     daemon/main.c daemon/load.c daemon/clock.c daemon/config.c daemon/check.c daemon/ini.c daemon/root-file.c daemon/log.c
     work/pool.c work/schedule.c work/watch.c work/workers.c work/process.c work/applier.c
     keys/access.c keys/groups.c keys/listen.c keys/tls-sign.c keys/unwrap.c keys/requests.c keys/listing.c keys/server.c
-    model/model.c pin/pin.c pin/line.c
+    model/model.c pin/pin.c pin/line.c agents/agents.c
     events/line.c events/followers.c events/events.c events/past.c
     facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
     enroll/lifecycle.c enroll/adopt.c enroll/afterwards.c enroll/tell.c enroll/enrollment.c enroll/resume.c enroll/server.c enroll/urls.c enroll/pending.c enroll/network.c enroll/challenge.c enroll/agent.c enroll/link.c enroll/known-server.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/methods.c enroll/renew.c enroll/names.c enroll/accept.c enroll/cancel.c enroll/due.c enroll/apply.c enroll/follow.c enroll/install.c enroll/pin.c enroll/next-ca.c enroll/crl-refused.c enroll/anchors.c
