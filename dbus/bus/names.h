@@ -8,6 +8,7 @@
 #define BUS_INTERFACE_MANAGER     "org.scepter1.Manager"
 #define BUS_INTERFACE_PROFILE     "org.scepter1.Profile"
 #define BUS_INTERFACE_CERTIFICATE "org.scepter1.Certificate"
+#define BUS_INTERFACE_AGENT       "org.scepter1.Agent" /* of the caller */
 #define BUS_ERROR_PREFIX          "org.scepter1.Error."
 
 #define BUS_INTERFACE_PROPERTIES "org.freedesktop.DBus.Properties"
@@ -35,6 +36,13 @@
 #define BUS_OPTION_SINCE             "since"             /* t, GetEvents, FollowEvents */
 #define BUS_OPTION_ACCEPT            "accept"            /* b, Renew */
 #define BUS_OPTION_LIMIT             "limit"             /* u, GetEvents, FollowEvents */
+
+/* what Agent.RequestPin tells */
+#define BUS_ASK_NAME    "name"       /* s */
+#define BUS_ASK_REASON  "reason"     /* s */
+#define BUS_ASK_TRIES   "tries-left" /* u */
+#define BUS_ASK_MINIMUM "minimum"    /* u */
+#define BUS_ASK_MAXIMUM "maximum"    /* u */
 
 /* formats of AddProfile */
 #define BUS_FORMAT_AUTO   "auto"

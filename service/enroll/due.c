@@ -4,6 +4,7 @@
 #include "base/ossl.h"
 #include "daemon/log.h"
 #include "enrollment.h"
+#include "objects/ask.h"
 #include "objects/objects.h"
 #include "policy/renewal.h"
 #include "revocation/check.h"
@@ -141,6 +142,10 @@ static void act(struct daemon *d, struct certificate *c, uint64_t now)
                 c->put_off = now + late_wait(c->not_after, now, random_number());
                 if (c->put_off > now)
                         return;
+        }
+        if (c->question) { /* the reminder comes after it */
+                c->put_off = now + ASK_SECONDS;
+                return;
         }
         if (d->enrolling >= RENEWING_MAX) {
                 c->put_off = now + MOMENT + random_number() % MOMENT;

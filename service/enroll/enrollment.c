@@ -12,6 +12,7 @@
 #include "due.h"
 #include "internal.h"
 #include "policy/command.h"
+#include "objects/ask.h"
 #include "objects/objects.h"
 #include "tell.h"
 
@@ -49,6 +50,8 @@ void enrollment_free(struct enrollment *en)
 {
         void (*ended)(void *) = en->abandoned ? NULL : en->ended;
         void *ended_ctx = en->ended_ctx;
+        struct daemon *d = en->d;
+        const uid_t owner = en->owner;
         struct afterwards *afterwards = NULL;
         struct waiter *waiters = STEAL(en->waiters);
         struct error e = {0};
@@ -91,6 +94,7 @@ void enrollment_free(struct enrollment *en)
         if (ended)
                 ended(ended_ctx);
         afterwards_begin(afterwards, NULL);
+        ask_look(d, owner);
 }
 
 /* A step in a thread, then @next in the loop. */
@@ -184,6 +188,7 @@ static void after_failure(struct enrollment *en)
                 return;
         }
         enrollment_publish(en, "");
+        ask_anew(en->certificate, &en->why, en->pin_tries);
         enrollment_free(en);
 }
 
@@ -437,6 +442,8 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
                 return start_afterwards(d, existing, order, ops, e);
         if (existing && existing->enrollment && !enrollment_give_way(existing))
                 return error_set(e, ERR_BUSY, "An enrollment of '%s' is under way already", existing->name);
+        if (existing)
+                (void)ask_end(d, existing, ASK_SUPERSEDED);
         en = enrollment_new(d);
         if (!en)
                 return error_no_memory(e);
@@ -447,6 +454,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         order->challenge = (struct secret){0};
         en->pin = order->pin;
         order->pin = (struct secret){0};
+        en->pin_later = order->pin_later;
         en->certificate = existing;
         if (existing) {
                 memcpy(en->id, existing->id, sizeof en->id);

@@ -35,6 +35,7 @@ struct enrollment_order {
         uid_t owner;             /* NO_OWNER: the device */
         struct secret challenge; /* taken over (emptied); empty: what the profile left, or none */
         struct secret pin;       /* the same: of the new key, where it is user-verified */
+        bool pin_later;          /* where there is none, its owner's agent is asked */
         /* The profile was edited: nothing is requested where the installed certificate still is what it asks
          * for; the plan is replaced, and begun() gets a certificate at which no enrollment is under way. */
         bool if_needed;
@@ -58,6 +59,7 @@ MUST_CHECK enum err enrollment_resume(struct daemon *d, struct certificate *cert
 struct renewal_order {
         bool accept;       /* what differs: enrollment_renew() */
         struct secret pin; /* of its key, taken over (emptied); empty: none */
+        bool pin_later;    /* enrollment_order.pin_later */
 };
 
 /*

@@ -58,6 +58,8 @@ struct enrollment {
         bool own_profile; /* a user's own */
         struct server_link link;
         struct secret challenge, pin; /* pin: of a user-verified key, as long as this runs */
+        bool pin_later;               /* its owner's agent is asked for that */
+        unsigned pin_tries;           /* after a wrong one: how many are left; 0: none, or not known */
         char *agent; /* path of the socket where a challenge is to be had; NULL: it need not be asked */
         struct agent_question *question;
         STACK_OF(X509) * anchors;

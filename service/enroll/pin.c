@@ -59,7 +59,7 @@ static enum err verify_old(struct enrollment *en, struct error *e)
                 r = ksp_load(en->d->ksp, fd, "key.pem", &old, e);
         if (!r)
                 r = pin_verify(en->d->pins, fd, en->record.name, clock_now(&en->d->clock), old, tpm_uid(en),
-                               secret_view(&en->pin), e);
+                               secret_view(&en->pin), &en->pin_tries, e);
         return r;
 }
 

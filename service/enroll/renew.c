@@ -7,6 +7,7 @@
 #include "base/ossl.h"
 #include "daemon/log.h"
 #include "internal.h"
+#include "objects/ask.h"
 #include "objects/objects.h"
 #include "tell.h"
 
@@ -54,7 +55,7 @@ static enum err renew(struct enrollment *en, struct error *e)
 
         if (!activity_from_name(en->record.activity, &activity))
                 return error_set(e, ERR_CONFIG, "The activity '%s' is unknown", en->record.activity);
-        if (en->waiters && !en->pin.len && pin_is_asked(en))
+        if (en->waiters && !en->pin.len && !en->pin_later && pin_is_asked(en))
                 return pin_needed(en, e);
         if ((activity != ACTIVITY_FAILED && activity != ACTIVITY_NEEDS_CHALLENGE &&
              activity != ACTIVITY_WAITING_FOR_USER) ||
@@ -227,8 +228,10 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, str
                 enrollment_free(en);
                 return r;
         }
+        (void)ask_end(d, certificate, ASK_SUPERSEDED);
         if (order) {
                 en->accept = order->accept;
+                en->pin_later = order->pin_later;
                 en->pin = order->pin;
                 order->pin = (struct secret){0};
         }

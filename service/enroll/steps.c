@@ -62,7 +62,8 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                 return error_set(e, ERR_UNSUPPORTED,
                                  "Renewals signed by the old key are not in this version for "
                                  "Protection=user-verified: Method= is auto or challenge");
-        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED && !en->pin.len && !en->if_needed)
+        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED && !en->pin.len && !en->if_needed &&
+            !en->pin_later)
                 return pin_needed(en, e);
         if (profile->challenge_reusable)
                 return error_set(e, ERR_UNSUPPORTED, "ChallengeReusable=yes is not in this version");

@@ -12,6 +12,7 @@
 struct enrollment;
 struct apply;
 struct ksp_key;
+struct pin_question;
 
 /* Of a generation that was replaced. */
 struct old_key {
@@ -46,6 +47,9 @@ struct certificate {
         uint64_t follow_at;              /* when what its CA announces is looked at; 0: not set yet */
         struct rollover_look *following; /* while it is */
         uint32_t refusal_told;           /* of what it announces: a digest of the last one told; 0: none */
+        struct pin_question *question;   /* objects/ask.h: while its owner's agent is asked for its PIN */
+        uint64_t asked;                  /* newest agent that was, since it began to wait */
+        unsigned pin_tries;              /* that its TPM had left then; 0: not known */
         uint64_t put_off;                /* its renewal or attempt is not before; 0: when its date says */
         uint64_t apply_at;               /* when its consumers are tried; 0: they have it */
         struct apply *apply;             /* enroll/apply.h: while they are */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ask.h"
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "enroll/enrollment.h"
@@ -222,7 +223,8 @@ static enum err cancel(void *object, struct bus_call *call, struct error *e)
         const struct handle *handle = object;
         enum err r = no_options(call, e);
 
-        if (!r)
+        /* The question alone ends, and it waits on. */
+        if (!r && !ask_end(handle->d, handle->certificate, ASK_CANCELLED))
                 r = enrollment_cancel(handle->certificate, e);
         return r ? r : bus_call_reply_empty(call, e);
 }
@@ -494,6 +496,7 @@ static enum err renew(void *object, struct bus_call *call, struct error *e)
         (void)bus_call_ref(call);
         if (pin_fd >= 0)
                 r = pin_read(pin_fd, &order.pin, e);
+        order.pin_later = bus_call_uid(call) != c->owner && ask_can(handle->d, c->owner);
         if (!r)
                 r = enrollment_renew(handle->d, c, &order, &ops, e);
         secret_done(&order.pin);

@@ -1,6 +1,7 @@
 /* Manager.Enroll: whose, from which profile, with which challenge. */
 #include <string.h>
 
+#include "ask.h"
 #include "enroll/enrollment.h"
 #include "facts/facts.h"
 #include "internal.h"
@@ -64,6 +65,9 @@ static void start(struct enrolling *enrolling)
                 return;
         }
         enrolling->order.profile = enrolling->profile;
+        /* Who asks for another user does not know his PIN. */
+        enrolling->order.pin_later = bus_call_uid(enrolling->later.call) != enrolling->order.owner &&
+                                     ask_can(d, enrolling->order.owner);
         existing = model_find_origin(d->model, enrolling->profile, enrolling->order.owner);
         /* A repeated request gets the one that runs. */
         if (existing && existing->enrollment && activity_is_running(existing->activity))

@@ -89,6 +89,9 @@ MUST_CHECK enum err enroll_permitted(const struct bus_call *call, const struct p
 uid_t enroll_owner(const struct bus_call *call, const struct profile_entry *profile);
 /* enroll.c: of the option "pin"; ERR_NOT_A_MEMFD, ERR_INVALID. */
 MUST_CHECK enum err pin_read(int fd, struct secret *ret, struct error *e);
+/* agents.c */
+enum err manager_register_agent(void *object, struct bus_call *call, struct error *e);
+enum err manager_unregister_agent(void *object, struct bus_call *call, struct error *e);
 /* resolve.c: Profile.Resolve */
 enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
 

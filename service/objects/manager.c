@@ -192,6 +192,8 @@ static const struct bus_method methods[] = {
         {"GetEvents", "a{sv}", "h", NULL, manager_get_events},
         {"FollowEvents", "a{sv}", "hh", NULL, manager_follow_events},
         {"Subscribe", "a{sv}", "", NULL, subscribe},
+        {"RegisterAgent", "oa{sv}", "", NULL, manager_register_agent},
+        {"UnregisterAgent", "oa{sv}", "", NULL, manager_unregister_agent},
 };
 
 static const struct bus_property properties[] = {

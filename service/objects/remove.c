@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ask.h"
 #include "daemon/log.h"
 #include "enroll/afterwards.h"
 #include "enroll/apply.h"
@@ -94,6 +95,7 @@ static enum err begin_removal(struct removing *removing, struct certificate *cer
 
         if (r)
                 return r;
+        (void)ask_end(removing->d, certificate, ASK_REMOVED);
         certificate->activity = ACTIVITY_REMOVING;
         certificate->leaving = true;
         return ERR_OK;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ask.h"
 #include "daemon/log.h"
 #include "internal.h"
 
@@ -142,9 +143,11 @@ enum err objects_start(struct daemon *d, void (*lost)(void *ctx), void *ctx, str
 void objects_stop(struct daemon *d)
 {
         diagnosing_stop(d);
+        ask_stop(d);
         bus_server_free(STEAL(d->bus));
         shown_profile_free(STEAL(d->shown_profile));
         free(STEAL(d->tree));
+        agents_done(&d->agents);
 }
 
 void objects_certificate_added(struct daemon *d, struct certificate *certificate)

@@ -57,6 +57,20 @@ static enum err count_read(int dirfd, uint64_t now, struct count *ret, struct er
         return ERR_OK;
 }
 
+/* With what time has given back. */
+static enum err count_now(int dirfd, uint64_t now, struct count *ret, struct error *e)
+{
+        enum err r = count_read(dirfd, now, ret, e);
+
+        if (r || ret->tries < PIN_TRIES)
+                return r;
+        if (ret->last > now) /* the clock was set back: from now on, then */
+                ret->last = now;
+        if (now - ret->last >= PIN_REST)
+                ret->tries = 0;
+        return ERR_OK;
+}
+
 static enum err count_write(int dirfd, const struct count *count, struct error *e)
 {
         char text[FILE_MAX];
@@ -88,13 +102,7 @@ static enum err take(struct pin_guard *guard, int dirfd, const char *name, uint6
         enum err r;
 
         (void)pthread_mutex_lock(&guard->lock);
-        r = count_read(dirfd, now, &count, e);
-        if (!r && count.tries >= PIN_TRIES) {
-                if (count.last > now) /* the clock was set back: from now on, then */
-                        count.last = now;
-                if (now - count.last >= PIN_REST)
-                        count.tries = 0;
-        }
+        r = count_now(dirfd, now, &count, e);
         *ret_before = count;
         if (!r && count.tries >= PIN_TRIES) {
                 r = count_write(dirfd, &count, e);
@@ -126,11 +134,9 @@ static void settle(struct pin_guard *guard, int dirfd, uint64_t now, bool tried,
         (void)pthread_mutex_unlock(&guard->lock);
 }
 
-/* Both counters speak: whichever ends first. */
-static enum err tell_wrong(const char *name, unsigned ours, unsigned tpms, struct error *e)
+/* @left: of both counters, whichever ends first. */
+static enum err tell_wrong(const char *name, unsigned ours, unsigned left, struct error *e)
 {
-        const unsigned left = ours < tpms ? ours : tpms;
-
         (void)error_set(e, ERR_TPM_WRONG_AUTH, "The PIN of '%s' is wrong: %u %s left", name, left,
                         left == 1 ? "try is" : "tries are");
         if (left)
@@ -161,13 +167,17 @@ enum err pin_run(struct pin_guard *guard, int dirfd, const char *name, uint64_t 
                 return op->result;
         (void)ksp_run(op);
         settle(guard, dirfd, now, op->tried, op->result);
-        if (op->result == ERR_TPM_WRONG_AUTH)
-                (void)tell_wrong(name, PIN_TRIES - before.tries - 1, op->tries, &op->error);
+        if (op->result == ERR_TPM_WRONG_AUTH) {
+                const unsigned ours = PIN_TRIES - before.tries - 1;
+
+                op->tries = ours < op->tries ? ours : op->tries;
+                (void)tell_wrong(name, ours, op->tries, &op->error);
+        }
         return op->result;
 }
 
 enum err pin_verify(struct pin_guard *guard, int dirfd, const char *name, uint64_t now, struct ksp_key *key,
-                    uid_t uid, struct view pin, struct error *e)
+                    uid_t uid, struct view pin, unsigned *ret_left, struct error *e)
 {
         static const uint8_t hash[32] = "PIN";
         struct ksp_op op = {
@@ -180,5 +190,20 @@ enum err pin_verify(struct pin_guard *guard, int dirfd, const char *name, uint64
         enum err r = pin_run(guard, dirfd, name, now, &op);
 
         bytes_done(&op.signature);
+        if (r == ERR_TPM_WRONG_AUTH)
+                *ret_left = op.tries;
         return r ? error_copy(e, &op.error) : ERR_OK;
+}
+
+enum err pin_left(struct pin_guard *guard, int dirfd, uint64_t now, unsigned *ret, struct error *e)
+{
+        struct count count;
+        enum err r;
+
+        (void)pthread_mutex_lock(&guard->lock);
+        r = count_now(dirfd, now, &count, e);
+        (void)pthread_mutex_unlock(&guard->lock);
+        if (!r)
+                *ret = PIN_TRIES - count.tries;
+        return r;
 }

@@ -21,9 +21,14 @@ void pin_guard_free(struct pin_guard *guard); /* takes NULL */
  * ksp_run() of an operation with a PIN. @dirfd: the key's generation; @name: of its certificate, for what is
  * told; @now: seconds since the epoch. Of a PIN: ERR_PIN_NEEDED, ERR_INVALID (no PIN is of that form),
  * ERR_TPM_WRONG_AUTH (with the tries that are left), ERR_PIN_LOCKED (with the time), ERR_TPM_LOCKED_OUT. A
- * key that wants no PIN is not counted.
+ * key that wants no PIN is not counted. op->tries: left after a wrong one, by both counters.
  */
 enum err pin_run(struct pin_guard *guard, int dirfd, const char *name, uint64_t now, struct ksp_op *op);
-/* Whether @pin is the key's, by a signature of nothing in particular; the same answers. */
+/* Whether @pin is the key's, by a signature of nothing in particular; the same answers. *ret_left: set with
+ * ERR_TPM_WRONG_AUTH alone. */
 MUST_CHECK enum err pin_verify(struct pin_guard *guard, int dirfd, const char *name, uint64_t now,
-                               struct ksp_key *key, uid_t uid, struct view pin, struct error *e);
+                               struct ksp_key *key, uid_t uid, struct view pin, unsigned *ret_left,
+                               struct error *e);
+/* How many wrong ones our own count still allows at @now. */
+MUST_CHECK enum err pin_left(struct pin_guard *guard, int dirfd, uint64_t now, unsigned *ret,
+                             struct error *e);

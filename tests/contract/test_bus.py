@@ -105,3 +105,16 @@ def test_policy_and_activation():
     assert [(part.get("user"), allow.get("own")) for part in policy for allow in part if allow in own] == \
         [("@SCEPTER_USER@", "org.scepter1")]
     assert "Name=org.scepter1\n" in house.read("dbus/org.scepter1.service.in")
+
+
+def test_the_agents_interface():
+    """Callers implement it, so no table has it: what the service calls and tells stands in the file."""
+    methods, _, comments = _xml("Agent")
+    code = house.read("service/objects/ask.c")
+    assert set(re.findall(r'BUS_INTERFACE_AGENT,\s*"(\w+)"', code)) == set(methods) == set(comments)
+    options = {value for name, value in _constants().items() if name.startswith("BUS_ASK_")}
+    assert set(re.findall(r'"([\w-]+)"\s+[su]  ', comments["RequestPin"])) == options
+    reasons = set(re.findall(r'^#define ASK_\w+\s+"(\w+)"', house.read("service/objects/ask.h"), flags=re.M))
+    assert set(re.findall(r'"(\w+)"', comments["Cancel"])) == reasons
+    policy = house.read("dbus/org.scepter1.conf.in")
+    assert '<allow send_interface="org.scepter1.Agent" send_type="method_call"/>' in policy

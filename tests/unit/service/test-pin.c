@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ static struct pin_guard *guard;
 static struct ksp_key *key;
 static char dir_name[64];
 static int dir = -1;
+static unsigned tries_left;
 static struct error e;
 
 static void make_key(const char *max_tries)
@@ -68,7 +70,7 @@ static int stop(void **state)
 
 static enum err try_at(uint64_t now, const char *pin)
 {
-        return pin_verify(guard, dir, "vpn", now, key, 0, str_view(pin), &e);
+        return pin_verify(guard, dir, "vpn", now, key, 0, str_view(pin), &tries_left, &e);
 }
 
 static unsigned counted(void)
@@ -78,6 +80,14 @@ static unsigned counted(void)
         ksp_tpm(ksp, &info);
         assert_false(info.in_lockout);
         return info.lockout_counter;
+}
+
+static unsigned left_at(uint64_t now)
+{
+        unsigned left = UINT_MAX;
+
+        expect_ok(pin_left(guard, dir, now, &left, &e));
+        return left;
 }
 
 static bool has_file(void)
@@ -95,7 +105,11 @@ static void five_and_a_rest(void **state)
         for (unsigned i = 0; i < PIN_TRIES; i++) {
                 expect_err(try_at(NOW, WRONG), ERR_TPM_WRONG_AUTH);
                 assert_non_null(strstr(e.message, left[i]));
+                assert_int_equal(tries_left, PIN_TRIES - 1 - i);
+                assert_int_equal(left_at(NOW), PIN_TRIES - 1 - i);
         }
+        assert_int_equal(left_at(NOW + PIN_REST - 1), 0);
+        assert_int_equal(left_at(NOW + PIN_REST), PIN_TRIES);
         assert_non_null(strstr(e.remedy, "24 h"));
         expect_err(try_at(NOW, RIGHT), ERR_PIN_LOCKED);
         assert_non_null(strstr(e.remedy, "24 h 00 min"));
@@ -127,6 +141,8 @@ static void the_tpm_has_fewer(void **state)
         make_key("3");
         expect_err(try_at(NOW, WRONG), ERR_TPM_WRONG_AUTH);
         assert_non_null(strstr(e.message, "1 try is left"));
+        assert_int_equal(tries_left, 1);
+        assert_int_equal(left_at(NOW), PIN_TRIES - 1);
         expect_err(try_at(NOW, WRONG), ERR_TPM_WRONG_AUTH);
         assert_non_null(strstr(e.message, "0 tries are left"));
         assert_non_null(strstr(e.remedy, "every program and user"));
@@ -176,7 +192,8 @@ static void killed_in_between(void **state)
 
                         if (ksp_open(&config, &own, NULL) || ksp_load(own, dir, "key.pem", &mine, NULL))
                                 _exit(1);
-                        (void)!pin_verify(guard, dir, "vpn", NOW, mine, 0, str_view(RIGHT), NULL);
+                        (void)!pin_verify(guard, dir, "vpn", NOW, mine, 0, str_view(RIGHT), &tries_left,
+                                          NULL);
                         _exit(0);
                 }
                 (void)snprintf(wanted, sizeof wanted, "1 %u ", i);
