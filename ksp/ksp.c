@@ -57,6 +57,7 @@ struct call {
         unsigned *attributes;
         struct tpm_object *object;
         struct ksp_tpm *info;
+        struct bytes *private;
         enum err result;
         struct error error;
 };
@@ -273,6 +274,36 @@ enum err ksp_key_save(struct ksp_key *key, int dirfd, const char *name, struct e
                                : tss2_pem_write(&key->object, &pem, e);
 
         return r ? r : file_write(dirfd, name, 0600, bytes_view(&pem), e);
+}
+
+static void run_replace(struct tpm_job *job)
+{
+        struct call *call = as_call(job);
+
+        tpm_replace(call->ksp->tpm, &call->key->object, call->private);
+}
+
+static bool holds(int dirfd, const char *name, struct view wanted)
+{
+        CLEANUP(bytes_done) struct bytes pem = {0};
+
+        return file_read(dirfd, name, KEY_FILE_MAX, &pem, NULL) == ERR_OK && pem.len == wanted.len &&
+               memcmp(pem.data, wanted.data, wanted.len) == 0;
+}
+
+enum err ksp_key_replace(struct ksp_key *key, int dirfd, const char *name, struct view file, struct error *e)
+{
+        CLEANUP(tpm_object_done) struct tpm_object changed = {0};
+        struct call call = {.key = key, .private = &changed.private};
+        enum err r = tss2_pem_read(file, &changed, e);
+
+        if (r)
+                return r;
+        r = file_write(dirfd, name, 0600, file, e);
+        /* Whatever could not be synced: the file and what is in memory have one PIN. */
+        if (!r || holds(dirfd, name, file))
+                (void)call_tpm(key->ksp, &call, TPM_CLASS_USE, 0, run_replace, NULL);
+        return r;
 }
 
 static bool pem_is(const struct bytes *pem, const char *label)

@@ -145,22 +145,23 @@ MUST_CHECK enum err ksp_derive(struct ksp_key *key, uid_t uid, struct view point
 /*
  * The same for an event loop. TPM keys only: software keys are for a thread of the caller. @done runs in the
  * TPM's thread (or, out of memory, at once) and must not block; op, its data and how stay valid until then.
- * Exactly one of signature, plain, error is filled, by result.
+ * Exactly one of signature, plain, file, error is filled, by result.
  */
-enum ksp_use { KSP_USE_SIGN, KSP_USE_DECRYPT, KSP_USE_DERIVE };
+enum ksp_use { KSP_USE_SIGN, KSP_USE_DECRYPT, KSP_USE_DERIVE, KSP_USE_CHANGE_PIN };
 struct ksp_op {
         struct ksp_key *key; /* a reference is held */
         uid_t uid;
-        enum ksp_use use; /* anything but a signature ends up in @plain */
+        enum ksp_use use; /* anything but a signature or a file ends up in @plain */
         struct key_sign sign;
         struct key_decrypt decrypt;
-        struct view data;
-        struct view pin; /* where ksp_key_wants_pin() */
+        struct view data; /* CHANGE_PIN: the new one */
+        struct view pin;  /* where ksp_key_wants_pin() */
         void (*done)(struct ksp_op *op);
 
         enum err result;
         struct bytes signature;
         struct secret plain;
+        struct bytes file; /* CHANGE_PIN: for ksp_key_replace() */
         struct error error;
         unsigned tries; /* with a PIN: how many wrong ones, of anybody, are left before none is tried */
         bool tried;     /* the PIN went to the TPM */
@@ -173,6 +174,16 @@ void ksp_submit(struct ksp_op *op);
  * the error.
  */
 enum err ksp_run(struct ksp_op *op);
+
+/*
+ * The end of KSP_USE_CHANGE_PIN, which leaves the key as it was (ERR_UNSUPPORTED: it has no PIN; ERR_INVALID:
+ * the new one is none): op->file, @file here, takes the place of the key's file, at once and durably, and
+ * then all who hold @key, or what the TPM has loaded of it, have the new PIN. Who goes on with a copy of the
+ * old file, which the TPM takes for ever, has the old one. One at a time for a file; blocks. After an error
+ * the old PIN holds, or, where only the disk's last word is missing, the new one.
+ */
+MUST_CHECK enum err ksp_key_replace(struct ksp_key *key, int dirfd, const char *name, struct view file,
+                                    struct error *e);
 
 /* Which way a setting leads; pure, for ksp_create() and its test. @tpm: ERR_OK, ERR_TPM_ABSENT,
  * ERR_KEY_NOT_SUPPORTED, or any other code: a fault. */

@@ -76,6 +76,24 @@ static enum err derive(struct ksp_key *key, struct tpm_pin *pin, struct view poi
                          : tpm_ecdh(key->ksp->tpm, &key->object, pin, point, ret, e);
 }
 
+static enum err change_pin(struct ksp_key *key, struct tpm_pin *pin, struct view fresh, struct bytes *ret,
+                           struct error *e)
+{
+        struct tpm_object changed = {
+                .parent = key->object.parent, .public = key->object.public, .wants_pin = true};
+        enum err r;
+
+        if (!ksp_key_wants_pin(key))
+                return error_set(e, ERR_UNSUPPORTED, "The key has no PIN that could be changed");
+        r = ksp_pin_check(fresh, e);
+        if (!r)
+                r = tpm_change_pin(key->ksp->tpm, &key->object, pin, fresh, &changed.private, e);
+        if (!r)
+                r = tss2_pem_write(&changed, ret, e);
+        bytes_done(&changed.private);
+        return r;
+}
+
 static void operate(struct ksp_op *op)
 {
         struct tpm_pin pin = {.value = op->pin};
@@ -95,6 +113,9 @@ static void operate(struct ksp_op *op)
                 break;
         case KSP_USE_DERIVE:
                 op->result = derive(op->key, &pin, op->data, &op->plain, &op->error);
+                break;
+        case KSP_USE_CHANGE_PIN:
+                op->result = change_pin(op->key, &pin, op->data, &op->file, &op->error);
                 break;
         }
         op->tries = pin.left;

@@ -143,19 +143,22 @@ static enum err load_under(struct tpm *tpm, uint32_t at, const TPM2B_PUBLIC *pub
 /* The same storage key may be at hand both ways: the hierarchy has got a password since, or the persistent
  * one was removed. */
 static enum err load_anyhow(struct tpm *tpm, uint32_t at, const TPM2B_PUBLIC *public,
-                            const TPM2B_PRIVATE *private, ESYS_TR *ret, struct error *e)
+                            const TPM2B_PRIVATE *private, ESYS_TR *ret, uint32_t *ret_under, struct error *e)
 {
+        const uint32_t other = at == TPM_SRK ? (uint32_t)TPM2_RH_OWNER : (uint32_t)TPM_SRK;
         struct error why = {0};
         enum err r = load_under(tpm, at, public, private, ret, &why);
         TSS2_RC rc = tpm->last;
 
+        *ret_under = at;
         if (!r)
                 return ERR_OK;
         if (((at == TPM2_RH_OWNER && r == ERR_TPM_OWNER_AUTH) ||
              (at == TPM_SRK && (r == ERR_KEY_FOREIGN || r == ERR_TPM_OWNER_AUTH))) &&
-            load_under(tpm, at == TPM_SRK ? (uint32_t)TPM2_RH_OWNER : (uint32_t)TPM_SRK, public, private, ret,
-                       NULL) == ERR_OK)
+            load_under(tpm, other, public, private, ret, NULL) == ERR_OK) {
+                *ret_under = other;
                 return ERR_OK;
+        }
         /* what failed in the second place may need a cure, and the next attempt begins with the first */
         if (tpm_cure(tpm->last) == TPM_CURE_NONE)
                 tpm->last = rc;
@@ -172,7 +175,7 @@ static enum err load_stored(struct tpm *tpm, struct tpm_object *object, ESYS_TR 
         if (r)
                 return r;
         tpm_make_room(tpm, 2);
-        return load_anyhow(tpm, object->parent, &public, &private, ret, e);
+        return load_anyhow(tpm, object->parent, &public, &private, ret, &object->under, e);
 }
 
 enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e)
@@ -208,6 +211,9 @@ struct use {
         struct view in;
         ESYS_TR session;
         struct tpm_pin *pin; /* NULL: a command without authorisation */
+        bool beside_parent;  /* a command that names the parent too, */
+        ESYS_TR parent;      /* here; NONE: it is not loaded */
+        TPM2B_PRIVATE *private;
         TPM2B_PUBLIC_KEY_RSA *rsa;
         TPMT_SIGNATURE *signature;
         TPM2B_PUBLIC *public;
@@ -254,6 +260,31 @@ static TSS2_RC use_public(struct tpm *tpm, ESYS_TR key, struct use *use)
                                NULL);
 }
 
+/* The answer comes by the PIN that the key has; @key keeps that as long as it is loaded (Part 3,
+ * TPM2_ObjectChangeAuth). */
+static TSS2_RC use_change(struct tpm *tpm, ESYS_TR key, struct use *use)
+{
+        TPM2B_AUTH fresh = {.size = (UINT16)use->in.len};
+        TSS2_RC rc;
+
+        memcpy(fresh.buffer, use->in.data, use->in.len);
+        rc = Esys_ObjectChangeAuth(tpm->esys, key, use->parent, use->session, ESYS_TR_NONE, ESYS_TR_NONE,
+                                   &fresh, &use->private);
+        wipe(&fresh, sizeof fresh);
+        return rc;
+}
+
+static enum err load_for(struct tpm *tpm, struct tpm_object *object, struct use *use, ESYS_TR *ret,
+                         struct error *e)
+{
+        enum err r = tpm_object_load(tpm, object, ret, e);
+
+        if (r || !use->beside_parent)
+                return r;
+        tpm_make_room(tpm, 1); /* the oldest goes: not this one */
+        return tpm_parent_get(tpm, object->under, &use->parent, e);
+}
+
 /* One attempt, in the session that the key wants. *ret_tried: whether the command went out. */
 static enum err use_once(struct tpm *tpm, struct tpm_object *object,
                          TSS2_RC (*command)(struct tpm *, ESYS_TR, struct use *), struct use *use,
@@ -264,8 +295,9 @@ static enum err use_once(struct tpm *tpm, struct tpm_object *object,
         TSS2_RC rc;
         enum err r = pin ? tpm_pin_begin(tpm, use->pin, &session, e) : ERR_OK;
 
+        use->parent = ESYS_TR_NONE;
         if (!r)
-                r = tpm_object_load(tpm, object, &key, e);
+                r = load_for(tpm, object, use, &key, e);
         if (!r) {
                 use->session = pin ? session : ESYS_TR_PASSWORD;
                 rc = pin ? tpm_pin_give(tpm, key, use->pin->value) : TSS2_RC_SUCCESS;
@@ -277,6 +309,8 @@ static enum err use_once(struct tpm *tpm, struct tpm_object *object,
                 if (rc)
                         r = pin ? tpm_pin_fault(tpm, use->pin, rc, what, e) : tpm_fault(tpm, rc, what, e);
         }
+        if (use->parent != ESYS_TR_NONE && tpm_cure(tpm->last) != TPM_CURE_RECONNECT)
+                tpm_parent_put(tpm, use->parent);
         if (pin)
                 tpm_pin_end(tpm, key, session);
         return r;
@@ -409,4 +443,30 @@ enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *re
         Esys_Free(use.public);
         *ret = attributes;
         return ERR_OK;
+}
+
+enum err tpm_change_pin(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin, struct view fresh,
+                        struct bytes *ret, struct error *e)
+{
+        struct use use = {.in = fresh, .pin = pin, .beside_parent = true};
+        uint8_t buffer[sizeof(TPM2B_PRIVATE)];
+        size_t len = 0;
+        enum err r = use_key(tpm, object, use_change, &use, "give this key another PIN", e);
+
+        if (r)
+                return r;
+        if (Tss2_MU_TPM2B_PRIVATE_Marshal(use.private, buffer, sizeof buffer, &len))
+                r = error_set(e, ERR_TPM_FAILED, "The TPM returned a private area that cannot be stored");
+        else
+                r = bytes_copy(ret, buffer, len, e);
+        Esys_Free(use.private);
+        return r;
+}
+
+void tpm_replace(struct tpm *tpm, struct tpm_object *object, struct bytes *private)
+{
+        tpm_unload(tpm, object);
+        bytes_done(&object->private);
+        object->private = *private;
+        *private = (struct bytes){0};
 }

@@ -25,6 +25,7 @@ struct tpm_object {
         bool wants_pin;               /* its authorisation value is not empty */
 
         uint32_t handle;        /* ESYS_TR; valid in this connection alone */
+        uint32_t under;         /* the parent it was loaded under last */
         uint64_t epoch;         /* of the connection it is loaded in; 0: not loaded */
         struct bytes context;   /* as the TPM saved it */
         uint64_t context_epoch; /* of the connection that it is of; 0: none */
@@ -67,6 +68,12 @@ MUST_CHECK enum err tpm_ecdsa(struct tpm *tpm, struct tpm_object *object, struct
  * field. */
 MUST_CHECK enum err tpm_ecdh(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
                              struct view point, struct secret *ret, struct error *e);
+/* TPM2_ObjectChangeAuth: *ret is the private area under the PIN @fresh, of 4 to 32 octets. @object is as it
+ * was, until tpm_replace(). */
+MUST_CHECK enum err tpm_change_pin(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                                   struct view fresh, struct bytes *ret, struct error *e);
+/* Its private area is this one (taken over, emptied) from now on: what is loaded or saved of it goes. */
+void tpm_replace(struct tpm *tpm, struct tpm_object *object, struct bytes *private);
 /* TPM2_ReadPublic: KSP_* attribute bits as the TPM says. */
 MUST_CHECK enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *ret,
                                    struct error *e);

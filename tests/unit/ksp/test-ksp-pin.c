@@ -19,6 +19,7 @@ static struct error e;
 
 #define RIGHT    "4711 right"
 #define WRONG    "4711 wrong"
+#define FRESH    "0815 fresh"
 #define RUN(...) assert_true(run_program(__VA_ARGS__, NULL))
 
 static void open_at(const char *tcti)
@@ -347,6 +348,101 @@ static void many_uses(void **state)
                 ksp_key_unref(keys[i]);
 }
 
+static enum err change(struct ksp_key *key, const char *old, const char *fresh)
+{
+        struct ksp_op op = {
+                .key = key, .use = KSP_USE_CHANGE_PIN, .pin = str_view(old), .data = str_view(fresh)};
+        enum err r = ksp_run(&op);
+
+        if (r)
+                return error_copy(&e, &op.error);
+        r = ksp_key_replace(key, dir, "key.pem", bytes_view(&op.file), &e);
+        bytes_done(&op.file);
+        return r;
+}
+
+static struct ksp_key *loaded(void)
+{
+        struct ksp_key *key;
+
+        expect_ok(ksp_load(ksp, dir, "key.pem", &key, &e));
+        return key;
+}
+
+/* Whoever holds the key, and whatever the TPM has of it: loaded, or saved to make room. */
+static void another_pin(void **state)
+{
+        static const enum key_alg algs[] = {KEY_ALG_RSA_2048, KEY_ALG_EC_P256};
+
+        (void)state;
+        tries("30");
+        for (size_t i = 0; i < N_ELEMENTS(algs); i++) {
+                struct ksp_key *key = make(algs[i], KEY_PROTECTION_USER_VERIFIED, RIGHT), *others[8], *again;
+                uint8_t id[KEY_ID_LEN];
+
+                memcpy(id, ksp_key_id(key), sizeof id);
+                expect_ok(ksp_key_save(key, dir, "key.pem", &e));
+                expect_ok(sign(key, RIGHT, NULL));
+                for (size_t n = 0; n < N_ELEMENTS(others); n++) {
+                        others[n] = make(KEY_ALG_EC_P256, KEY_PROTECTION_TPM, NULL);
+                        expect_ok(sign(others[n], NULL, NULL));
+                }
+                expect_ok(change(key, RIGHT, WRONG));
+                expect_ok(sign(key, WRONG, NULL));
+                expect_err(sign(key, RIGHT, NULL), ERR_TPM_WRONG_AUTH);
+                again = loaded();
+                assert_memory_equal(ksp_key_id(again), id, sizeof id);
+                assert_true(ksp_key_wants_pin(again));
+                expect_ok(sign(again, WRONG, NULL));
+                /* and back, with the longest and the shortest between */
+                expect_ok(change(again, WRONG, "01234567890123456789012345678901"));
+                expect_ok(change(again, "01234567890123456789012345678901", "1234"));
+                expect_ok(sign(again, "1234", NULL));
+                /* this one has a copy of its own of what was there before */
+                expect_ok(sign(key, WRONG, NULL));
+                for (size_t n = 0; n < N_ELEMENTS(others); n++) {
+                        expect_ok(sign(others[n], NULL, NULL));
+                        ksp_key_unref(others[n]);
+                }
+                ksp_key_unref(key);
+                ksp_key_unref(again);
+        }
+        assert_int_equal(info().lockout_counter, 2);
+}
+
+static void another_pin_refused(void **state)
+{
+        CLEANUP(bytes_done) struct bytes before = {0};
+        CLEANUP(bytes_done) struct bytes after = {0};
+        struct ksp_key *key = make_verified(), *plain = make(KEY_ALG_EC_P256, KEY_PROTECTION_TPM, NULL),
+                       *soft = make(KEY_ALG_EC_P256, KEY_PROTECTION_SOFTWARE, NULL);
+
+        (void)state;
+        expect_ok(ksp_key_save(key, dir, "key.pem", &e));
+        expect_ok(file_read(dir, "key.pem", 1 << 16, &before, &e));
+        expect_err(change(key, WRONG, "5678"), ERR_TPM_WRONG_AUTH);
+        expect_err(change(key, "", "5678"), ERR_PIN_NEEDED);
+        expect_err(change(key, RIGHT, ""), ERR_INVALID);
+        expect_err(change(key, RIGHT, "123"), ERR_INVALID);
+        expect_err(change(key, RIGHT, "012345678901234567890123456789012"), ERR_INVALID);
+        expect_err(change(plain, RIGHT, "5678"), ERR_UNSUPPORTED);
+        expect_err(change(soft, RIGHT, "5678"), ERR_UNSUPPORTED);
+        expect_err(ksp_key_replace(key, dir, "key.pem", str_view("nothing"), &e), ERR_KEY_DAMAGED);
+        tries("2");
+        expect_err(change(key, RIGHT, "5678"), ERR_PIN_LOCKED);
+        tries("30");
+        swtpm_kill(&swtpm, SIGKILL);
+        expect_err(change(key, RIGHT, "5678"), ERR_TPM_FAILED);
+        swtpm_again(&swtpm);
+        expect_ok(file_read(dir, "key.pem", 1 << 16, &after, &e));
+        assert_true(before.len == after.len && memcmp(before.data, after.data, after.len) == 0);
+        expect_ok(sign(key, RIGHT, NULL));
+        assert_int_equal(info().lockout_counter, 2); /* the kill is counted, too */
+        ksp_key_unref(key);
+        ksp_key_unref(plain);
+        ksp_key_unref(soft);
+}
+
 /* All that goes to the TPM and comes back holds neither the PIN nor a wrong one. */
 static void nothing_to_read_on_the_wire(void **state)
 {
@@ -363,6 +459,7 @@ static void nothing_to_read_on_the_wire(void **state)
         key = make_verified();
         expect_ok(sign(key, RIGHT, NULL));
         expect_err(sign(key, WRONG, NULL), ERR_TPM_WRONG_AUTH);
+        expect_ok(change(key, RIGHT, FRESH));
         ksp_key_unref(key);
         ksp_close(ksp);
         (void)unsetenv("TCTI_PCAP_FILE");
@@ -371,6 +468,7 @@ static void nothing_to_read_on_the_wire(void **state)
         assert_true(wire.len > 2000);
         assert_null(memmem(wire.data, wire.len, RIGHT, strlen(RIGHT)));
         assert_null(memmem(wire.data, wire.len, WRONG, strlen(WRONG)));
+        assert_null(memmem(wire.data, wire.len, FRESH, strlen(FRESH)));
 }
 
 /* tpm2-openssl reads the file and asks for the password. */
@@ -411,6 +509,8 @@ int main(void)
                 TEST(refused_pins),
                 TEST(never_software),
                 TEST(many_uses),
+                TEST(another_pin),
+                TEST(another_pin_refused),
                 TEST(nothing_to_read_on_the_wire),
                 TEST(the_file_of_tpm2_openssl),
         };
