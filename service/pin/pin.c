@@ -207,3 +207,23 @@ enum err pin_left(struct pin_guard *guard, int dirfd, uint64_t now, unsigned *re
                 *ret = PIN_TRIES - count.tries;
         return r;
 }
+
+enum err pin_change(struct pin_guard *guard, int dirfd, const char *name, uint64_t now, struct ksp_op *op,
+                    struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes pem = {0};
+        enum err r;
+
+        if (!ksp_key_wants_pin(op->key))
+                return error_set(e, ERR_UNSUPPORTED, "The key of '%s' is not user-verified: it has no PIN",
+                                 name);
+        r = ksp_pin_check(op->data, e);
+        if (r)
+                return r;
+        op->use = KSP_USE_CHANGE_PIN;
+        r = pin_run(guard, dirfd, name, now, op);
+        if (r)
+                return error_copy(e, &op->error);
+        pem = op->file;
+        return ksp_key_replace(op->key, dirfd, "key.pem", bytes_view(&pem), e);
+}

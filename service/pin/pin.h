@@ -32,3 +32,9 @@ MUST_CHECK enum err pin_verify(struct pin_guard *guard, int dirfd, const char *n
 /* How many wrong ones our own count still allows at @now. */
 MUST_CHECK enum err pin_left(struct pin_guard *guard, int dirfd, uint64_t now, unsigned *ret,
                              struct error *e);
+/*
+ * Gives op->key the PIN op->data instead of op->pin, which is tried as pin_run() does; its file in @dirfd is
+ * replaced as ksp_key_replace() says. One at a time for a key. ERR_UNSUPPORTED: it has none.
+ */
+MUST_CHECK enum err pin_change(struct pin_guard *guard, int dirfd, const char *name, uint64_t now,
+                               struct ksp_op *op, struct error *e);

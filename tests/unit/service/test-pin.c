@@ -171,6 +171,32 @@ static void what_is_no_pin_is_no_try(void **state)
         expect_ok(try_at(NOW, RIGHT));
 }
 
+static enum err change(const char *old, const char *fresh)
+{
+        struct ksp_op op = {.key = key, .pin = str_view(old), .data = str_view(fresh)};
+
+        return pin_change(guard, dir, "vpn", NOW, &op, &e);
+}
+
+/* A wrong old one counts as any other; what cannot be the new one does not. */
+static void another_pin(void **state)
+{
+        (void)state;
+        make_key("30");
+        for (unsigned i = 0; i < 2 * PIN_TRIES; i++)
+                expect_err(change(RIGHT, "123"), ERR_INVALID);
+        assert_false(has_file());
+        expect_err(try_at(NOW, WRONG), ERR_TPM_WRONG_AUTH);
+        expect_err(change(WRONG, "5678"), ERR_TPM_WRONG_AUTH);
+        assert_non_null(strstr(e.message, "3 tries are left"));
+        expect_ok(change(RIGHT, "5678"));
+        assert_int_equal(left_at(NOW), PIN_TRIES);
+        expect_ok(try_at(NOW, "5678"));
+        for (unsigned i = 0; i < PIN_TRIES; i++)
+                expect_err(change(RIGHT, "9999"), ERR_TPM_WRONG_AUTH);
+        expect_err(change("5678", "9999"), ERR_PIN_LOCKED);
+}
+
 /* Killed while the TPM works on it: the try was on the disk before. */
 static void killed_in_between(void **state)
 {
@@ -244,8 +270,11 @@ static void damaged_files(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(five_and_a_rest),          TEST(a_right_one_resets), TEST(the_tpm_has_fewer),
-                TEST(what_is_no_pin_is_no_try), TEST(killed_in_between),  TEST(damaged_files),
+                TEST(five_and_a_rest),   TEST(a_right_one_resets),
+                TEST(the_tpm_has_fewer), TEST(what_is_no_pin_is_no_try),
+                TEST(killed_in_between), TEST(damaged_files),
+                TEST(another_pin),       TEST(killed_in_between),
+                TEST(damaged_files),
         };
 
         return cmocka_run_group_tests_name("pin", tests, NULL, NULL);
