@@ -29,8 +29,8 @@ const struct verb verbs[] = {
         {"events", "[CERT] [--follow] [--since TIME]", "Show what happened, and what happens", verb_events},
         {"tpm", "", "Show the state of the TPM", verb_tpm},
         {"key test", "CERT", "Use the private key once and check the result", verb_key_test},
+        {"change-pin", "CERT", "Give the key of a certificate another PIN", verb_change_pin},
         {"attest", "CERT [--nonce FILE]", "Prove that a key lies in the TPM", NULL},
-        {"key change-pin", "CERT", "Change the PIN of a key", NULL},
         {NULL, NULL, NULL, NULL},
 };
 

@@ -18,7 +18,7 @@ scepter_program(scepterd
     apply/consumers.c apply/outcome.c apply/files.c
     placed/read.c placed/placed.c
     syncml/instances.c syncml/draft.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
-    objects/profiles.c objects/diagnose.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/agents.c objects/ask.c objects/tpm-status.c)
+    objects/profiles.c objects/diagnose.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/agents.c objects/ask.c objects/change-pin.c objects/tpm-status.c)
 target_include_directories(scepterd PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(scepterd PRIVATE scepter-store scepter-local-key scepter-channel scepter-scep-build scepter-scep-wire
     scepter-worker-protocol scepter-policy scepter-bus-server scepter-bus Threads::Threads PkgConfig::SYSTEMD

@@ -56,6 +56,7 @@ struct certificate {
         bool apply_again;                /* a consumer changed meanwhile */
         bool noting;                     /* enrollment only puts on record what was found out beside it */
         struct afterwards *afterwards;   /* what waits for that; enroll/afterwards.h */
+        bool changing_pin;               /* of its key, in a thread */
         bool leaving;                    /* its files are being deleted just now */
         struct record *details;          /* of model_details(); NULL: not in memory */
         struct ksp_key *key; /* of generation key_generation, once somebody used it; see model_key() */

@@ -514,6 +514,7 @@ static const struct bus_method methods[] = {
         {"TestKey", "a{sv}", "a{sv}", BUS_ACTION_ENROLL_DEVICE, test},
         {"GetChain", "a{sv}", "h", NULL, get_chain},
         {"SetChallenge", "ha{sv}", "", BUS_ACTION_ENROLL_DEVICE, set_challenge},
+        {"ChangePin", "hha{sv}", "", BUS_ACTION_ENROLL_DEVICE, certificate_change_pin},
 };
 
 static const struct bus_property properties[] = {

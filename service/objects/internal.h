@@ -92,6 +92,8 @@ MUST_CHECK enum err pin_read(int fd, struct secret *ret, struct error *e);
 /* agents.c */
 enum err manager_register_agent(void *object, struct bus_call *call, struct error *e);
 enum err manager_unregister_agent(void *object, struct bus_call *call, struct error *e);
+/* change-pin.c */
+enum err certificate_change_pin(void *object, struct bus_call *call, struct error *e);
 /* resolve.c: Profile.Resolve */
 enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
 

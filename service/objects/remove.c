@@ -130,6 +130,8 @@ enum err certificate_remove(struct daemon *d, struct certificate *certificate,
                 return r;
         if (certificate->leaving)
                 return error_set(e, ERR_BUSY, "'%s' is being removed already", certificate->name);
+        if (certificate->changing_pin)
+                return error_set(e, ERR_BUSY, "The PIN of '%s' is being changed", certificate->name);
         if (certificate->enrollment && !certificate->noting && !enrollment_give_way(certificate))
                 return request_is_running(certificate, e);
         removing = calloc(1, sizeof *removing);

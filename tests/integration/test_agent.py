@@ -10,6 +10,7 @@ import labs
 import messages
 from agent import PATH, Agent, agent
 from terminal import Typed
+from test_pin import patient, tpm2  # noqa: F401: a fixture of each test
 from test_placed import place, profiles, secret
 from test_renewal import set_clock
 
@@ -19,18 +20,6 @@ WHO = "daemon"  # an account that every Debian has
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another user")
 numbers = itertools.count(1)
-
-
-def tpm2(lab, *words):
-    done = lab.run("tpm2_dictionarylockout", *words, env=lab.env | {"TPM2TOOLS_TCTI": lab.env["LAB_TCTI"]})
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(autouse=True)
-def patient(lab):
-    """What one test got wrong is forgotten by the TPM before the next."""
-    tpm2(lab, "--setup-parameters", "--max-tries=30", "--recovery-time=600", "--lockout-recovery-time=600")
-    tpm2(lab, "--clear-lockout")
 
 
 def enroll(lab, name, **values):
@@ -117,7 +106,8 @@ def test_wrong_ones_until_none_is_taken(lab, wait):
 
 def test_the_last_one_before_the_tpm_would_lock_is_told(lab, wait):
     name, = wait()
-    tpm2(lab, "--setup-parameters", "--max-tries=3", "--recovery-time=600", "--lockout-recovery-time=600")
+    tpm2(lab, "tpm2_dictionarylockout", "--setup-parameters", "--max-tries=3", "--recovery-time=600",
+         "--lockout-recovery-time=600")
     with agent(lab) as one:
         one.asked(name=name)
         one.tell(pin=WRONG)

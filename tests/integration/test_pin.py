@@ -15,6 +15,10 @@ def lab():
 @pytest.fixture(autouse=True)
 def patient(lab):
     """What one test got wrong is forgotten by the TPM before the next."""
+    forget(lab)
+
+
+def forget(lab):
     tpm2(lab, "tpm2_dictionarylockout", "--setup-parameters", "--max-tries=30", "--recovery-time=600",
          "--lockout-recovery-time=600")
     tpm2(lab, "tpm2_dictionarylockout", "--clear-lockout")
