@@ -57,6 +57,8 @@ static const struct {
                                  F(URL) | F(METHOD) | F(ERROR), F(HTTP_STATUS) | F(FAIL_INFO)},
         [EVENT_CHALLENGE_NEEDED] = {"CHALLENGE_NEEDED", "7ca914b5f943489b982a8851d104821a", 0, LOG_WARNING,
                                     F(REMEDY), F(NOT_AFTER)},
+        [EVENT_PIN_NEEDED] = {"PIN_NEEDED", "291d60af69fc4590b01c593b88770b1f", 0, LOG_WARNING,
+                              F(REMEDY) | F(NEXT_AT), F(NOT_AFTER)},
         [EVENT_CERT_REVOKED] = {"CERT_REVOKED", "ebcd7de4b3c241e3a984ac8ffe7f9f5c", 0, LOG_ERR,
                                 F(THUMBPRINT) | F(SERIAL) | F(REVOKED_AT), F(REASON)},
         [EVENT_CRL_REFUSED] = {"CRL_REFUSED", "0304d0975d38417d8877d64c453f940d", 0, LOG_NOTICE,

@@ -30,6 +30,7 @@ enum event_kind {
         EVENT_NAMES_DIFFER,
         EVENT_RENEW_REFUSED,
         EVENT_CHALLENGE_NEEDED,
+        EVENT_PIN_NEEDED,
         EVENT_CERT_REVOKED,
         EVENT_CRL_REFUSED,
         EVENT_CERT_APPLIED,

@@ -73,6 +73,11 @@ uint64_t longer_wait(uint64_t wait, uint64_t retry_after, uint64_t not_after, ui
         return wait > limit ? wait : limit;
 }
 
+uint64_t remind_wait(uint64_t not_after, uint64_t now)
+{
+        return not_after > now && not_after - now <= REMIND_WEEK ? REMIND_SOON : REMIND_DAILY;
+}
+
 uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random)
 {
         uint64_t limit = not_after > now ? (not_after - now) / 20 : 0;

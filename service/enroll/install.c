@@ -493,7 +493,6 @@ static uint64_t lockout_end(const struct enrollment *en, uint64_t now)
 /* When it is tried again by itself; 0: only when somebody asks. */
 static uint64_t retry_date(const struct enrollment *en, const struct error *why, bool final)
 {
-        enum { REMIND_AFTER = 24 * 3600 };
         /* What time alone does not mend. */
         static const enum err lasting[] = {ERR_UNSUPPORTED, ERR_INVALID, ERR_KEY_NOT_SUPPORTED, ERR_DENIED};
         const struct record *record = &en->record;
@@ -507,7 +506,7 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
                         return 0;
         /* Another attempt is how its owner is reminded. */
         if (pin_is_why(en, why))
-                return record->current ? now + REMIND_AFTER : 0;
+                return now + remind_wait(record->current ? record->not_after : 0, now);
         /* Whether the server has come to accept another way is worth a question now and then. */
         if (why->code == ERR_CHALLENGE_NEEDED &&
             (!record->renewing || en->plan.method == RENEWAL_CHALLENGE) && !challenge_comes_by_itself(en))
@@ -562,6 +561,8 @@ enum err step_fail(struct enrollment *en, const struct error *why, bool final, s
                 r = key_put_aside(en, e);
         if (why->code == ERR_CHALLENGE_NEEDED)
                 tell_challenge_needed(en, why);
+        else if (why->code == ERR_PIN_NEEDED && pin_is_why(en, why))
+                tell_pin_needed(en, why);
         else
                 tell_failed(en, why);
         return r;

@@ -266,6 +266,15 @@ void tell_challenge_needed(struct enrollment *en, const struct error *why)
         tell(en, EVENT_CHALLENGE_NEEDED, why->message, values, en->record.current ? 2 : 1);
 }
 
+void tell_pin_needed(struct enrollment *en, const struct error *why)
+{
+        const struct event_value values[] = {{EVENT_REMEDY, why->remedy, 0},
+                                             {EVENT_NEXT_AT, NULL, en->record.retry_at},
+                                             {EVENT_NOT_AFTER, NULL, en->record.not_after}};
+
+        tell(en, EVENT_PIN_NEEDED, why->message, values, en->record.current ? 3 : 2);
+}
+
 void tell_revoked(struct enrollment *en)
 {
         const struct record *record = &en->record;

@@ -21,6 +21,8 @@ void tell_issued(struct enrollment *en, X509 *cert);
 void tell_refused(struct enrollment *en, X509 *cert, const struct error *why);
 void tell_installed(struct enrollment *en);
 void tell_challenge_needed(struct enrollment *en, const struct error *why);
+/* Each time that its owner is reminded; record.retry_at: of the next. */
+void tell_pin_needed(struct enrollment *en, const struct error *why);
 void tell_failed(struct enrollment *en, const struct error *why);
 /* Before the next way is taken. */
 void tell_method_refused(struct enrollment *en, const struct error *why);

@@ -12,6 +12,8 @@ import sys
 import pytest
 
 import vocabulary
+from terminal import Typed
+from test_renewal import set_clock
 
 ROOM = pathlib.Path(__file__).with_name("journal_room.py")
 
@@ -200,3 +202,27 @@ def test_journal():
     text = ast.literal_eval(text)
     assert "Subject: CERT_INSTALLED: a certificate was installed" in text and "'logged' has a certificate of http" in text
     assert "@SCEPTER_" not in text
+
+
+def test_reminders_of_a_pin(lab):
+    """Daily, and every six hours in the last week; none of them is a failure."""
+    lab.add("pin", protection="user-verified", type="user", algorithm="ec-p256")
+    assert Typed(lab, "enroll", "pin", "--wait", "--challenge-file", lab.challenge(), lines=["4711", "4711"]).status == 0
+    shown = lab.json("show", "pin")
+
+    def reminder(count, when):
+        set_clock(lab, when)
+        told_ = lab.until(lambda: (found := [event for event in told(lab, "pin") if event["event"] == "PIN_NEEDED"])
+                          and len(found) == count and found)
+        return told_[-1]
+    first = reminder(1, shown["renewAt"] + 1)
+    assert first["nextAt"] == first["time"] + 24 * 3600 and first["notAfter"] == shown["notAfter"]
+    assert "scepter renew pin" in first["remedy"]
+    second = reminder(2, first["nextAt"] + 1)
+    assert second["nextAt"] == second["time"] + 24 * 3600
+    third = reminder(3, shown["notAfter"] - 6 * 24 * 3600)
+    assert third["nextAt"] == third["time"] + 6 * 3600
+    reminder(4, third["nextAt"] + 1)
+    events = names(told(lab, "pin"))
+    assert events.count("RENEW_DUE") == 1 and "ENROL_FAILED" not in events
+    lab.clock(0)

@@ -123,6 +123,20 @@ static void lateness(void **state)
         assert_int_equal(late_wait(now + 365 * 86400, now, 3600), 3600);
 }
 
+static void reminders(void **state)
+{
+        const uint64_t now = 1800000000, day = 86400;
+
+        (void)state;
+        assert_int_equal(remind_wait(0, now), day); /* there is no certificate yet */
+        assert_int_equal(remind_wait(now + 300 * day, now), day);
+        assert_int_equal(remind_wait(now + 7 * day + 1, now), day);
+        assert_int_equal(remind_wait(now + 7 * day, now), day / 4);
+        assert_int_equal(remind_wait(now + 1, now), day / 4);
+        assert_int_equal(remind_wait(now, now), day);
+        assert_int_equal(remind_wait(now - day, now), day);
+}
+
 static void wishes(void **state)
 {
         static const struct {
@@ -145,9 +159,9 @@ static void wishes(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(dates), cmocka_unit_test(spread),
+        const struct CMUnitTest tests[] = {cmocka_unit_test(dates),   cmocka_unit_test(spread),
                                            cmocka_unit_test(retries), cmocka_unit_test(lateness),
-                                           cmocka_unit_test(wishes)};
+                                           cmocka_unit_test(wishes),  cmocka_unit_test(reminders)};
 
         return cmocka_run_group_tests_name("renewal", tests, NULL, NULL);
 }
