@@ -248,7 +248,7 @@ enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e)
         if (r == ERR_PIN_NEEDED) {
                 CLEANUP(close_p) int pin = -1;
 
-                r = input_pin(word, /* again= */ false, &pin, e);
+                r = input_pin(word, /* again= */ false, NULL, &pin, e);
                 if (!r)
                         r = call_test(cli, path, pin, &reader, e);
         }

@@ -20,9 +20,9 @@ enum err verb_change_pin(struct cli *cli, int argc, char **argv, struct error *e
         if (!r)
                 r = resolve_certificate(cli, word, &path, e);
         if (!r)
-                r = input_pin(word, /* again= */ false, &old, e);
+                r = input_pin(word, /* again= */ false, NULL, &old, e);
         if (!r)
-                r = input_pin(word, /* again= */ true, &fresh, e);
+                r = input_pin(word, /* again= */ true, NULL, &fresh, e);
         if (r)
                 return r;
         w = bus_client_begin(path, BUS_INTERFACE_CERTIFICATE, "ChangePin");

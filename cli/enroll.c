@@ -180,7 +180,7 @@ enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e)
         if (r == ERR_PIN_NEEDED) { /* the service knows which profiles make such keys */
                 CLEANUP(close_p) int pin = -1;
 
-                r = input_pin(word, /* again= */ true, &pin, e);
+                r = input_pin(word, /* again= */ true, NULL, &pin, e);
                 if (!r)
                         r = call_enroll(cli, profile, challenge, pin, user, &path, e);
         }
@@ -227,7 +227,7 @@ enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e)
         if (r == ERR_PIN_NEEDED) {
                 CLEANUP(close_p) int pin = -1;
 
-                r = input_pin(word, /* again= */ false, &pin, e);
+                r = input_pin(word, /* again= */ false, NULL, &pin, e);
                 if (!r)
                         r = call_renew(cli, path, accept, pin, e);
         }

@@ -30,6 +30,7 @@ const struct verb verbs[] = {
         {"tpm", "", "Show the state of the TPM", verb_tpm},
         {"key test", "CERT", "Use the private key once and check the result", verb_key_test},
         {"change-pin", "CERT", "Give the key of a certificate another PIN", verb_change_pin},
+        {"agent", "", "Ask for PINs here when the service needs them", verb_agent},
         {"attest", "CERT [--nonce FILE]", "Prove that a key lies in the TPM", NULL},
         {NULL, NULL, NULL, NULL},
 };

@@ -242,3 +242,76 @@ enum err bus_client_next(struct bus_client *client, int timeout_ms, struct bus_s
                 now = now_ms();
         }
 }
+
+void bus_incoming_done(struct bus_incoming *incoming)
+{
+        bus_reader_free(incoming->args);
+        if (incoming->call)
+                dbus_message_unref(incoming->call);
+        *incoming = (struct bus_incoming){0};
+}
+
+int bus_client_fd(const struct bus_client *client)
+{
+        int fd = -1;
+
+        (void)dbus_connection_get_unix_fd(client->connection, &fd);
+        return fd;
+}
+
+static const char *or_empty(const char *s)
+{
+        return s ? s : "";
+}
+
+enum err bus_client_take(struct bus_client *client, struct bus_incoming *ret, struct error *e)
+{
+        DBusMessage *message;
+
+        *ret = (struct bus_incoming){0};
+        (void)dbus_connection_read_write(client->connection, /* timeout_milliseconds= */ 0);
+        while ((message = dbus_connection_pop_message(client->connection))) {
+                const int type = dbus_message_get_type(message);
+                const bool call = type == DBUS_MESSAGE_TYPE_METHOD_CALL;
+                struct bus_reader *args = NULL;
+
+                if (call || (type == DBUS_MESSAGE_TYPE_SIGNAL &&
+                             !dbus_message_has_interface(message, DBUS_INTERFACE_LOCAL)))
+                        args = bus_reader_new(message);
+                if (args)
+                        *ret = (struct bus_incoming){or_empty(dbus_message_get_sender(message)),
+                                                     or_empty(dbus_message_get_interface(message)),
+                                                     or_empty(dbus_message_get_member(message)), args,
+                                                     call ? dbus_message_ref(message) : NULL};
+                dbus_message_unref(message);
+                if (args)
+                        return ERR_OK;
+        }
+        return dbus_connection_get_is_connected(client->connection)
+                       ? ERR_OK
+                       : error_set(e, ERR_NO_SERVICE, "The connection to the system bus is lost");
+}
+
+void bus_client_answer(struct bus_client *client, const struct bus_incoming *call, int fd,
+                       const struct error *fault)
+{
+        DBusMessage *message = NULL;
+
+        if (dbus_message_get_no_reply(call->call))
+                return;
+        if (fault) {
+                message = bus_fault_message(call->call, fault, NULL, 0);
+        } else {
+                struct bus_writer *w = bus_writer_new(dbus_message_new_method_return(call->call));
+
+                if (fd >= 0)
+                        bus_write_fd(w, fd);
+                if (bus_writer_finish(w, &message, NULL))
+                        return;
+        }
+        if (!message)
+                return;
+        (void)dbus_connection_send(client->connection, message, /* serial= */ NULL);
+        dbus_connection_flush(client->connection);
+        dbus_message_unref(message);
+}

@@ -60,3 +60,20 @@ void bus_signal_done(struct bus_signal *signal);
 /* The next signal, or after @timeout_ms none. *ret: bus_signal_done(). */
 MUST_CHECK enum err bus_client_next(struct bus_client *client, int timeout_ms, struct bus_signal *ret,
                                     struct error *e);
+
+/*
+ * For a program that is called itself, as an agent is: the next call or signal that is here, without waiting,
+ * which is done at the descriptor. After each other call there may be some. ERR_NO_SERVICE: the connection is
+ * lost. *ret: bus_incoming_done().
+ */
+struct bus_incoming {
+        const char *sender, *interface, *member; /* borrowed from the reader; "": none */
+        struct bus_reader *args;                 /* NULL: nothing has come */
+        struct DBusMessage *call;                /* NULL: a signal */
+};
+void bus_incoming_done(struct bus_incoming *incoming);
+int bus_client_fd(const struct bus_client *client);
+MUST_CHECK enum err bus_client_take(struct bus_client *client, struct bus_incoming *ret, struct error *e);
+/* Answers a call: with @fault, or else with @fd, or, -1, with nothing. Best effort. */
+void bus_client_answer(struct bus_client *client, const struct bus_incoming *call, int fd,
+                       const struct error *fault);

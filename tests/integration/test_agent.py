@@ -3,13 +3,16 @@ import contextlib
 import itertools
 import os
 import pwd
+import signal
 
+import dbus
+import dbus.bus
 import pytest
 
 import labs
 import messages
 from agent import PATH, Agent, agent
-from terminal import Typed
+from terminal import Console, Typed
 from test_pin import patient, tpm2  # noqa: F401: a fixture of each test
 from test_placed import place, profiles, secret
 from test_renewal import set_clock
@@ -321,3 +324,113 @@ def test_time_limit(lab, wait):
             one.tell(pin=RIGHT)
             assert one.silent()
             still_waits(quick, "late")
+
+
+@contextlib.contextmanager
+def console(lab, *options):
+    made = Console(lab, "agent", *options)
+    try:
+        if not options:
+            made.until("PINs are asked for here")
+        yield made
+    finally:
+        if made.pid:
+            made.end(signal.SIGKILL)
+
+
+def test_the_agent_of_the_command_line(lab, wait):
+    name, = wait()
+    with console(lab) as one:
+        one.until(f"'{name}' is to be renewed")
+        one.until(f"PIN of '{name}': ")
+        one.type("123\n")
+        one.until("at least 4")  # the service never saw it
+        one.until(f"PIN of '{name}': ")
+        one.type(WRONG + "\n")
+        one.until(f"not the PIN of '{name}'")
+        one.until("4 tries are left")
+        one.until("': ")
+        one.type(RIGHT + "\n")
+        assert RIGHT not in one.until("the service has the PIN")
+        goes_on(lab, name)
+        assert one.end() == 0
+
+
+def test_the_agent_says_when_one_try_is_left(lab, wait):
+    name, = wait()
+    tpm2(lab, "tpm2_dictionarylockout", "--setup-parameters", "--max-tries=3", "--recovery-time=600",
+         "--lockout-recovery-time=600")
+    with console(lab, "--json") as one:
+        one.until("': ")
+        one.type(WRONG + "\n")
+        one.until('"reason":"renewal","answered":true')
+        one.until("One try is left")
+        one.until("': ")
+        one.type("\x03")  # without Enter
+        one.until('"reason":"wrong","answered":false')
+        still_waits(lab, name)
+        assert one.end(signal.SIGTERM) == 0
+
+
+def test_the_agent_and_a_question_that_is_over(lab, wait):
+    name, = wait()
+    with console(lab) as one:
+        one.until("': ")
+        assert lab.scepter("cancel", name).returncode == 0
+        one.until("(cancelled)")
+        lab.daemon("restart")  # and it registers again
+        one.until("': ")
+        one.type(RIGHT[:4])
+        lab.daemon("kill")
+        one.until("has left")
+        lab.daemon("restart")
+        one.until("': ")
+        one.type(RIGHT + "\n")
+        one.until("has the PIN")
+        goes_on(lab, name)
+        assert one.end() == 0
+
+
+def test_the_agent_believes_the_service_alone(lab):
+    with console(lab):
+        bus = dbus.bus.BusConnection(lab.env["DBUS_SYSTEM_BUS_ADDRESS"])
+        agents = {name for name in bus.list_names() if name.startswith(":")} - {bus.get_unique_name(),
+                                                                                bus.get_name_owner("org.scepter1")}
+        answers = set()
+        for name in agents:
+            with pytest.raises(dbus.DBusException) as raised:
+                bus.call_blocking(name, "/org/scepter1/agent", "org.scepter1.Agent", "RequestPin", "oa{sv}",
+                                  (dbus.ObjectPath("/"), {}))
+            answers.add(raised.value.get_dbus_name())
+        bus.close()
+        # the bus itself lets nobody but the service call an agent
+        assert answers == {"org.freedesktop.DBus.Error.AccessDenied"}
+
+
+def test_the_agent_needs_a_terminal(lab):
+    done = lab.scepter("agent", start_new_session=True)
+    assert done.returncode == 5 and "terminal" in done.stderr
+
+
+@needs_root
+def test_the_agent_chooses_a_pin(lab):
+    """For root himself, whom a document enrolled."""
+    instance = "./User/Vendor/MSFT/ClientCertificateInstall/SCEP/chosen"
+    message = messages.Message()
+    message.add(f"{messages.MSFT}/CertificateStore/Root/agents/EncodedCertificate", messages.root_base64(lab), "b64")
+    number = messages.install(message, messages.csp_values(lab, KeyProtection="4"), instance)
+    with console(lab) as one:
+        assert messages.apply(lab, message, "--user", "root").codes[number] == 202
+        one.until("choose its PIN")
+        for first, second in ((RIGHT, WRONG), (RIGHT, RIGHT)):
+            one.until("for 'chosen': ")
+            one.type(first + "\n")
+            one.until("for 'chosen': ")
+            one.type(second + "\n")
+            if first != second:
+                one.until("differ")
+        one.until("has the PIN")
+        lab.wait_for("chosen", "idle")
+        assert one.end() == 0
+    assert Typed(lab, "key", "test", "chosen", lines=[RIGHT]).status == 0
+    assert lab.scepter("remove", "chosen").returncode == 0

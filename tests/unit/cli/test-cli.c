@@ -270,6 +270,7 @@ static void command_lines(void **state)
                 {"diagnose", 1, "No connection"},
                 {"diagnose a b", 2, "Usage: scepter diagnose"},
                 {"attest x", 2, "not in this version"},
+                {"agent now", 2, "Usage: scepter agent"},
                 {"change-pin", 2, "Usage: scepter change-pin CERT"},
                 {"change-pin x", 1, "No connection"},
                 {"key change-pin x", 2, "There is no verb"},
