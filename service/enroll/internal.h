@@ -166,6 +166,11 @@ static inline struct ksp_key *request_key(const struct enrollment *en)
                 return en->old_key;
         return en->transport && !en->exchange.direct ? en->transport : en->key;
 }
+/* Its PIN, which was tried at the beginning; empty: it wants none. */
+static inline struct view request_pin(const struct enrollment *en)
+{
+        return ksp_key_wants_pin(request_key(en)) ? secret_view(&en->pin) : (struct view){0};
+}
 /* On whose behalf the TPM works. */
 static inline uid_t tpm_uid(const struct enrollment *en)
 {
@@ -187,12 +192,14 @@ bool challenge_comes_by_itself(const struct enrollment *en);
 MUST_CHECK enum err challenge_fetch(struct enrollment *en, struct error *e);
 /* pin.c: the plan makes user-verified keys, and the request is not made yet. */
 bool pin_is_asked(const struct enrollment *en);
+/* The request is, or was, signed with a key that wants the PIN, and its reply comes to that. */
+bool pin_signs(const struct enrollment *en);
 /* ERR_PIN_NEEDED, with who is to do what. */
 enum err pin_needed(const struct enrollment *en, struct error *e);
 /* Only the owner can go on. */
 bool pin_is_why(const struct enrollment *en, const struct error *why);
 /* Before the key: with a PIN, a key that nothing was asked for with is made anew, and the PIN of a renewal is
- * that of the key it replaces. @fd: the generation. */
+ * that of the key it replaces, by a try that counts. @fd: the generation. */
 MUST_CHECK enum err pin_prepare(struct enrollment *en, int fd, struct error *e);
 /* methods.c: the way of this request, into the record; whether none is left after it; the next one, after a
  * refusal that en->why tells; key and certificate of the generation that is renewed, into en. */

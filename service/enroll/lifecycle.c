@@ -30,6 +30,8 @@ static const struct {
                               true,
                               {[LIFE_PENDING] = TO(ACTIVITY_PENDING), /* once more */
                                [LIFE_ISSUED] = TO(ACTIVITY_INSTALLING),
+                               /* its polls want a PIN, which did not outlive the service */
+                               [LIFE_NEEDS_USER] = TO(ACTIVITY_WAITING_FOR_USER),
                                [LIFE_FAIL] = TO(ACTIVITY_FAILED),
                                [LIFE_CANCEL] = TO(ACTIVITY_IDLE)}},
         [ACTIVITY_NEEDS_CHALLENGE] = {"needs-challenge",

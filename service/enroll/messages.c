@@ -152,7 +152,7 @@ static enum err build(struct enrollment *en, struct error *e)
                 return r;
         r = build_request(en, &request, e);
         if (!r)
-                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), (struct view){0}, &en->key_failure,
+                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), request_pin(en), &en->key_failure,
                               &key, e);
         if (!r && en->exchange.signed_by_old && X509_up_ref(en->old_cert) == 1)
                 en->signer = en->old_cert;
@@ -193,7 +193,7 @@ static enum err poll(struct enrollment *en, struct error *e)
         if (!r)
                 r = poll_data_build(en->choice.issuer, bytes_view(&en->plan.subject), &data, e);
         if (!r)
-                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), (struct view){0}, &en->key_failure,
+                r = local_key(en->d->libctx, request_key(en), tpm_uid(en), request_pin(en), &en->key_failure,
                               &key, e);
         return r ? r : build_message(en, bytes_view(&data), key, SCEP_CERT_POLL, e);
 }

@@ -57,10 +57,17 @@ static void ways_of(const struct enrollment *en, enum scep_method ret[_SCEP_METH
                 ret[n] = SCEP_AUTO;
 }
 
+/* The PIN was tried where the plan makes such keys: pin_prepare(). */
+static bool has_pin(const struct enrollment *en)
+{
+        return strcmp(en->record.key_protection, key_protection_name(KEY_PROTECTION_USER_VERIFIED)) != 0 ||
+               (en->plan.protection == POLICY_PROTECTION_USER_VERIFIED && en->pin.len);
+}
+
 /* Nobody takes a signature of a certificate that was revoked; a key that was lost signs nothing. */
 static bool can_sign(const struct enrollment *en)
 {
-        return !en->old_lost && record_key_receives(&en->record) && !en->record.revoked_at &&
+        return !en->old_lost && has_pin(en) && record_key_receives(&en->record) && !en->record.revoked_at &&
                !(en->plan.after_expiry == AFTER_EXPIRY_ENROLL &&
                  en->record.not_after <= clock_now(&en->d->clock));
 }
@@ -70,7 +77,7 @@ static bool is_open(const struct enrollment *en, enum scep_method way, uint32_t 
         if (en->record.refused & (UINT64_C(1) << way))
                 return false;
         /* The transport key asks nobody for a PIN, however late the reply comes. */
-        if (way != SCEP_CHALLENGE && en->plan.protection == POLICY_PROTECTION_USER_VERIFIED)
+        if (way == SCEP_CHALLENGE_DIRECT && en->plan.protection == POLICY_PROTECTION_USER_VERIFIED)
                 return false;
         if (way == SCEP_CHALLENGE || way == SCEP_CHALLENGE_DIRECT)
                 return true;

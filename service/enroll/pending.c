@@ -201,7 +201,7 @@ bool enrollment_still_pending(struct enrollment *en, const struct error *why)
                                         ERR_CONFIG,         ERR_UNSUPPORTED,         ERR_INVALID,
                                         ERR_DENIED};
 
-        if (en->certificate->activity != ACTIVITY_PENDING || en->key_lost)
+        if (en->certificate->activity != ACTIVITY_PENDING || en->key_lost || pin_is_why(en, why))
                 return false;
         for (size_t i = 0; i < N_ELEMENTS(ends); i++)
                 if (why->code == ends[i])

@@ -1,5 +1,6 @@
-/* The PIN of a user-verified key, in the course of an enrollment: it is there as long as that runs, and asked
- * for until the request is made; a transport key does the rest. Threads of the pool. */
+/* The PIN of a user-verified key, in the course of an enrollment: it is there as long as that runs. With a
+ * challenge it is asked for until the request is made; a transport key does the rest. A renewal that the old
+ * key signs needs it for each poll and for the reply, and so again after a restart. Threads of the pool. */
 #include "pin/pin.h"
 
 #include <string.h>
@@ -20,6 +21,15 @@ static bool request_is_made(const struct enrollment *en)
                faccessat(fd, "request.der", F_OK, 0) == 0;
 }
 
+bool pin_signs(const struct enrollment *en)
+{
+        enum scep_method way;
+
+        return en->record.renewing && is_verified(en->record.key_protection) &&
+               scep_method_from_name(en->record.method, &way) &&
+               (way == SCEP_RENEWAL || way == SCEP_SIGNED_PKCSREQ);
+}
+
 bool pin_is_asked(const struct enrollment *en)
 {
         struct plan plan = {0};
@@ -29,7 +39,7 @@ bool pin_is_asked(const struct enrollment *en)
                 return false;
         verified = plan.protection == POLICY_PROTECTION_USER_VERIFIED;
         plan_done(&plan);
-        return verified && !request_is_made(en);
+        return verified && (!request_is_made(en) || pin_signs(en));
 }
 
 enum err pin_needed(const struct enrollment *en, struct error *e)
@@ -66,13 +76,14 @@ static enum err verify_old(struct enrollment *en, struct error *e)
 enum err pin_prepare(struct enrollment *en, int fd, struct error *e)
 {
         const bool renews = en->record.renewing && is_verified(en->record.key_protection);
+        const bool made = request_is_made(en);
         enum err r = ERR_OK;
 
-        if (en->plan.protection != POLICY_PROTECTION_USER_VERIFIED || request_is_made(en))
+        if (en->plan.protection != POLICY_PROTECTION_USER_VERIFIED || (made && !pin_signs(en)))
                 return ERR_OK;
         if (!en->pin.len)
                 return pin_needed(en, e);
-        if (*en->record.nonce) {
+        if (!made && *en->record.nonce) {
                 r = request_forget(en, e);
                 if (!r)
                         r = request_identify(en, e);
@@ -83,5 +94,5 @@ enum err pin_prepare(struct enrollment *en, int fd, struct error *e)
                 if (r == ERR_TPM_CLEARED || r == ERR_KEY_FOREIGN)
                         r = ERR_OK;
         }
-        return r ? r : file_remove(fd, "key.pem", e);
+        return r || made ? r : file_remove(fd, "key.pem", e);
 }

@@ -237,6 +237,7 @@ static void next_exchange(struct enrollment *en)
         const struct worker_grant grant = {.key = request_key(en),
                                            .password =
                                                    password ? secret_view(&en->challenge) : (struct view){0},
+                                           .pin = request_pin(en),
                                            .uid = tpm_uid(en),
                                            .tls = en->link.client_key};
         struct bytes signers[JOB_CERTS_MAX] = {{0}}, recipient = {0};

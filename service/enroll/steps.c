@@ -57,11 +57,6 @@ static enum err supported(const struct enrollment *en, const struct profile *pro
                 return error_set(e, ERR_INVALID, "The profile '%s' is for %s", profile->name,
                                  profile->type == PROFILE_USER ? "users, not for the device"
                                                                : "the device, not for users");
-        if (profile->protection == POLICY_PROTECTION_USER_VERIFIED && profile->method != RENEWAL_AUTO &&
-            profile->method != RENEWAL_CHALLENGE)
-                return error_set(e, ERR_UNSUPPORTED,
-                                 "Renewals signed by the old key are not in this version for "
-                                 "Protection=user-verified: Method= is auto or challenge");
         if (profile->protection == POLICY_PROTECTION_USER_VERIFIED && !en->pin.len && !en->if_needed &&
             !en->pin_later)
                 return pin_needed(en, e);

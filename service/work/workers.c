@@ -40,7 +40,8 @@ struct worker_job {
         uint64_t deadline_usec; /* how long it may take once it runs */
         struct bytes record;    /* the encoded job; wiped when it was sent */
         struct key_grant grant;
-        struct ksp_op op; /* the granted operation while it is at the TPM */
+        struct secret pin; /* of grant.key */
+        struct ksp_op op;  /* the granted operation while it is at the TPM */
         bool op_pending, op_in_pool, abandoned;
         uint32_t op_id;
         enum frame_type op_type;
@@ -128,6 +129,7 @@ static void free_job(struct worker_job *job)
         bytes_done(&job->op.signature);
         secret_done(&job->op.plain);
         secret_done(&job->grant.password);
+        secret_done(&job->pin);
         ksp_key_unref(job->grant.key);
         ksp_key_unref(job->grant.tls);
         free(job);
@@ -264,15 +266,11 @@ static void run_operation(void *ctx)
         if (job->op_type == FRAME_TLS_SIGN)
                 job->op.result = tls_sign(job->grant.tls, job->op.uid, job->op_scheme, job->op.data,
                                           &job->op.signature, &job->op.error);
-        else if (job->op_type == FRAME_DERIVE)
-                job->op.result =
-                        ksp_derive(job->grant.key, job->op.uid, job->op.data, &job->op.plain, &job->op.error);
         else if (job->op_type == FRAME_UNWRAP)
                 job->op.result = password_unwrap(secret_view(&job->grant.password), &job->op_unwrap,
                                                  job->op.data, &job->op.plain, &job->op.error);
         else
-                job->op.result = ksp_decrypt(job->grant.key, job->op.uid, &job->op.decrypt, job->op.data,
-                                             &job->op.plain, &job->op.error);
+                (void)ksp_run(&job->op);
 }
 
 static void operation_done(void *ctx)
@@ -316,6 +314,9 @@ static enum err take_request(struct worker_job *job, const struct frame_header *
                 r = unwrap_copy(&request.unwrap, &job->op_octets, &job->op_unwrap, e);
         if (r)
                 return r;
+        job->op.key = job->grant.key;
+        job->op.use = h->type == FRAME_DERIVE ? KSP_USE_DERIVE : KSP_USE_DECRYPT;
+        job->op.pin = secret_view(&job->pin);
         job->op.uid = job->grant.uid;
         job->op.decrypt = request.decrypt;
         job->op.decrypt.label = (struct view){0}; /* borrowed from a frame that goes; no server uses one */
@@ -570,6 +571,8 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
                 made->grant.uid = grant->uid;
         made->deadline_usec = deadline_of(job, &made->grant);
         r = grant && grant->password.len ? secret_copy(&made->grant.password, grant->password, e) : ERR_OK;
+        if (!r && grant && grant->pin.len)
+                r = secret_copy(&made->pin, grant->pin, e);
         if (!r)
                 r = job_encode(job, &made->record, e);
         if (r) {

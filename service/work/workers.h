@@ -32,6 +32,7 @@ void workers_free(struct workers *workers);
 /* The private operations a network job may ask for; references are taken. */
 struct worker_grant {
         struct ksp_key *key;  /* one decrypt, of an EC key one derive; NULL: none */
+        struct view pin;      /* of that key, known to be right; copied; empty: it wants none */
         struct view password; /* or, instead, one unwrap; copied; empty: none */
         uid_t uid;
         struct ksp_key *tls; /* GRANT_TLS_SIGNATURES signatures for TLS 1.3; NULL: none */

@@ -26,7 +26,7 @@ numbers = itertools.count(1)
 
 
 def enroll(lab, name, **values):
-    lab.add(name, protection="user-verified", type="user", algorithm="ec-p256", **values)
+    lab.add(name, protection="user-verified", type="user", algorithm="ec-p256", method="challenge", **values)
     done = Typed(lab, "enroll", name, "--wait", "--challenge-file", lab.challenge(), lines=[RIGHT, RIGHT])
     assert done.status == 0, done.text
     return lab.json("show", name)
@@ -73,7 +73,8 @@ def test_a_certificate_that_waits(lab, wait):
 def test_a_whole_renewal(lab):
     """With a challenge that is there whenever it is needed, nobody but the agent is asked for anything."""
     name = "whole"
-    path = place(lab, name, type="user", protection="user-verified", algorithm="ec-p256", challenge=f"file:{secret(lab, name)}")
+    path = place(lab, name, type="user", protection="user-verified", algorithm="ec-p256", method="challenge",
+                 challenge=f"file:{secret(lab, name)}")
     lab.until(lambda: name in profiles(lab))
     assert Typed(lab, "enroll", name, "--wait", lines=[RIGHT, RIGHT]).status == 0
     first = lab.json("show", name)

@@ -133,12 +133,6 @@ def test_without_a_terminal(lab):
     assert done.returncode == 5 and "terminal" in done.stdout
 
 
-def test_signed_renewals_are_refused_by_name(lab):
-    lab.add("signed", protection="user-verified", type="user", method="renewal")
-    done = lab.scepter("enroll", "signed", "--challenge-file", lab.challenge())
-    assert done.returncode == 1 and "Method=" in done.stderr
-
-
 def test_needs_a_tpm():
     with labs.lab("--no-tpm") as lab:
         lab.add("absent", protection="user-verified", type="user")
@@ -148,7 +142,7 @@ def test_needs_a_tpm():
 
 
 def test_renewal_waits_for_its_user(lab):
-    assert enroll(lab, "waits").status == 0
+    assert enroll(lab, "waits", method="challenge").status == 0
     before = lab.json("show", "waits")
     done = lab.scepter("renew", "waits", start_new_session=True)
     assert done.returncode == 5 and "PIN" in done.stderr

@@ -11,7 +11,7 @@ static const char *const arrows[_ACTIVITY_MAX][_LIFE_MAX] = {
         [ACTIVITY_REQUESTING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "needs-challenge",
                                  "-", "failed", "idle", "-", "waiting-for-user"},
         [ACTIVITY_PENDING] = {"-", "-", "pending", "installing", "-", "-", "-", "-", "-", "-", "failed",
-                              "idle", "-", "-"},
+                              "idle", "-", "waiting-for-user"},
         [ACTIVITY_NEEDS_CHALLENGE] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-",
                                       "requesting", "-", "-", "removing", "-"},
         [ACTIVITY_WAITING_FOR_USER] = {"requesting", "requesting", "-", "-", "-", "-", "-", "-", "-", "-",
