@@ -429,7 +429,9 @@ static enum err set_challenge(void *object, struct bus_call *call, struct error 
         const struct handle *handle = object;
         struct certificate *c = handle->certificate;
         struct bus_reader *reader = bus_call_reader(call);
-        struct enrollment_order order = {.profile = c->profile, .owner = c->owner};
+        /* No option brings a PIN here. */
+        struct enrollment_order order = {
+                .profile = c->profile, .owner = c->owner, .pin_later = ask_can(handle->d, c->owner)};
         const struct enrollment_ops ops = {begun_for_call, call};
         CLEANUP(close_p) int fd = -1;
         enum activity next;

@@ -11,7 +11,7 @@ import pytest
 
 import labs
 import messages
-from agent import PATH, Agent, agent
+from agent import PATH, Agent, agent, memfd
 from terminal import Console, Typed
 from test_pin import patient, tpm2  # noqa: F401: a fixture of each test
 from test_placed import place, profiles, secret
@@ -294,6 +294,31 @@ def test_root_enrolls_for_a_user(lab):
         assert theirs.silent() and roots.silent()
     assert lab.scepter("renew", "theirs", start_new_session=True).returncode == 5
     assert lab.scepter("remove", "theirs").returncode == 0
+
+
+def test_a_challenge_comes_alone(lab, wait):
+    """SetChallenge cannot bring the PIN of the new key: the agent is asked for it."""
+    name, = wait()
+    assert Typed(lab, "renew", name, "--wait", lines=[RIGHT]).status == 6
+    before = lab.json("show", name)
+    bus = dbus.bus.BusConnection(lab.env["DBUS_SYSTEM_BUS_ADDRESS"])
+
+    def set_challenge():
+        fd = memfd(lab.challenge().read_bytes().strip())
+        bus.call_blocking("org.scepter1", before["path"], "org.scepter1.Certificate", "SetChallenge", "ha{sv}",
+                          (dbus.types.UnixFd(fd), {}))
+        os.close(fd)
+    with pytest.raises(dbus.DBusException) as raised:
+        set_challenge()
+    assert raised.value.get_dbus_name().endswith("PinNeeded")
+    with agent(lab) as one:
+        set_challenge()
+        one.asked(name=name, reason="new-key")
+        one.tell(pin=WRONG)  # none is wrong for a new key
+        lab.until(lambda: lab.json("show", name)["thumbprint"] != before["thumbprint"])
+        assert one.silent()
+    bus.close()
+    assert Typed(lab, "key", "test", name, lines=[WRONG]).status == 0
 
 
 @needs_root
