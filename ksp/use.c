@@ -85,7 +85,7 @@ static enum err change_pin(struct ksp_key *key, struct tpm_pin *pin, struct view
 
         if (!ksp_key_wants_pin(key))
                 return error_set(e, ERR_UNSUPPORTED, "The key has no PIN that could be changed");
-        r = ksp_pin_check(fresh, e);
+        r = key_pin_check(fresh, e);
         if (!r)
                 r = tpm_change_pin(key->ksp->tpm, &key->object, pin, fresh, &changed.private, e);
         if (!r)

@@ -62,7 +62,7 @@ struct daemon {
         struct key_server *keys;
         struct pin_guard *pins;    /* pin/: counts tries */
         struct pin_line *pin_line; /* pin/line.h */
-        struct agents agents;   /* who is asked for PINs: objects/ask.h */
+        struct agents agents;      /* who is asked for PINs: objects/ask.h */
         struct tpm_status *tpm_status;
         struct shown_profile *shown_profile; /* objects/: the profile whose properties were read last */
         struct polkit_check *polkit_checks;  /* objects/polkit.c: open questions */

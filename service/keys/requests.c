@@ -138,7 +138,7 @@ static void run_with_pin(struct pin_job *job)
 
         if (operation->verifies)
                 op->result = pin_verify(operation->pins, operation->generation, operation->name,
-                                        operation->now, op->key, op->uid, op->pin, &op->error);
+                                        operation->now, op->key, op->uid, op->pin, &op->tries, &op->error);
         else
                 (void)pin_run(operation->pins, operation->generation, operation->name, operation->now, op);
 }

@@ -102,8 +102,8 @@ static enum err send_question(struct pin_question *question, const struct wanted
         bus_entry_string(w, BUS_ASK_REASON, wanted->reason);
         if (wanted->tries != UINT_MAX)
                 bus_entry_u32(w, BUS_ASK_TRIES, wanted->tries);
-        bus_entry_u32(w, BUS_ASK_MINIMUM, KSP_PIN_MIN);
-        bus_entry_u32(w, BUS_ASK_MAXIMUM, KSP_PIN_MAX);
+        bus_entry_u32(w, BUS_ASK_MINIMUM, KEY_PIN_MIN);
+        bus_entry_u32(w, BUS_ASK_MAXIMUM, KEY_PIN_MAX);
         bus_close(w);
         question->until = now_ms() + ms;
         return bus_server_ask(d->bus, w, (int)ms, on_answer, question, e);

@@ -217,7 +217,7 @@ enum err pin_change(struct pin_guard *guard, int dirfd, const char *name, uint64
         if (!ksp_key_wants_pin(op->key))
                 return error_set(e, ERR_UNSUPPORTED, "The key of '%s' is not user-verified: it has no PIN",
                                  name);
-        r = ksp_pin_check(op->data, e);
+        r = key_pin_check(op->data, e);
         if (r)
                 return r;
         op->use = KSP_USE_CHANGE_PIN;

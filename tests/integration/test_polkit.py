@@ -16,23 +16,25 @@ SELF, OWN, DEVICE, PROFILES = ("org.scepter1." + name for name in
                                ("enroll-self", "manage-own-profiles", "enroll-device", "manage-profiles"))
 DOCUMENT, TEXT = {"memfd": "nothing"}, {"memfd": "text"}
 NO_OPTIONS = {}
-# method, object, arguments, the action that polkit is asked about (None: everybody may)
+# method, object, arguments ("@kind": the path of such an object), the action that polkit is asked about (None: everybody may)
 ROWS = [
     ("Manager.AddProfile", "manager", ["auto", DOCUMENT, NO_OPTIONS], PROFILES),
     ("Manager.AddProfile", "manager", ["auto", DOCUMENT, {"own": True}], OWN),
     ("Manager.ApplySyncML", "manager", [DOCUMENT, NO_OPTIONS], PROFILES),
-    ("Manager.Enroll", "manager", ["/device-profile", NO_OPTIONS], DEVICE),
-    ("Manager.Enroll", "manager", ["/user-profile", NO_OPTIONS], SELF),
-    ("Manager.Diagnose", "manager", ["/device", NO_OPTIONS], DEVICE),
-    ("Manager.Diagnose", "manager", ["/device-profile", NO_OPTIONS], DEVICE),
-    ("Manager.Diagnose", "manager", ["/user-profile", NO_OPTIONS], SELF),
-    ("Manager.Diagnose", "manager", ["/own", NO_OPTIONS], SELF),
+    ("Manager.Enroll", "manager", ["@device-profile", NO_OPTIONS], DEVICE),
+    ("Manager.Enroll", "manager", ["@user-profile", NO_OPTIONS], SELF),
+    ("Manager.Diagnose", "manager", ["@device", NO_OPTIONS], DEVICE),
+    ("Manager.Diagnose", "manager", ["@device-profile", NO_OPTIONS], DEVICE),
+    ("Manager.Diagnose", "manager", ["@user-profile", NO_OPTIONS], SELF),
+    ("Manager.Diagnose", "manager", ["@own", NO_OPTIONS], SELF),
     ("Manager.Diagnose", "manager", ["http://127.0.0.1:9/", NO_OPTIONS], PROFILES),
     ("Manager.Diagnose", "manager", ["", NO_OPTIONS], SELF),
     ("Manager.ListCertificates", "manager", [0, 10, NO_OPTIONS], None),
     ("Manager.GetEvents", "manager", [NO_OPTIONS], None),
     ("Manager.FollowEvents", "manager", [NO_OPTIONS], None),
     ("Manager.Subscribe", "manager", [NO_OPTIONS], None),
+    ("Manager.RegisterAgent", "manager", ["/agent", NO_OPTIONS], None),
+    ("Manager.UnregisterAgent", "manager", ["/agent", NO_OPTIONS], None),
     ("Profile.Resolve", "device-profile", [NO_OPTIONS], DEVICE),
     ("Profile.Resolve", "user-profile", [NO_OPTIONS], SELF),
     ("Profile.Remove", "device-profile", [{"x": 1}], PROFILES),
@@ -42,7 +44,8 @@ ROWS = [
     *[(f"Certificate.{method}", kind, arguments, action)
       for kind, action in (("device", DEVICE), ("own", SELF))
       for method, arguments in (("Renew", [{"x": 1}]), ("Cancel", [NO_OPTIONS]), ("Remove", [{"x": 1}]),
-                                ("TestKey", [NO_OPTIONS]), ("SetChallenge", [TEXT, NO_OPTIONS]))],
+                                ("TestKey", [NO_OPTIONS]), ("SetChallenge", [TEXT, NO_OPTIONS]),
+                                ("ChangePin", [TEXT, TEXT, NO_OPTIONS]))],
     ("Certificate.GetChain", "device", [NO_OPTIONS], None),
     ("Certificate.GetChain", "own", [NO_OPTIONS], None),
 ]
@@ -112,10 +115,10 @@ class Room:
         """What came of each row, for this caller."""
         objects = self.objects(user)
         rows = [row for row in ROWS if row[1] in objects and all(value[1:] in objects for value in row[2]
-                                                                  if isinstance(value, str) and value[:1] == "/")]
+                                                                  if isinstance(value, str) and value[:1] == "@")]
         cases = [{"path": objects[kind], "interface": "org.scepter1." + method.split(".")[0], "member": method.split(".")[1],
                   "signature": self.signatures[method],
-                  "arguments": [objects[value[1:]] if isinstance(value, str) and value[:1] == "/" else value
+                  "arguments": [objects[value[1:]] if isinstance(value, str) and value[:1] == "@" else value
                                 for value in arguments]} for method, kind, arguments, _ in rows]
         return list(zip(rows, self.calls(user, cases)))
 
@@ -157,7 +160,7 @@ def refusals(answers):
 def test_who_is_granted_nothing(room):
     """Each refusal names the action of its row, and what has none is not refused."""
     asked = refusals(room.ask(OTHER))
-    assert len(asked) == len([row for row in ROWS if not row[1].startswith("own") and "/own" not in row[2]])
+    assert len(asked) == len([row for row in ROWS if not row[1].startswith("own") and "@own" not in row[2]])
     for (method, kind, arguments, action) in ROWS:
         if (key := (method, kind, str(arguments))) in asked:
             assert (f"({action})" in asked[key]) if action else asked[key] is None, (key, asked[key])
