@@ -52,6 +52,7 @@ for unit in $MASKED; do ln -sfn /dev/null /mnt/m/etc/systemd/system/$unit; done
 : > /mnt/m/etc/fstab
 systemd-id128 new > /mnt/m/etc/machine-id
 rm -f /mnt/m/usr/sbin/policy-rc.d
+mount -t tmpfs -o mode=1777 tmpfs /mnt/m/tmp
 mkdir -p /mnt/m/srv/vm /mnt/m/srv/build /mnt/m/srv/source /mnt/m/srv/packages /mnt/m/etc/systemd/system/multi-user.target.wants
 mount --bind "$DIR/vm" /mnt/m/srv/vm
 mount --bind "$BUILD" /mnt/m/srv/build
@@ -59,7 +60,8 @@ mount --bind "$SOURCE" /mnt/m/srv/source
 mount --bind "$PACKAGES" /mnt/m/srv/packages
 cp "$DIR/unit" /mnt/m/etc/systemd/system/test-agent.service
 ln -s ../test-agent.service /mnt/m/etc/systemd/system/multi-user.target.wants/
-"$VIRTIOFSD" --socket-path="$DIR/fs" -o source=/mnt/m -o cache=auto -o sandbox=chroot -o log_level=err &
+ulimit -n 500000 2>/dev/null || ulimit -n "$(ulimit -Hn)" # one for each file that the machine has seen
+"$VIRTIOFSD" --socket-path="$DIR/fs" --rlimit-nofile=0 -o source=/mnt/m -o cache=auto -o sandbox=chroot -o log_level=err &
 until [ -S "$DIR/fs" ]; do kill -0 $! || exit 1; done
 exec "$@"
 """
