@@ -157,7 +157,8 @@ static bool fetch(struct revocation_check *x)
         bool other;
         enum err r = crl_fetch_start(x->d, &what, on_fetched, x, &x->job, &other, NULL);
 
-        if (r == ERR_NOT_FOUND && x->at == 0)
+        /* The question is signed by the certificate's key: nobody would give a PIN for it every day. */
+        if (r == ERR_NOT_FOUND && x->at == 0 && x->plan.protection != POLICY_PROTECTION_USER_VERIFIED)
                 r = crl_ask_start(x->d, x->id, x->owner, on_asked, x, &x->ask, NULL);
         return r == ERR_OK;
 }

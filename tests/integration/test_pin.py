@@ -3,6 +3,8 @@ import pytest
 
 import labs
 from terminal import Typed
+from test_get_crl import asked
+from test_renewal import now, ready, set_clock
 
 RIGHT, WRONG = "4711 right", "4711 wrong"
 
@@ -169,3 +171,17 @@ def test_renewal_waits_for_its_user(lab):
     assert key_test(lab, "waits", RIGHT).status == 5
     assert key_test(lab, "waits", "new 0815").status == 0
     lab.clock(0)
+
+
+def test_no_CRL_is_asked_for_with_it(lab):
+    """The question would have to be signed: another certificate's is, this one's is not, and nothing is held against it."""
+    lab.ndes("set", "lifetime", "90d")
+    lab.ndes("set", "crl-point", "none")
+    assert enroll(lab, "no-crl", algorithm="ec-p256", subject="CN={{UserName}},O=no-crl", san="").status == 0
+    ready(lab, "beside", subject="CN=beside", algorithm="ec-p256")
+    set_clock(lab, now(lab) + 26 * 3600)
+    lab.until(lambda: any("beside" in who for who in asked(lab)))
+    lab.daemon("restart")  # nothing is under way any more
+    assert not [who for who in asked(lab) if "no-crl" in who], asked(lab)
+    shown = lab.json("show", "no-crl")
+    assert shown["health"] == "valid" and not shown["lastError"]["name"]
