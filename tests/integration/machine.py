@@ -14,9 +14,8 @@ MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", 
           "systemd-udevd.service", "systemd-networkd.service", "systemd-timesyncd.service", "console-getty.service",
           "getty@tty1.service", "systemd-firstboot.service", "ldconfig.service", "NetworkManager.service",
           "wpa_supplicant.service", "hostapd.service", "freeradius.service")
-BOOT = r"""
-set -e
-mount -t tmpfs tmpfs /run
+# /mnt/m: a copy-on-write view of this machine that boots.
+VIEW = r"""
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/u /mnt/w /mnt/m
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/m
@@ -25,7 +24,11 @@ for unit in $MASKED; do ln -sfn /dev/null /mnt/m/etc/systemd/system/$unit; done
 : > /mnt/m/etc/fstab
 systemd-id128 new > /mnt/m/etc/machine-id
 rm -f /mnt/m/usr/sbin/policy-rc.d
-cat > /mnt/m/etc/systemd/system/test-ready.service <<X
+"""
+BOOT = r"""
+set -e
+mount -t tmpfs tmpfs /run
+""" + VIEW + r"""cat > /mnt/m/etc/systemd/system/test-ready.service <<X
 [Unit]
 After=dbus.service
 Wants=dbus.service

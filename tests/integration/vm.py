@@ -44,15 +44,7 @@ ExecStart=/bin/bash /srv/vm/agent
 """
 PLACE = r"""
 set -e
-mount -t tmpfs tmpfs /mnt
-mkdir /mnt/u /mnt/w /mnt/m
-mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/m
-rm -rf /mnt/m/etc/systemd/system/*.wants
-for unit in $MASKED; do ln -sfn /dev/null /mnt/m/etc/systemd/system/$unit; done
-: > /mnt/m/etc/fstab
-systemd-id128 new > /mnt/m/etc/machine-id
-rm -f /mnt/m/usr/sbin/policy-rc.d
-mount -t tmpfs -o mode=1777 tmpfs /mnt/m/tmp
+""" + machine.VIEW + r"""mount -t tmpfs -o mode=1777 tmpfs /mnt/m/tmp
 mkdir -p /mnt/m/srv/vm /mnt/m/srv/build /mnt/m/srv/source /mnt/m/srv/packages /mnt/m/etc/systemd/system/multi-user.target.wants
 mount --bind "$DIR/vm" /mnt/m/srv/vm
 mount --bind "$BUILD" /mnt/m/srv/build
