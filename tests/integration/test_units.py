@@ -161,3 +161,19 @@ def test_a_unit_that_waits_for_a_certificate(room):
     room.good("systemctl start user-of-it.service")  # joins the job that waits
     assert name in room.good("cat /srv/listed")
     assert room.good(f"systemctl is-active '{target}'") == "active\n"
+
+
+def test_T14_no_engines_no_legacy_provider(room):
+    """OpenSSL as distributions of the day after tomorrow have it: what it loads for other programs is not there."""
+    room.good("rm -f /usr/lib/*/engines-3/*.so /usr/lib/*/ossl-modules/legacy.so; systemctl restart scepterd.service")
+    assert room.run("openssl list -providers -provider legacy").returncode != 0
+    for algorithm in ("rsa-2048", "ec-p256"):
+        room.enroll(f"bare-{algorithm}", key=f"Algorithm={algorithm}")
+        room.good(f"scepter key test bare-{algorithm}; "
+                  f"openssl dgst -provider default -provider ksp -sha256 -sign ksp:bare-{algorithm} -out /dev/null /etc/passwd")
+
+
+@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter", "modules/ksp.so", "modules/scepter-pkcs11.so"])
+def test_T14_nothing_of_ours_calls_an_engine(binary):
+    done = subprocess.run(["nm", "-D", "--undefined-only", labs.BUILD / binary], capture_output=True, text=True, check=True)
+    assert not re.search(r"\bU ENGINE_", done.stdout)

@@ -44,7 +44,7 @@ def alices(users):
     return [entry for entry in users.json("list")["certificates"] if entry["name"] == "personal"][0]
 
 
-def test_lists(users):
+def test_T19_lists(users):
     assert names(users, ALICE) == {"device", "personal"}
     assert names(users, BOB) == {"device"}
     assert names(users, None) == {"device", "personal"}
@@ -71,7 +71,7 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("what", HIDDEN, ids=[row[1] for row in HIDDEN])
-def test_hidden_is_missing(users, what):
+def test_T19_hidden_is_missing(users, what):
     path = alices(users)["path"]
     missing = "/org/scepter1/certificate/" + "0" * 32
     hidden, absent = call(users, BOB, path, *what), call(users, BOB, missing, *what)
@@ -100,7 +100,7 @@ def openssl_sign(lab, who, key):
                        errors="replace")
 
 
-def test_keys(users):
+def test_T19_keys(users):
     assert openssl_sign(users, ALICE, "ksp:personal").returncode == 0
     assert openssl_sign(users, None, "ksp:" + alices(users)["id"]).returncode == 0
     other, nothing = openssl_sign(users, BOB, "ksp:personal"), openssl_sign(users, BOB, "ksp:personaX")
@@ -129,7 +129,7 @@ def test_denied(users):
     assert names(users, None) >= {"device", "personal"}
 
 
-def test_own_profile_is_variables_alone(users):
+def test_T19_own_profile_is_variables_alone(users):
     text = users.profile_text("mine", type="user", subject="CN=root", san="")
     done = users.scepter("profile", "add", users.write("mine.profile", text), "--user", "--json", user=uid(BOB))
     assert done.returncode == 2 and "variables alone" in done.stdout
