@@ -84,6 +84,17 @@ def _ca_keys():
     return folder
 
 
+@contextlib.contextmanager
+def open_folder():
+    """For other users, too: pytest's own folders are closed to them, and closed again whenever another pytest starts."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="scepter-open."))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 COMPLAINT = re.compile(r"==\d+==ERROR: |: runtime error: ")
 
 

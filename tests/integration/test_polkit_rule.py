@@ -40,7 +40,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
+def answers():
     if os.getuid() != 0:
         pytest.skip("only root can put rules before a polkitd")
     for program in ("/usr/lib/polkit-1/polkitd", "/usr/share/polkit-1/actions/org.freedesktop.systemd1.policy"):
@@ -48,12 +48,10 @@ def answers(tmp_path_factory):
             pytest.skip(f"{program} is not installed")
     if not shutil.which("unshare"):
         pytest.skip("unshare is not installed")
-    place = tmp_path_factory.mktemp("polkit")
-    for folder in (place, *place.parents[:2]):
-        folder.chmod(0o755)
-    cases = [{"user": user, "action": action, "details": details} for user, action, details, _ in CASES]
-    done = subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, "-B", HERE / "polkit_room.py", place,
-                           RULE], input=json.dumps(cases), capture_output=True, text=True, timeout=60, check=False)
+    with labs.open_folder() as place:
+        cases = [{"user": user, "action": action, "details": details} for user, action, details, _ in CASES]
+        done = subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, "-B", HERE / "polkit_room.py", place,
+                               RULE], input=json.dumps(cases), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
