@@ -20,6 +20,7 @@ struct verb {
         const char *words;       /* "profile add" */
         const char *usage;       /* what follows the words */
         const char *description; /* one line for --help */
+        bool asks;               /* polkit may want a password */
         /* @argv: what follows the words, without global options. NULL: a verb of a later version. */
         enum err (*run)(struct cli *cli, int argc, char **argv, struct error *e);
 };

@@ -6,33 +6,35 @@
 #include "base/bytes.h"
 #include "cli/args.h"
 #include "cli/output.h"
+#include "cli/polkit.h"
 
 const struct verb verbs[] = {
         {"profile add", "FILE [--format auto|syncml|ini] [--user]", "Add a profile from a file, a pipe or -",
-         verb_profile_add},
-        {"profile list", "", "List the profiles", verb_profile_list},
-        {"profile show", "PROFILE [--resolve] [--user NAME]", "Show the settings of a profile",
+         true, verb_profile_add},
+        {"profile list", "", "List the profiles", false, verb_profile_list},
+        {"profile show", "PROFILE [--resolve] [--user NAME]", "Show the settings of a profile", true,
          verb_profile_show},
-        {"profile remove", "PROFILE [--with-certificates]", "Remove a profile", verb_profile_remove},
-        {"syncml apply", "FILE [--user NAME]", "Execute a SyncML document and print its answer",
+        {"profile remove", "PROFILE [--with-certificates]", "Remove a profile", true, verb_profile_remove},
+        {"syncml apply", "FILE [--user NAME]", "Execute a SyncML document and print its answer", true,
          verb_syncml_apply},
-        {"enroll", "PROFILE [--wait] [--challenge-file FILE|-] [--for USER]", "Get a certificate",
+        {"enroll", "PROFILE [--wait] [--challenge-file FILE|-] [--for USER]", "Get a certificate", true,
          verb_enroll},
-        {"renew", "CERT [--wait] [--accept]", "Renew a certificate now", verb_renew},
-        {"list", "", "List the certificates", verb_list},
-        {"show", "CERT [--pem|--chain|--uri]", "Show a certificate and the state of its enrollment",
+        {"renew", "CERT [--wait] [--accept]", "Renew a certificate now", true, verb_renew},
+        {"list", "", "List the certificates", false, verb_list},
+        {"show", "CERT [--pem|--chain|--uri]", "Show a certificate and the state of its enrollment", false,
          verb_show},
-        {"wait", "CERT [--applied]", "Wait until there is a certificate", verb_wait},
-        {"cancel", "CERT", "Cancel a running request", verb_cancel},
-        {"remove", "CERT", "Remove a certificate and its key", verb_remove},
-        {"diagnose", "[PROFILE|CERT|URL]", "Walk every step and say what is wrong", verb_diagnose},
-        {"events", "[CERT] [--follow] [--since TIME]", "Show what happened, and what happens", verb_events},
-        {"tpm", "", "Show the state of the TPM", verb_tpm},
-        {"key test", "CERT", "Use the private key once and check the result", verb_key_test},
-        {"change-pin", "CERT", "Give the key of a certificate another PIN", verb_change_pin},
-        {"agent", "", "Ask for PINs here when the service needs them", verb_agent},
-        {"attest", "CERT [--nonce FILE]", "Prove that a key lies in the TPM", NULL},
-        {NULL, NULL, NULL, NULL},
+        {"wait", "CERT [--applied]", "Wait until there is a certificate", false, verb_wait},
+        {"cancel", "CERT", "Cancel a running request", true, verb_cancel},
+        {"remove", "CERT", "Remove a certificate and its key", true, verb_remove},
+        {"diagnose", "[PROFILE|CERT|URL]", "Walk every step and say what is wrong", true, verb_diagnose},
+        {"events", "[CERT] [--follow] [--since TIME]", "Show what happened, and what happens", false,
+         verb_events},
+        {"tpm", "", "Show the state of the TPM", false, verb_tpm},
+        {"key test", "CERT", "Use the private key once and check the result", true, verb_key_test},
+        {"change-pin", "CERT", "Give the key of a certificate another PIN", true, verb_change_pin},
+        {"agent", "", "Ask for PINs here when the service needs them", false, verb_agent},
+        {"attest", "CERT [--nonce FILE]", "Prove that a key lies in the TPM", true, NULL},
+        {NULL, NULL, NULL, false, NULL},
 };
 
 static bool word_matches(const char *words, int argc, char **argv, int *ret_words)
@@ -134,6 +136,7 @@ static enum err run_verb(struct cli *cli, int argc, char **argv, struct error *e
 {
         int words;
         const struct verb *verb = verb_find(argc, argv, &words);
+        pid_t agent;
         enum err r;
 
         if (!verb)
@@ -143,7 +146,9 @@ static enum err run_verb(struct cli *cli, int argc, char **argv, struct error *e
                               verb->words);
                 return error_remedy(e, r, "Upgrade scepter; scepter --help lists what this version does.");
         }
+        agent = verb->asks ? polkit_agent_start() : 0;
         r = verb->run(cli, argc - words, argv + words, e);
+        polkit_agent_stop(agent);
         /* args_parse() failed: nothing has been asked of the service, and its words are about this command
          * line. */
         if (r == ERR_INVALID && !cli->client && strcmp(e->remedy, err_default_remedy(r)) == 0)

@@ -13,7 +13,7 @@ FILES = ("scepter.bash", "_scepter", "scepter.fish")
 def _verbs():
     """Words and options, of the table; those of a later version too."""
     text = re.sub(r'"\s*\n\s*"', "", house.read("cli/verbs.c"))
-    rows = re.findall(r'\{\s*"([^"]+)",\s*"([^"]*)",\s*"[^"]*",\s*\w+\s*\}', text)
+    rows = re.findall(r'\{\s*"([^"]+)",\s*"([^"]*)",\s*"[^"]*",\s*\w+,\s*\w+\s*\}', text)
     assert len(rows) > 10
     return [(words.split(), re.findall(r"--[a-z-]+", usage)) for words, usage in rows]
 

@@ -23,7 +23,7 @@ def _page(name):
 def _verbs():
     """(words, usage, whether this version has it)"""
     text = re.sub(r'"\s*\n\s*"', "", house.read("cli/verbs.c"))
-    rows = re.findall(r'\{\s*"([^"]+)",\s*"([^"]*)",\s*"([^"]*)",\s*(\w+)\s*\}', text)
+    rows = re.findall(r'\{\s*"([^"]+)",\s*"([^"]*)",\s*"([^"]*)",\s*(?:true|false),\s*(\w+)\s*\}', text)
     assert len(rows) > 10
     return [(words, usage, function != "NULL") for words, usage, _, function in rows]
 

@@ -116,7 +116,7 @@ def test_retry_after(lab, operation):
     lab.add(name)
     assert lab.enroll(name).returncode == 6
     failed = events(lab, name, "ENROL_FAILED")[-1]
-    assert 7200 <= failed["nextAt"] - failed["time"] <= 7202, failed
+    assert 7198 <= failed["nextAt"] - failed["time"] <= 7202, failed  # the clock goes on between the two
     lab.ndes("reset")
     step(lab, 7210)
     lab.wait_for(name, "idle")

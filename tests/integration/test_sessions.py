@@ -1,11 +1,18 @@
 """Who sits at the machine and who does not: logind's sessions, as polkit sees them and the shipped actions judge them."""
+import os
+import re
+
 import pytest
 
 from installed import Installed
+from terminal import Program
+
+PASSWORD = "of alice"
 
 PREPARE = """
 useradd -m -b /srv alice
 useradd -m -b /srv bob
+echo 'alice:of alice' | chpasswd
 mkdir -p /run/sshd /srv/ssh /srv/alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /srv/ssh/host
 ssh-keygen -q -t ed25519 -N '' -f /srv/ssh/alice
@@ -25,6 +32,7 @@ BY_SSH = "ssh -q -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsF
 @pytest.fixture(scope="module")
 def room():
     made = Installed(prepare=PREPARE)
+    made.env = os.environ  # of a terminal on this machine
     try:
         made.enroll("device")
         made.profile("mine", type="user", subject="CN={{UserName}},O=Contoso")
@@ -65,6 +73,22 @@ def test_not_at_the_machine(room, way):
     refused(run(room, way, "alice", "scepter key test mine"), "enroll-self")
     refused(run(room, way, "alice", "scepter renew device"), "enroll-device")
     assert run(room, way, "alice", "scepter list").returncode == 0
+
+
+def typed(room, command, *lines):
+    """Alice at a terminal by ssh; @lines are typed, one at each question for a password."""
+    ssh = BY_SSH.format(user="alice", command=command).replace("ssh -q", "ssh -q -tt")
+    return Program(room, "nsenter", "-t", room.leader(), "-a", "--", "bash", "-c", ssh, lines=lines, prompt=re.compile(rb"Password: $"))
+
+
+def test_the_password_is_asked_for_at_the_terminal(room):
+    """Her own, for what is hers; and an administrator's for what is the device's, which she does not know."""
+    done = typed(room, "scepter key test mine", PASSWORD)
+    assert done.status == 0 and "Authentication is required to manage your certificates" in done.text, done.text
+    done = typed(room, "scepter key test mine", "wrong")
+    assert done.status == 4, done.text
+    done = typed(room, "scepter list")
+    assert done.status == 0 and "Authentication" not in done.text, done.text
 
 
 def test_somebody_else_sits_there_now(room):
