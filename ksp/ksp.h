@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/secret.h"
+#include "evidence.h"
 #include "key/key.h"
 
 struct ksp;
@@ -147,11 +148,23 @@ MUST_CHECK enum err ksp_derive(struct ksp_key *key, uid_t uid, struct view point
  * TPM's thread (or, out of memory, at once) and must not block; op, its data and how stay valid until then.
  * Exactly one of signature, plain, file, error is filled, by result.
  */
-enum ksp_use { KSP_USE_SIGN, KSP_USE_DECRYPT, KSP_USE_DERIVE, KSP_USE_CHANGE_PIN };
+enum ksp_use { KSP_USE_SIGN, KSP_USE_DECRYPT, KSP_USE_DERIVE, KSP_USE_CHANGE_PIN, KSP_USE_ATTEST };
+/*
+ * KSP_USE_ATTEST: evidence that the key lies in the TPM. op->data: EVIDENCE_HASH_LEN octets, which the
+ * statements are qualified with. The attestation key is the file @name in @dirfd, mode 0600; it is made where
+ * there is none, or none that the TPM knows, so this takes its turn among what creates keys.
+ * ERR_KEY_NOT_SUPPORTED: a software key.
+ */
+struct ksp_attest {
+        int dirfd;
+        const char *name;
+        struct evidence evidence; /* out: evidence_done() */
+};
 struct ksp_op {
         struct ksp_key *key; /* a reference is held */
         uid_t uid;
-        enum ksp_use use; /* anything but a signature or a file ends up in @plain */
+        enum ksp_use use; /* anything but a signature, a file or evidence ends up in @plain */
+        struct ksp_attest *attest;
         struct key_sign sign;
         struct key_decrypt decrypt;
         struct view data; /* CHANGE_PIN: the new one */

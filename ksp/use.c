@@ -94,6 +94,16 @@ static enum err change_pin(struct ksp_key *key, struct tpm_pin *pin, struct view
         return r;
 }
 
+static enum err attest(struct ksp_key *key, struct tpm_pin *pin, struct view qualifying,
+                       struct ksp_attest *attest, struct error *e)
+{
+        if (key->soft)
+                return error_set(e, ERR_KEY_NOT_SUPPORTED,
+                                 "A key in software cannot be attested: no TPM knows it");
+        return tpm_attest(key->ksp->tpm, &key->object, pin, qualifying, attest->dirfd, attest->name,
+                          &attest->evidence, e);
+}
+
 static void operate(struct ksp_op *op)
 {
         struct tpm_pin pin = {.value = op->pin};
@@ -117,6 +127,9 @@ static void operate(struct ksp_op *op)
         case KSP_USE_CHANGE_PIN:
                 op->result = change_pin(op->key, &pin, op->data, &op->file, &op->error);
                 break;
+        case KSP_USE_ATTEST:
+                op->result = attest(op->key, &pin, op->data, op->attest, &op->error);
+                break;
         }
         op->tries = pin.left;
         op->tried = pin.tried;
@@ -127,6 +140,12 @@ struct op_job {
         struct ksp_op *op;
 };
 
+/* It may make a key. */
+static enum tpm_class class_of(const struct ksp_op *op)
+{
+        return op->use == KSP_USE_ATTEST ? TPM_CLASS_CREATE : TPM_CLASS_USE;
+}
+
 static void run_op(struct tpm_job *job)
 {
         operate(((struct op_job *)job)->op);
@@ -134,7 +153,7 @@ static void run_op(struct tpm_job *job)
 
 enum err ksp_run(struct ksp_op *op)
 {
-        struct op_job job = {{TPM_CLASS_USE, op->uid, run_op, NULL}, op};
+        struct op_job job = {{class_of(op), op->uid, run_op, NULL}, op};
 
         if (op->key->soft)
                 operate(op);
@@ -194,6 +213,6 @@ void ksp_submit(struct ksp_op *op)
                 op->done(op);
                 return;
         }
-        *job = (struct op_job){{TPM_CLASS_USE, op->uid, run_submitted, NULL}, op};
+        *job = (struct op_job){{class_of(op), op->uid, run_submitted, NULL}, op};
         tpm_queue_submit(op->key->ksp->queue, &job->job);
 }

@@ -81,6 +81,8 @@
           "Restore the key file from a backup, or remove the certificate and enroll again.")                 \
         X(ERR_KEY_DENIED, "KeyDenied", 4,                                                                    \
           "Use a key you own, or ask an administrator to allow it in the profile's Groups=.")                \
+        X(ERR_EVIDENCE, "InvalidEvidence", 1,                                                                \
+          "Do not rely on it: have 'scepter attest' make it anew, and find out who has changed it.")         \
         X(ERR_HOST_SECRET, "HostSecretMissing", 1,                                                           \
           "Restore /etc/scepter/host.key (mode 0640, root:scepter) from a backup; software keys need it.")   \
         X(ERR_PROTOCOL, "ProtocolError", 1,                                                                  \

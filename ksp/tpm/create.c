@@ -35,9 +35,39 @@ static TPMT_PUBLIC key_template(enum key_alg alg, bool pin)
         return public;
 }
 
-static enum err ask_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
+/* TPM 2.0 Part 1, restricted signing keys: it signs what this TPM made and nothing else, so its scheme is
+ * fixed. */
+static TPMT_PUBLIC attester_template(enum key_alg alg)
 {
-        const TPMT_PUBLIC template = key_template(alg, false);
+        TPMT_PUBLIC public = key_template(alg, /* pin= */ false);
+
+        public.objectAttributes &= ~(TPMA_OBJECT)TPMA_OBJECT_DECRYPT;
+        public.objectAttributes |= TPMA_OBJECT_RESTRICTED;
+        if (key_alg_is_rsa(alg))
+        public.parameters.rsaDetail.scheme =
+                (TPMT_RSA_SCHEME){.scheme = TPM2_ALG_RSASSA, .details.rsassa.hashAlg = TPM2_ALG_SHA256};
+        else public.parameters.eccDetail.scheme =
+                (TPMT_ECC_SCHEME){.scheme = TPM2_ALG_ECDSA, .details.ecdsa.hashAlg = TPM2_ALG_SHA256};
+        return public;
+}
+
+/* What is to be made, and where it goes. */
+struct making {
+        enum key_alg alg;
+        struct view pin;
+        struct tpm_object *object;
+        struct tpm_attester *attester; /* NULL: an ordinary key */
+};
+
+static TPMT_PUBLIC template_of(const struct making *making)
+{
+        return making->attester ? attester_template(making->alg)
+                                : key_template(making->alg, making->pin.len > 0);
+}
+
+static enum err ask_supports(struct tpm *tpm, const struct making *making, struct error *e)
+{
+        const TPMT_PUBLIC template = template_of(making);
         const TPMT_PUBLIC_PARMS parameters = {.type = template.type, .parameters = template.parameters};
         TSS2_RC rc = Esys_TestParms(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &parameters);
 
@@ -50,7 +80,8 @@ static enum err ask_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
         case TPM2_RC_ASYMMETRIC:
         case TPM2_RC_TYPE:
         case TPM2_RC_SCHEME:
-                return error_set(e, ERR_KEY_NOT_SUPPORTED, "This TPM cannot make %s keys", key_alg_name(alg));
+                return error_set(e, ERR_KEY_NOT_SUPPORTED, "This TPM cannot make %s keys",
+                                 key_alg_name(making->alg));
         default:
                 return tpm_fault(tpm, rc, "say which keys it makes", e);
         }
@@ -58,9 +89,8 @@ static enum err ask_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
 
 /* With another attempt where that may help: the connection may have died since the last command, and a key
  * whose answer was lost is nowhere, so that nothing is left behind. */
-static enum err attempt(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
-                        enum err (*work)(struct tpm *, enum key_alg, struct view, struct tpm_object *,
-                                         struct error *),
+static enum err attempt(struct tpm *tpm, const struct making *making,
+                        enum err (*work)(struct tpm *, const struct making *, struct error *),
                         struct error *e)
 {
         unsigned cures = 0;
@@ -72,7 +102,7 @@ static enum err attempt(struct tpm *tpm, enum key_alg alg, struct view pin, stru
                 if (r)
                         return r;
                 tpm->last = TSS2_RC_SUCCESS;
-                r = work(tpm, alg, pin, ret, &why);
+                r = work(tpm, making, &why);
                 if (!r)
                         return ERR_OK;
                 if (!tpm_mend(tpm, &cures))
@@ -80,17 +110,9 @@ static enum err attempt(struct tpm *tpm, enum key_alg alg, struct view pin, stru
         }
 }
 
-static enum err supports(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *unused,
-                         struct error *e)
-{
-        (void)pin;
-        (void)unused;
-        return ask_supports(tpm, alg, e);
-}
-
 enum err tpm_supports(struct tpm *tpm, enum key_alg alg, struct error *e)
 {
-        return attempt(tpm, alg, (struct view){0}, NULL, supports, e);
+        return attempt(tpm, &(struct making){.alg = alg}, ask_supports, e);
 }
 
 static enum err marshal(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, uint32_t parent,
@@ -119,19 +141,36 @@ static enum err marshal(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private
         return ERR_OK;
 }
 
-static enum err create(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
-                       struct error *e)
+/* What TPM2_CertifyCreation wants back. */
+static enum err keep_creation(const TPM2B_CREATION_DATA *creation, const TPMT_TK_CREATION *ticket,
+                              struct tpm_attester *ret, struct error *e)
 {
-        const TPM2B_PUBLIC template = {.publicArea = key_template(alg, pin.len > 0)};
+        uint8_t buffer[sizeof *creation + sizeof *ticket];
+        size_t len = 0, all = 0;
+        enum err r;
+
+        if (Tss2_MU_TPMS_CREATION_DATA_Marshal(&creation->creationData, buffer, sizeof buffer, &len) ||
+            (all = len, Tss2_MU_TPMT_TK_CREATION_Marshal(ticket, buffer, sizeof buffer, &all)))
+                return error_set(e, ERR_TPM_FAILED, "The TPM returned creation data that cannot be stored");
+        r = bytes_copy(&ret->creation, buffer, len, e);
+        return r ? r : bytes_copy(&ret->ticket, buffer + len, all - len, e);
+}
+
+static enum err create(struct tpm *tpm, const struct making *making, struct error *e)
+{
+        const struct view pin = making->pin;
+        const TPM2B_PUBLIC template = {.publicArea = template_of(making)};
         TPM2B_SENSITIVE_CREATE sensitive = {.sensitive.userAuth.size = (UINT16)pin.len};
         const TPM2B_DATA outside = {0};
         const TPML_PCR_SELECTION pcrs = {0};
         CLEANUP(esys_free_p) TPM2B_PUBLIC *public = NULL;
         CLEANUP(esys_free_p) TPM2B_PRIVATE *private = NULL;
+        CLEANUP(esys_free_p) TPM2B_CREATION_DATA *creation = NULL;
+        CLEANUP(esys_free_p) TPMT_TK_CREATION *ticket = NULL;
         uint32_t handle;
         ESYS_TR parent, session = ESYS_TR_NONE;
         TSS2_RC rc;
-        enum err r = ask_supports(tpm, alg, e);
+        enum err r = ask_supports(tpm, making, e);
 
         if (!r)
                 r = tpm_parent_choose(tpm, &handle, e);
@@ -151,7 +190,8 @@ static enum err create(struct tpm *tpm, enum key_alg alg, struct view pin, struc
         if (pin.len)
                 memcpy(sensitive.sensitive.userAuth.buffer, pin.data, pin.len);
         rc = Esys_Create(tpm->esys, parent, ESYS_TR_PASSWORD, session, ESYS_TR_NONE, &sensitive, &template,
-                         &outside, &pcrs, &private, &public, NULL, NULL, NULL);
+                         &outside, &pcrs, &private, &public, making->attester ? &creation : NULL, NULL,
+                         making->attester ? &ticket : NULL);
         wipe(&sensitive, sizeof sensitive);
         if (rc)
                 r = tpm_parent_fault(tpm, handle, rc, "make the key", e);
@@ -159,14 +199,33 @@ static enum err create(struct tpm *tpm, enum key_alg alg, struct view pin, struc
                 tpm_parent_put(tpm, parent);
         tpm_pin_end(tpm, ESYS_TR_NONE, session);
         if (!r)
-                r = marshal(public, private, handle, ret, e);
+                r = marshal(public, private, handle, making->object, e);
         if (!r)
-                ret->wants_pin = pin.len > 0;
+                making->object->wants_pin = pin.len > 0;
+        if (!r && making->attester)
+                r = keep_creation(creation, ticket, making->attester, e);
         return r;
 }
 
 enum err tpm_create(struct tpm *tpm, enum key_alg alg, struct view pin, struct tpm_object *ret,
                     struct error *e)
 {
-        return attempt(tpm, alg, pin, ret, create, e);
+        return attempt(tpm, &(struct making){.alg = alg, .pin = pin, .object = ret}, create, e);
+}
+
+enum err tpm_attester_create(struct tpm *tpm, struct tpm_attester *ret, struct error *e)
+{
+        struct tpm_attester made = {0};
+        struct making making = {.alg = KEY_ALG_EC_P256, .object = &made.object, .attester = &made};
+        enum err r = attempt(tpm, &making, create, e);
+
+        if (r == ERR_KEY_NOT_SUPPORTED) {
+                making.alg = KEY_ALG_RSA_2048;
+                r = attempt(tpm, &making, create, e);
+        }
+        if (r)
+                tpm_attester_done(&made);
+        else
+                *ret = made;
+        return r;
 }

@@ -66,6 +66,20 @@ enum err tpm_parent_fault(struct tpm *tpm, uint32_t handle, TSS2_RC rc, const ch
 enum err tpm_parent_room(struct tpm *tpm, struct error *e);
 /* A storage key as the TCG's provisioning guidance has it, for P-256 or RSA-2048. */
 TPM2B_PUBLIC tpm_storage_template(bool ecc);
+/* attester.c: the attestation key as it is kept: PEM of the key, as of others, and of its creation. */
+struct tpm_attester {
+        struct tpm_object object;
+        struct bytes creation, ticket; /* marshalled TPMS_CREATION_DATA, TPMT_TK_CREATION */
+};
+void tpm_attester_done(struct tpm_attester *attester); /* must not be loaded: tpm_unload() first */
+enum err tpm_attester_save(const struct tpm_attester *attester, int dirfd, const char *name, struct error *e);
+/* ERR_NOT_FOUND, ERR_KEY_DAMAGED. */
+enum err tpm_attester_load(int dirfd, const char *name, struct tpm_attester *ret, struct error *e);
+/* create.c: a new one, which is a sibling of new keys. Not loaded afterwards. */
+enum err tpm_attester_create(struct tpm *tpm, struct tpm_attester *ret, struct error *e);
+/* endorsement.c: certificates that the TPM's maker put into NV. */
+enum err tpm_endorsement(struct tpm *tpm, struct cert_list *ret, struct cert_list *ret_chain,
+                         struct error *e);
 /* session.c: salted, unbound, encrypting the first parameter both ways; to be flushed. One slot for a moment.
  */
 TSS2_RC tpm_session(struct tpm *tpm, ESYS_TR *ret);
@@ -92,6 +106,11 @@ void tpm_context_drop(struct tpm *tpm, struct tpm_object *object);
 bool tpm_context_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret);
 /* objects.c */
 enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e);
+/* A command of another file on a loaded key, in the session that it wants (@pin NULL: none), with a second
+ * attempt where a cure may help. */
+enum err tpm_use(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                 TSS2_RC (*command)(struct tpm *tpm, ESYS_TR key, ESYS_TR session, void *ctx), void *ctx,
+                 const char *what, struct error *e);
 /* Free slots. Two where a key is loaded or made: its parent takes one meanwhile. */
 void tpm_make_room(struct tpm *tpm, unsigned slots);
 void tpm_evict_all(struct tpm *tpm);

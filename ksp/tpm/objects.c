@@ -218,6 +218,8 @@ struct use {
         TPMT_SIGNATURE *signature;
         TPM2B_PUBLIC *public;
         TPM2B_ECC_POINT *point;
+        TSS2_RC (*other)(struct tpm *tpm, ESYS_TR key, ESYS_TR session, void *ctx); /* another file's */
+        void *ctx;
 };
 
 static TSS2_RC use_rsa(struct tpm *tpm, ESYS_TR key, struct use *use)
@@ -469,4 +471,18 @@ void tpm_replace(struct tpm *tpm, struct tpm_object *object, struct bytes *priva
         bytes_done(&object->private);
         object->private = *private;
         *private = (struct bytes){0};
+}
+
+static TSS2_RC use_other(struct tpm *tpm, ESYS_TR key, struct use *use)
+{
+        return use->other(tpm, key, use->session, use->ctx);
+}
+
+enum err tpm_use(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                 TSS2_RC (*command)(struct tpm *tpm, ESYS_TR key, ESYS_TR session, void *ctx), void *ctx,
+                 const char *what, struct error *e)
+{
+        struct use use = {.pin = pin, .other = command, .ctx = ctx};
+
+        return use_key(tpm, object, use_other, &use, what, e);
 }

@@ -77,6 +77,10 @@ void tpm_replace(struct tpm *tpm, struct tpm_object *object, struct bytes *priva
 /* TPM2_ReadPublic: KSP_* attribute bits as the TPM says. */
 MUST_CHECK enum err tpm_attributes(struct tpm *tpm, struct tpm_object *object, unsigned *ret,
                                    struct error *e);
+/* See KSP_USE_ATTEST. */
+MUST_CHECK enum err tpm_attest(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                               struct view qualifying, int dirfd, const char *name, struct evidence *ret,
+                               struct error *e);
 void tpm_unload(struct tpm *tpm, struct tpm_object *object);
 
 /* Pure: what a stored public area says. ERR_KEY_NOT_SUPPORTED for a type this project does not use. */

@@ -23,7 +23,7 @@ FOREIGN = {
 
 # What each folder may include of the others, by the name under which a target is exposed.
 OWN = {
-    "ksp/": {"base", "key", "channel", "provider", "ksp.h"},
+    "ksp/": {"base", "key", "channel", "provider", "ksp.h", "evidence.h"},
     "policy/": {"base", "policy", "documents"},
     "dbus/": {"base", "bus", "bus-client", "bus-server"},
     "cli/": {"base", "bus", "bus-client", "cli"},
@@ -40,6 +40,7 @@ BREACHES = [
     ("policy/documents/xml.c", "bus/read.h"),
     ("dbus/bus/read.c", "policy/profile.h"),
     ("cli/verbs.c", "ksp.h"),
+    ("cli/verbs.c", "evidence.h"),
     ("cli/verbs.c", "channel/client.h"),
     ("cli/verbs.c", "policy/profile.h"),
     ("cli/verbs.c", "bus-server/server.h"),
