@@ -1,3 +1,8 @@
+# The bundle of an attestation, for the service that writes it and the program that checks it.
+scepter_layer(scepter-bundle attest/bundle.c)
+target_link_libraries(scepter-bundle PUBLIC scepter-evidence PRIVATE PkgConfig::JANSSON)
+scepter_expose(scepter-bundle attest attest)
+
 # The daemon. store, work, keys, facts, syncml, enroll, model, objects, pin, agents, revocation, rollover, diagnose: its folders; daemon: main, configuration, log.
 scepter_layer(scepter-store store/store.c store/events.c store/certs.c store/profiles.c store/instances.c store/old.c store/record.c store/json.c)
 target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JANSSON)
@@ -18,9 +23,9 @@ scepter_program(scepterd
     apply/consumers.c apply/outcome.c apply/files.c
     placed/read.c placed/placed.c
     syncml/instances.c syncml/draft.c syncml/stage.c syncml/get.c syncml/commit.c syncml/execute.c
-    objects/profiles.c objects/diagnose.c objects/enroll.c objects/resolve.c objects/syncml.c objects/remove.c objects/agents.c objects/ask.c objects/change-pin.c objects/tpm-status.c)
+    objects/profiles.c objects/diagnose.c objects/enroll.c objects/attest.c objects/resolve.c objects/syncml.c objects/remove.c objects/agents.c objects/ask.c objects/change-pin.c objects/tpm-status.c)
 target_include_directories(scepterd PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
-target_link_libraries(scepterd PRIVATE scepter-store scepter-local-key scepter-channel scepter-scep-build scepter-scep-wire
+target_link_libraries(scepterd PRIVATE scepter-store scepter-bundle scepter-local-key scepter-channel scepter-scep-build scepter-scep-wire
     scepter-worker-protocol scepter-policy scepter-bus-server scepter-bus Threads::Threads PkgConfig::SYSTEMD
     PkgConfig::JANSSON PkgConfig::INIH)
 install(TARGETS scepterd DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/scepter)

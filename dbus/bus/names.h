@@ -26,7 +26,7 @@
 #define BUS_OPTION_FILES             "files"             /* a{sh}, AddProfile */
 #define BUS_OPTION_USER              "user"              /* s, ApplySyncML, Enroll, Resolve */
 #define BUS_OPTION_CHALLENGE         "challenge"         /* h, Enroll */
-#define BUS_OPTION_PIN               "pin"               /* h, Enroll, Renew, TestKey */
+#define BUS_OPTION_PIN               "pin"               /* h, Enroll, Renew, TestKey, Attest */
 #define BUS_OPTION_WITH_CERTIFICATES "with-certificates" /* b, Profile.Remove */
 #define BUS_OPTION_NAME              "name"              /* s, ListCertificates */
 #define BUS_OPTION_PROFILE           "profile"           /* o, ListCertificates */
@@ -53,6 +53,8 @@ enum {
         BUS_DOCUMENT_MAX = 1024 * 1024,
         BUS_PIN_MAX = 32,          /* octets: what a TPM takes */
         BUS_CHALLENGE_MAX = 16384, /* Intune's are kilobytes */
+        BUS_NONCE_MAX = 1024,
+        BUS_BUNDLE_MAX = 512 * 1024,
         BUS_PAGE_MAX = 250,
         BUS_STRING_MAX = 16 * 1024,      /* octets of one string on the bus */
         BUS_FDS_MAX = 16,                /* descriptors of one message: the limit of the system bus */

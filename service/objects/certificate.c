@@ -515,6 +515,7 @@ static const struct bus_method methods[] = {
         {"Remove", "a{sv}", "", BUS_ACTION_ENROLL_DEVICE, remove_certificate},
         {"TestKey", "a{sv}", "a{sv}", BUS_ACTION_ENROLL_DEVICE, test},
         {"GetChain", "a{sv}", "h", NULL, get_chain},
+        {"Attest", "ha{sv}", "h", BUS_ACTION_ENROLL_DEVICE, certificate_attest},
         {"SetChallenge", "ha{sv}", "", BUS_ACTION_ENROLL_DEVICE, set_challenge},
         {"ChangePin", "hha{sv}", "", BUS_ACTION_ENROLL_DEVICE, certificate_change_pin},
 };

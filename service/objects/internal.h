@@ -94,6 +94,8 @@ enum err manager_register_agent(void *object, struct bus_call *call, struct erro
 enum err manager_unregister_agent(void *object, struct bus_call *call, struct error *e);
 /* change-pin.c */
 enum err certificate_change_pin(void *object, struct bus_call *call, struct error *e);
+/* attest.c: Certificate.Attest */
+enum err certificate_attest(void *object, struct bus_call *call, struct error *e);
 /* resolve.c: Profile.Resolve */
 enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
 

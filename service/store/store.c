@@ -135,6 +135,11 @@ enum err store_directory(struct store *store, enum store_kind kind, const char *
         return ERR_OK;
 }
 
+enum err store_attestation(struct store *store, int *ret_fd, struct error *e)
+{
+        return dir_ensure(store->fd, "attestation", 0711, ret_fd, e);
+}
+
 enum err store_record_read(struct store *store, const char *id, struct record *ret, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes json = {0};

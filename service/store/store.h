@@ -4,6 +4,7 @@
  * whoever works on it (one at a time); different ones may be worked on side by side.
  *
  *      anchors/<owner>/<sha256>.pem
+ *      attestation/key.pem (ksp.h, KSP_USE_ATTEST)
  *      syncml/<owner>/<sha256 of its key>, and beside it .challenge
  *      profiles/<id>/{profile.json, root.pem, ca-bundle.pem, client-cert.pem, client-key.pem, challenge}
  *      certificates/<id>/{record.json, events.jsonl, anchor.pem, refused.pem, current -> generations/<n>}
@@ -62,6 +63,10 @@ MUST_CHECK enum err store_commit(struct store *store, const char *id, uint64_t n
 /* What "current" points to; 0: nothing. */
 MUST_CHECK enum err store_current(struct store *store, const char *id, uint64_t *ret, struct error *e);
 MUST_CHECK enum err store_generation_remove(struct store *store, const char *id, uint64_t n, struct error *e);
+
+/* The directory of the attestation key, STORE_ATTESTER in it, made if need be; *ret_fd: the caller's. */
+#define STORE_ATTESTER "key.pem"
+MUST_CHECK enum err store_attestation(struct store *store, int *ret_fd, struct error *e);
 
 /* The directory of a certificate or profile, for the files of the KSP in it; *ret_fd: the caller's.
  * ERR_NOT_FOUND. */

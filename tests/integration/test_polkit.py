@@ -44,8 +44,8 @@ ROWS = [
     *[(f"Certificate.{method}", kind, arguments, action)
       for kind, action in (("device", DEVICE), ("own", SELF))
       for method, arguments in (("Renew", [{"x": 1}]), ("Cancel", [NO_OPTIONS]), ("Remove", [{"x": 1}]),
-                                ("TestKey", [NO_OPTIONS]), ("SetChallenge", [TEXT, NO_OPTIONS]),
-                                ("ChangePin", [TEXT, TEXT, NO_OPTIONS]))],
+                                ("TestKey", [NO_OPTIONS]), ("Attest", [TEXT, NO_OPTIONS]),
+                                ("SetChallenge", [TEXT, NO_OPTIONS]), ("ChangePin", [TEXT, TEXT, NO_OPTIONS]))],
     ("Certificate.GetChain", "device", [NO_OPTIONS], None),
     ("Certificate.GetChain", "own", [NO_OPTIONS], None),
 ]

@@ -74,20 +74,6 @@ static void methods_are_documented_and_grow(void **state)
         }
 }
 
-static void later_steps_are_absent(void **state)
-{
-        static const char *const absent[] = {"Attest"};
-        static struct xml_interface file;
-
-        (void)state;
-        for (size_t i = 0; i < N_ELEMENTS(interfaces); i++) {
-                read_file_interface(i, &file);
-                for (size_t j = 0; j < file.n; j++)
-                        for (size_t k = 0; k < N_ELEMENTS(absent); k++)
-                                assert_string_not_equal(file.member[j].name, absent[k]);
-        }
-}
-
 static void broken_documents(void **state)
 {
         static const char *const bad[] = {"", "<node>", "<node></node>", "<node><interface></node>"};
@@ -103,7 +89,6 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(embedded_equals_file),
                 cmocka_unit_test(methods_are_documented_and_grow),
-                cmocka_unit_test(later_steps_are_absent),
                 cmocka_unit_test(broken_documents),
         };
 
