@@ -3,6 +3,12 @@ scepter_layer(scepter-bundle attest/bundle.c)
 target_link_libraries(scepter-bundle PUBLIC scepter-evidence PRIVATE PkgConfig::JANSSON)
 scepter_expose(scepter-bundle attest attest)
 
+# Checks such bundles, with neither service nor TPM.
+scepter_program(scepter-verify verify/main.c verify/verify.c)
+target_include_directories(scepter-verify PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(scepter-verify PRIVATE scepter-bundle PkgConfig::JANSSON)
+install(TARGETS scepter-verify DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/scepter)
+
 # The daemon. store, work, keys, facts, syncml, enroll, model, objects, pin, agents, revocation, rollover, diagnose: its folders; daemon: main, configuration, log.
 scepter_layer(scepter-store store/store.c store/events.c store/certs.c store/profiles.c store/instances.c store/old.c store/record.c store/json.c)
 target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JANSSON)

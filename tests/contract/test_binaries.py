@@ -16,6 +16,7 @@ MAY_LINK = {
     "bin/scepter-worker": {"libcrypto", "libssl", "libcurl", "libxml2", "libinih", "libseccomp"},
     "bin/scepter": {"libdbus-1", "libjansson"},
     "bin/scepter-apply": {"libcrypto", "libdbus-1", "libjansson", "libinih"},
+    "bin/scepter-verify": {"libtss2-mu", "libcrypto", "libjansson"},
     "modules/ksp.so": {"libcrypto"},
     "modules/scepter-pkcs11.so": {"libcrypto"},
 }
@@ -24,6 +25,7 @@ MUST_LINK = {
     "bin/scepter-worker": {"libcurl", "libxml2", "libseccomp"},
     "bin/scepter": {"libdbus-1"},
     "bin/scepter-apply": {"libcrypto", "libdbus-1"},
+    "bin/scepter-verify": {"libtss2-mu", "libcrypto"},
     "modules/ksp.so": {"libcrypto"},
     "modules/scepter-pkcs11.so": {"libcrypto"},
 }
@@ -33,6 +35,7 @@ NEVER_LOADED = {
     "bin/scepter-worker": ("libtss2", "libdbus"),
     "bin/scepter": ("libtss2", "libcurl", "libxml2"),
     "bin/scepter-apply": ("libtss2", "libcurl", "libxml2"),
+    "bin/scepter-verify": ("libtss2-esys", "libtss2-tcti", "libdbus", "libcurl", "libxml2", "libssl"),
     "modules/ksp.so": ("libtss2", "libdbus", "libcurl", "libxml2", "libssl"),
     "modules/scepter-pkcs11.so": ("libtss2", "libdbus", "libcurl", "libxml2", "libssl"),
 }
@@ -76,7 +79,7 @@ def test_modules_export_their_entry_point_alone(module, entry):
     assert [line.split()[-1] for line in lines if line] == [entry]
 
 
-@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter", "bin/scepter-apply"])
+@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter", "bin/scepter-apply", "bin/scepter-verify"])
 def test_programs_export_no_function(binary):
     """Data may: the linker copies what a program uses of a library's."""
     rows = [line.split() for line in _run("nm", "-D", "--defined-only", _path(binary)).split("\n") if line]
