@@ -59,6 +59,8 @@ enum err verb_wait(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_cancel(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_remove(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e);
+enum err verb_attest(struct cli *cli, int argc, char **argv, struct error *e);
+enum err verb_attest_verify(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_agent(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_change_pin(struct cli *cli, int argc, char **argv, struct error *e);
 enum err verb_diagnose(struct cli *cli, int argc, char **argv, struct error *e);

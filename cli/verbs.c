@@ -33,7 +33,10 @@ const struct verb verbs[] = {
         {"key test", "CERT", "Use the private key once and check the result", true, verb_key_test},
         {"change-pin", "CERT", "Give the key of a certificate another PIN", true, verb_change_pin},
         {"agent", "", "Ask for PINs here when the service needs them", false, verb_agent},
-        {"attest", "CERT [--nonce FILE]", "Prove that a key lies in the TPM", true, NULL},
+        {"attest --verify", "FILE [--nonce FILE] [--ca FILE] [--ek-ca FILE] [--attester NAME]",
+         "Check what attest has written", false, verb_attest_verify},
+        {"attest", "CERT [--nonce FILE] [--output FILE]", "Write down what the TPM says about a key", true,
+         verb_attest},
         {NULL, NULL, NULL, false, NULL},
 };
 

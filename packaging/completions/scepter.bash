@@ -12,7 +12,7 @@ _scepter() {
         local verb= second= i
 
         case $prev in
-        --challenge-file | --nonce | --output | --ca | --verify)
+        --challenge-file | --nonce | --output | --ca | --ek-ca | --verify)
                 _filedir
                 return
                 ;;
@@ -70,7 +70,7 @@ _scepter() {
                         wanted=$(_scepter_names list)
                 fi
                 ;;
-        attest) options+=' --nonce --output --verify --ca' wanted=$(_scepter_names list) ;;
+        attest) options+=' --nonce --output --verify --ca --ek-ca --attester' wanted=$(_scepter_names list) ;;
         esac
         if [[ $cur == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -38,7 +38,7 @@ complete -c scepter -n '__scepter_at' -a tpm -d 'Show the state of the TPM'
 complete -c scepter -n '__scepter_at' -a key -d 'Use the private key once'
 complete -c scepter -n '__scepter_at' -a change-pin -d 'Change the PIN of a key'
 complete -c scepter -n '__scepter_at' -a agent -d 'Be asked for PINs'
-complete -c scepter -n '__scepter_at' -a attest -d 'Prove that a key lies in the TPM'
+complete -c scepter -n '__scepter_at' -a attest -d 'Write down what the TPM says about a key'
 
 complete -c scepter -n '__scepter_at profile' -a 'add list show remove'
 complete -c scepter -n '__scepter_at profile add' -F
@@ -79,3 +79,5 @@ complete -c scepter -n '__scepter_verb attest' -l nonce -r -F
 complete -c scepter -n '__scepter_verb attest' -l output -r -F
 complete -c scepter -n '__scepter_verb attest' -l verify -r -F
 complete -c scepter -n '__scepter_verb attest' -l ca -r -F
+complete -c scepter -n '__scepter_verb attest' -l ek-ca -r -F
+complete -c scepter -n '__scepter_verb attest' -l attester -x

@@ -15,7 +15,7 @@ def _verbs():
     text = re.sub(r'"\s*\n\s*"', "", house.read("cli/verbs.c"))
     rows = re.findall(r'\{\s*"([^"]+)",\s*"([^"]*)",\s*"[^"]*",\s*\w+,\s*\w+\s*\}', text)
     assert len(rows) > 10
-    return [(words.split(), re.findall(r"--[a-z-]+", usage)) for words, usage in rows]
+    return [(re.findall(r"(?<![-\w])\w[\w-]*", words), re.findall(r"--[a-z-]+", f"{words} {usage}")) for words, usage in rows]
 
 
 def _script(name):

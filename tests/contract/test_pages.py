@@ -8,7 +8,7 @@ import pytest
 import house
 
 PAGES = ("scepter.1", "scepterd.8", "scepter-apply.8", "scepter.conf.5", "scepter.profile.5", "scepter.consumer.5", "scepter-syncml.7",
-         "scepter-events.7", "scepter-diagnose.7", "scepter-keys.7")
+         "scepter-events.7", "scepter-diagnose.7", "scepter-keys.7", "scepter-attest.7")
 
 
 def _page(name):
@@ -64,6 +64,23 @@ def test_options_of_the_applier():
     page = _page("scepter-apply.8")
     options = re.findall(r'\{"([a-z-]+)", (?:required|no)_argument', house.read("service/apply/main.c"))
     assert sorted(options) == sorted(re.findall(r"^--([a-z-]+)", page.split(".SH OPTIONS")[-1], flags=re.M))
+
+
+def test_options_of_the_verifier():
+    page = _page("scepter.1")
+    options = re.findall(r'\{"([a-z-]+)", (?:required|no)_argument', house.read("service/verify/main.c"))
+    for option in set(options) - {"json", "help", "version"}:
+        assert f"--{option}" in page, f"scepter(1) does not explain attest --verify --{option}"
+
+
+def test_members_and_checks_of_an_attestation():
+    page, bundle = house.read("packaging/man/scepter-attest.7"), house.read("service/attest/bundle.c")
+    parts = dict(re.findall(r"^\.SH (CHECKS|FORMAT)\n(.*?)(?=^\.SH )", page, flags=re.M | re.S))
+    told = {name: re.findall(r"^\.TP\n\.B ([\w-]+)$", part.replace("\\-", "-"), flags=re.M) for name, part in parts.items()}
+    assert told["FORMAT"] == ["version"] + re.findall(r'(?:OCTETS|CERTS)\("(\w+)"', bundle)
+    verify = house.read("service/verify/verify.c")
+    checks = re.findall(r'tell(?:_result)?\((?:v->report|ret), "([\w-]+)"', verify) + re.findall(r'char check\[\] = "(\w+)"', verify)
+    assert len(checks) > 10 and set(told["CHECKS"]) == set(checks)
 
 
 def test_keys_of_consumers():

@@ -51,6 +51,12 @@ def test_an_enrollment_through_the_units(room):
     assert room.good("systemctl list-units --failed --no-legend --plain 'scepter*'") == ""
 
 
+def test_the_program_that_checks_bundles(room):
+    """The command finds it where it was installed."""
+    done = room.run("scepter attest --verify /dev/null")
+    assert done.returncode == 1 and "This is no bundle" in done.stdout, done.stderr
+
+
 def test_who_runs(room):
     assert room.good("ps -o user= -C scepterd").split() == ["scepter"]
     assert "Groups:" in room.good("grep Groups: /proc/$(pidof scepterd)/status")
