@@ -1,6 +1,7 @@
 /*
  * scepter-verify: checks a bundle of 'scepter attest', which starts it. A program of its own, since it needs
- * OpenSSL and the structures of the TPM, and neither service nor TPM. Exit status: 0 no check has failed; 1
+ * OpenSSL and the structures of the TPM, and neither service nor TPM. Exit status: 0 no check has failed, and
+ * the attestation key is the one that was named; 1
  * one has; 2 usage.
  */
 #include <fcntl.h>
@@ -159,14 +160,16 @@ static bool print_text(const struct report *report)
         if (*report->attester)
                 (void)printf("\nAttestation key: %s\n", report->attester);
         (void)printf("%s\n", report->proved ? "All that was checked holds; what is open was not checked."
-                                            : "This proves nothing: a check has failed.");
+                             : report->consistent
+                                     ? "This proves nothing yet: whose the attestation key is is open."
+                                     : "This proves nothing: a check has failed.");
         return fflush(stdout) == 0;
 }
 
 static bool print_json(const struct report *report)
 {
-        json_t *root = json_pack("{s:b,s:s,s:[]}", "proved", report->proved, "attester", report->attester,
-                                 "findings");
+        json_t *root = json_pack("{s:b,s:b,s:s,s:[]}", "consistent", report->consistent, "proved",
+                                 report->proved, "attester", report->attester, "findings");
         bool ok = root != NULL;
 
         for (size_t i = 0; ok && i < report->count; i++)

@@ -265,7 +265,7 @@ void verify_text(struct view text, const struct known *known, struct report *ret
         struct error e = {0};
         enum err r = bundle_read(text, &bundle, &e);
 
-        *ret = (struct report){.proved = true};
+        *ret = (struct report){.consistent = true};
         if (!r)
                 r = x509_parse(bytes_view(&bundle.certificate), &certificate, &e);
         if (!r)
@@ -278,5 +278,6 @@ void verify_text(struct view text, const struct known *known, struct report *ret
                 verify(&v);
         }
         for (size_t i = 0; i < ret->count; i++)
-                ret->proved = ret->proved && ret->findings[i].verdict != VERDICT_FAILED;
+                ret->consistent = ret->consistent && ret->findings[i].verdict != VERDICT_FAILED;
+        ret->proved = ret->consistent && known->attester;
 }

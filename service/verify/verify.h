@@ -30,7 +30,8 @@ enum { FINDINGS_MAX = 16 };
 struct report {
         struct finding findings[FINDINGS_MAX];
         size_t count;
-        bool proved;                              /* none of them failed */
+        bool consistent;                          /* none of them failed */
+        bool proved;                              /* and the attestation key is the one that is known */
         char attester[2 * EVIDENCE_NAME_LEN + 1]; /* its Name, hex; "": there is none */
 };
 

@@ -104,7 +104,7 @@ static void with_all_that_can_be_known(void **state)
         for (size_t i = 0; i < N_ELEMENTS(asked); i++)
                 expect(&report, asked[i], VERDICT_PROVED);
         expect(&report, "same-tpm", VERDICT_OPEN);
-        assert_true(report.proved);
+        assert_true(report.consistent);
         hex_encode((struct view){name, sizeof name}, hex);
         assert_string_equal(report.attester, hex);
 }
@@ -121,7 +121,7 @@ static void with_nothing_known(void **state)
                 expect(&report, of_itself[i], VERDICT_PROVED);
         for (size_t i = 0; i < N_ELEMENTS(open); i++)
                 expect(&report, open[i], VERDICT_OPEN);
-        assert_true(report.proved);
+        assert_true(report.consistent);
 }
 
 static void knows_otherwise(void **state)
@@ -145,7 +145,7 @@ static void knows_otherwise(void **state)
                 const struct report report = verify(&cases[i].known);
 
                 expect(&report, cases[i].check, VERDICT_FAILED);
-                assert_false(report.proved);
+                assert_false(report.consistent);
         }
 }
 
@@ -160,11 +160,11 @@ static void no_certificate_of_the_tpm(void **state)
         report = verify(&known);
         expect(&report, "endorsement", VERDICT_OPEN);
         assert_null(find(&report, "same-tpm"));
-        assert_true(report.proved);
+        assert_true(report.consistent);
         known.makers = maker;
         report = verify(&known);
         expect(&report, "endorsement", VERDICT_FAILED);
-        assert_false(report.proved);
+        assert_false(report.consistent);
         bundle.evidence.endorsement = kept;
 }
 
@@ -209,7 +209,7 @@ static void each_member_counts(void **state)
                 report = verify(&known);
                 cases[i].octets->data[cases[i].at] ^= cases[i].flip;
                 finding = find(&report, cases[i].check);
-                if (report.proved || !finding || finding->verdict != VERDICT_FAILED ||
+                if (report.consistent || !finding || finding->verdict != VERDICT_FAILED ||
                     !strstr(finding->text, cases[i].sentence))
                         fail_msg("%s: %s", cases[i].member, finding ? finding->text : "nothing is said");
         }
@@ -239,7 +239,7 @@ static void every_member_counts_anywhere(void **state)
                         members[i]->data[at] ^= 1;
                         report = verify(&known);
                         members[i]->data[at] ^= 1;
-                        if (report.proved)
+                        if (report.consistent)
                                 fail_msg("member %zu, octet %zu", i, at);
                 }
 }
@@ -255,7 +255,7 @@ static void no_bundle(void **state)
 
                 verify_text(str_view(texts[i]), &known, &report);
                 expect(&report, "bundle", VERDICT_FAILED);
-                assert_false(report.proved);
+                assert_false(report.consistent);
                 assert_int_equal(report.count, 1);
         }
 }
