@@ -1,8 +1,7 @@
 /*
  * scepter-verify: checks a bundle of 'scepter attest', which starts it. A program of its own, since it needs
- * OpenSSL and the structures of the TPM, and neither service nor TPM. Exit status: 0 no check has failed, and
- * the attestation key is the one that was named; 1
- * one has; 2 usage.
+ * OpenSSL and the structures of the TPM, and neither service nor TPM. Exit
+ * status: 0 no check has failed, and the attestation key is the one that was named; 1 else; 2 usage.
  */
 #include <fcntl.h>
 #include <getopt.h>
