@@ -23,7 +23,7 @@ rm -rf /mnt/m/etc/systemd/system/*.wants
 for unit in $MASKED; do ln -sfn /dev/null /mnt/m/etc/systemd/system/$unit; done
 : > /mnt/m/etc/fstab
 systemd-id128 new > /mnt/m/etc/machine-id
-rm -f /mnt/m/usr/sbin/policy-rc.d
+rm -f /mnt/m/usr/sbin/policy-rc.d /mnt/m/var/lib/man-db/auto-update
 """
 BOOT = r"""
 set -e
