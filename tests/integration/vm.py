@@ -115,7 +115,7 @@ class VirtualMachine:
         (self.dir / "tpm").mkdir()
         (self.dir / "vm/agent").write_text(AGENT)
         (self.dir / "unit").write_text(UNIT)
-        self.serial = None
+        self.port = None
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(str(self.dir / "serial"))
@@ -126,7 +126,7 @@ class VirtualMachine:
                                                 "SOURCE": str(labs.SOURCE), "PACKAGES": str(packages), "VIRTIOFSD": VIRTIOFSD,
                                                 "MASKED": " ".join(unit for unit in machine.MASKED if "udevd" not in unit)})
             listener.settimeout(60)
-            self.serial, _ = listener.accept()
+            self.port, _ = listener.accept()
             self.wait_boot()
         except BaseException:
             self.close()
@@ -156,9 +156,9 @@ class VirtualMachine:
         said, end = b"", time.monotonic() + seconds
         while f"{wanted}\n".encode() not in said.replace(b"\r", b""):
             left = end - time.monotonic()
-            if left <= 0 or not select.select([self.serial], [], [], left)[0]:
+            if left <= 0 or not select.select([self.port], [], [], left)[0]:
                 raise AssertionError(f"the machine did not say '{wanted}':\n{self.console()[-3000:]}")
-            part = self.serial.recv(4096)
+            part = self.port.recv(4096)
             assert part, self.console()[-3000:]
             said += part
 
@@ -174,7 +174,7 @@ class VirtualMachine:
         self.number += 1
         name = f"{self.number}.sh"
         (self.dir / "vm" / name).write_text("set -e\n" + script + "\n")
-        self.serial.sendall(f"{name}\n".encode())
+        self.port.sendall(f"{name}\n".encode())
         self._read_line(name, timeout)
         out, err, status = ((self.dir / f"vm/{name}.{part}").read_text() for part in ("out", "err", "status"))
         return subprocess.CompletedProcess(script, int(status), out, err)
@@ -183,12 +183,12 @@ class VirtualMachine:
         self.number += 1
         name = f"{self.number}.sh"
         (self.dir / "vm" / name).write_text("systemctl reboot --no-block; tail -f /dev/null\n")
-        self.serial.sendall(f"{name}\n".encode())
+        self.port.sendall(f"{name}\n".encode())
         self.wait_boot()
 
     def close(self):
-        if self.serial:
-            self.serial.close()
+        if self.port:
+            self.port.close()
         for process in reversed(self.processes):
             process.kill()
             process.wait()
