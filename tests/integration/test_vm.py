@@ -47,7 +47,7 @@ def test_the_TPM_is_found(room):
 
 
 def test_the_device(room):
-    room.enroll("device", protection="tpm", key="Algorithm=ec-p256")
+    room.enroll("device", protection="tpm")
     shown = room.shown("device")
     assert "Key protection  tpm" in shown, shown
     room.good("scepter key test device")
@@ -110,7 +110,10 @@ def test_the_TPM_is_unplugged(room):
     assert refused.returncode == 5, refused.stderr
     assert room.serial("device") == before
     room.good("systemctl restart scepterd.service; scepter list")
-    room.good(f"echo {device} > {driver}/bind; udevadm settle; timeout 60 sh -c 'until scepter key test device; do :; done'")
+    # Who had it open at that moment makes the kernel count on: it is tpm1 then, and tpm0 again the next time.
+    again = f"echo {device} > {driver}/bind; udevadm settle; test -e /dev/tpmrm0"
+    room.good(f"{again} || {{ echo {device} > {driver}/unbind; {again}; }}")
+    room.good("timeout 60 sh -c 'until scepter key test device; do :; done'")
     assert room.serial("device") == before
 
 
