@@ -101,20 +101,17 @@ def test_the_clock(room):
 
 
 def test_the_TPM_is_unplugged(room):
-    """Its trouble has a name, nothing is lost, and the service needs no help once the TPM is back."""
+    """Its trouble has a name, nothing is lost, and the service starts without it. It is back with the next start of the machine:
+    a driver that is bound again may give it another number, where nobody looks for it."""
     driver = "/sys/bus/acpi/drivers/tpm_crb"
     device = room.good(f"ls {driver} | grep MSFT").strip()
     before = room.serial("device")
     room.good(f"echo {device} > {driver}/unbind")
-    refused = room.run("scepter key test device")
-    assert refused.returncode == 5, refused.stderr
-    assert room.serial("device") == before
-    room.good("systemctl restart scepterd.service; scepter list")
-    # Who had it open at that moment makes the kernel count on: it is tpm1 then, and tpm0 again the next time.
-    again = f"echo {device} > {driver}/bind; udevadm settle; test -e /dev/tpmrm0"
-    room.good(f"{again} || {{ echo {device} > {driver}/unbind; {again}; }}")
-    room.good("timeout 60 sh -c 'until scepter key test device; do :; done'")
-    assert room.serial("device") == before
+    for then in ("true", "systemctl restart scepterd.service"):
+        room.good(then)
+        refused = room.run("scepter key test device")
+        assert refused.returncode == 5 and "/dev/tpmrm0 does not exist" in refused.stderr, refused.stderr
+        assert room.serial("device") == before
 
 
 def test_the_machine_is_started_anew(room):
