@@ -7,8 +7,6 @@
 #include "cli/value.h"
 #include "cli/watch.h"
 
-enum { LOOK_AGAIN_MS = 60 * 1000 };
-
 static bool is_there(const json_t *certificate, bool applied)
 {
         const char *health = value_string(certificate, "health");
@@ -38,19 +36,11 @@ static enum err look(struct cli *cli, const char *word, bool applied, char **ret
         return r;
 }
 
-static enum err wait_for_signal(struct cli *cli, struct error *e)
+/* A service that is being started anew may not be there yet: it is waited for, too. */
+static enum err look_again(struct cli *cli, const char *word, bool applied, bool moved, char **ret,
+                           struct error *e)
 {
-        struct bus_signal signal = {0};
-        enum err r = bus_client_next(cli->client, LOOK_AGAIN_MS, &signal, e);
-
-        bus_signal_done(&signal);
-        return r;
-}
-
-/* A service that is being started anew knows nothing of our subscription, or is not there yet. */
-static enum err look_again(struct cli *cli, const char *word, bool applied, char **ret, struct error *e)
-{
-        enum err r = watch_subscribe(cli, e);
+        enum err r = moved ? watch_subscribe(cli, e) : ERR_OK;
 
         if (!r)
                 r = look(cli, word, applied, ret, e);
@@ -73,9 +63,11 @@ static enum err wait_until_there(struct cli *cli, const char *word, bool applied
         if (!r)
                 r = look(cli, word, applied, ret, e);
         while (!r && !*ret) {
-                r = wait_for_signal(cli, e);
+                bool moved;
+
+                r = watch_signal(cli, &moved, e);
                 if (!r)
-                        r = look_again(cli, word, applied, ret, e);
+                        r = look_again(cli, word, applied, moved, ret, e);
         }
         return r;
 }
