@@ -7,6 +7,9 @@
 /* In one turn of the loop, and the longest wait without another look at the clock. */
 enum { AT_ONCE = 16, LOOK_SECONDS = 3600 };
 
+/* How late a timer may be, in microseconds: what is due now is not gathered with other timers. */
+enum { LATE_NOW = 1, LATE = 250000 };
+
 struct schedule {
         const struct wall_clock *clock;
         sd_event_source *timer;
@@ -73,6 +76,7 @@ static void arm(struct schedule *schedule)
         wait = schedule->heap[0]->due > now ? schedule->heap[0]->due - now : 0;
         wait = (wait < LOOK_SECONDS ? wait : LOOK_SECONDS) * 1000000;
         (void)sd_event_now(sd_event_source_get_event(schedule->timer), CLOCK_BOOTTIME, &t);
+        (void)sd_event_source_set_time_accuracy(schedule->timer, wait ? LATE : LATE_NOW);
         (void)sd_event_source_set_time(schedule->timer, t + wait);
         (void)sd_event_source_set_enabled(schedule->timer, SD_EVENT_ONESHOT);
 }

@@ -20,6 +20,7 @@ enum {
         DEADLINE_SLACK_USEC = 15 * 1000000,
         PARSE_DEADLINE_USEC = 30 * 1000000,
         OPERATION_USEC = 100 * 1000000, /* one at the TPM: it may take 90 s */
+        AT_ONCE_USEC = 1,               /* how late a timer may be that is due now */
         IDLE_USEC = 5 * 1000000,        /* a worker that was started ahead waits so long for its job */
 };
 
@@ -579,8 +580,9 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
                 free_job(made);
                 return r;
         }
-        failed = sd_event_add_time_relative(workers->config.event, &made->timer, CLOCK_MONOTONIC, 0, 0,
-                                            on_begin, made);
+        /* 0 would let the loop gather it with other timers, for up to 250 ms */
+        failed = sd_event_add_time_relative(workers->config.event, &made->timer, CLOCK_MONOTONIC, 0,
+                                            AT_ONCE_USEC, on_begin, made);
         if (failed < 0) {
                 free_job(made);
                 return errno_error(e, -failed, "The event loop took no source");
