@@ -14,6 +14,8 @@ import tempfile
 import threading
 import time
 
+import wakes
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LAB = SOURCE / "tests/lab/lab"
 BUILD = pathlib.Path(os.environ.get("SCEPTER_BUILD", SOURCE / "build"))
@@ -196,9 +198,12 @@ class Lab:
         return self.scepter("enroll", name, "--wait", *given, *options, **run_options)
 
     def until(self, look, seconds=90):
-        """What look() answers as soon as that is true: it is asked again after each signal on the bus."""
+        """What look() answers as soon as that is true: it is asked again after each signal on the bus, and after each
+        change of what the server, the service or the state has written."""
         monitor = subprocess.Popen(["dbus-monitor", "--address", self.env["DBUS_SYSTEM_BUS_ADDRESS"], "type='signal'"],
                                    stdout=subprocess.PIPE)
+        written = wakes.Wakes([self.dir / "lab/ndes", self.dir / "lab/log", self.state, self.state / "certificates",
+                               *self.state.glob("certificates/*")])
         try:
             os.set_blocking(monitor.stdout.fileno(), False)
             end = time.monotonic() + seconds
@@ -206,10 +211,13 @@ class Lab:
             while not (found := look()):
                 assert time.monotonic() < end, self.log()[-3000:]
                 # once a second in any case: not all that a test looks at is told
-                if select.select([monitor.stdout], [], [], 1)[0]:
+                ready = select.select([monitor.stdout, written], [], [], 1)[0]
+                if monitor.stdout in ready:
                     assert monitor.stdout.read(), "the bus went away"
+                written.drain()
             return found
         finally:
+            written.close()
             monitor.kill()
             monitor.communicate()
 

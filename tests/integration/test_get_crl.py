@@ -287,11 +287,12 @@ def test_of_a_user(lab, ndes):
 
 def test_each_once_a_day(lab, ndes):
     """Not at the same moment for all, and not twice a day."""
-    alone(lab, "d-0")
+    alone(lab, "d-0", subject="CN=d0")
     for number in range(1, 6):
         ready(lab, f"d-{number}", subject=f"CN=d{number}")
     set_clock(lab, now(lab) + DAY)
-    lab.until(lambda: {f"CN=d{number}" for number in range(1, 6)} <= set(asked(lab)))
+    lab.until(lambda: {f"CN=d{number}" for number in range(6)} <= set(asked(lab)))
+    lab.serves()
     before = len(asked(lab))
     for _ in range(20):  # another day by hours
         set_clock(lab, now(lab) + 3600)
