@@ -140,6 +140,7 @@ static enum err print_certificate(struct cli *cli, json_t *object, struct error 
         };
         const json_t *last_error = json_object_get(object, "lastError"),
                      *owner = json_object_get(object, "owner");
+        static const char lost[] = ", whose uid is another account's now: the certificate is root's alone";
         enum err r = output_fields(cli, object, fields, N_ELEMENTS(fields), e);
 
         if (r)
@@ -149,7 +150,8 @@ static enum err print_certificate(struct cli *cli, json_t *object, struct error 
                             "The profile gives other names now; to ask for them: scepter renew --accept %s",
                             value_string(object, "name"));
         if (*value_string(owner, "name"))
-                output_line(cli->out, "Owner: %s", value_string(owner, "name"));
+                output_line(cli->out, "Owner: %s%s", value_string(owner, "name"),
+                            value_number(owner, "uid") == BUS_LOST_OWNER ? lost : "");
         if (*value_string(last_error, "name")) {
                 output_line(cli->out, "Last error: %s (%s), %llu failed attempts",
                             value_string(last_error, "message"), value_string(last_error, "name"),

@@ -49,6 +49,8 @@
 #define BUS_FORMAT_INI    "ini"
 #define BUS_FORMAT_SYNCML "syncml"
 
+#define BUS_LOST_OWNER UINT32_C(4294967294) /* property Owner */
+
 enum {
         BUS_DOCUMENT_MAX = 1024 * 1024,
         BUS_PIN_MAX = 32,          /* octets: what a TPM takes */

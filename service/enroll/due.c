@@ -35,7 +35,7 @@ static bool waits(const struct certificate *c)
 /* When something is to be done for it; 0: nothing. Whether its profile is still there is looked at then. */
 static uint64_t action_at(const struct certificate *c, uint64_t now)
 {
-        if (c->stops && c->current && now > c->not_after)
+        if (c->owner == LOST_OWNER || (c->stops && c->current && now > c->not_after))
                 return 0;
         if (c->put_off || activity_is_running(c->activity)) /* put off: enrollment_resume() */
                 return c->put_off;
@@ -64,7 +64,7 @@ static uint64_t change_at(const struct certificate *c, uint64_t now)
 /* When its CRLs are looked at; 0: not any more. */
 static uint64_t check_at(struct certificate *c, uint64_t now)
 {
-        if (!c->current || c->revoked_at || now > c->not_after || c->check)
+        if (!c->current || c->revoked_at || now > c->not_after || c->check || c->owner == LOST_OWNER)
                 return 0;
         if (!c->check_at)
                 c->check_at = now + 1 + random_number() % FIRST_CHECK;

@@ -436,6 +436,8 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
 
         if (en)
                 return wait_for_begin(en, ops, e);
+        if (existing && existing->owner == LOST_OWNER)
+                return refuse_other_account(existing->name, existing->owner_name, e);
         if (existing && existing->activity == ACTIVITY_REMOVING)
                 return error_set(e, ERR_BUSY, "'%s' is being removed", existing->name);
         if (existing && existing->noting)

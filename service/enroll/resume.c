@@ -75,7 +75,7 @@ enum err enrollment_take(struct daemon *d, struct certificate *certificate, stru
         if (!en)
                 return error_no_memory(e);
         memcpy(en->id, certificate->id, sizeof en->id);
-        en->owner = certificate->owner;
+        en->owner = certificate->account;
         r = store_record_read(d->store, en->id, &en->record, e);
         if (r) {
                 enrollment_free(en);

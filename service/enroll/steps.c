@@ -13,6 +13,7 @@
 #include "anchors.h"
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "keys/owners.h"
 #include "known-server.h"
 #include "scep-build/message.h"
 #include "rollover/trust.h"
@@ -138,6 +139,17 @@ static enum err keep_certificate(struct enrollment *en, bool *ret_kept, struct e
         return ERR_OK;
 }
 
+enum err refuse_other_account(const char *name, const char *login, struct error *e)
+{
+        (void)error_set(e, ERR_DENIED,
+                        "'%s' was made for the account '%s', whose uid belongs to another one now", name,
+                        login);
+        return error_remedy(e, ERR_DENIED,
+                            "Remove it as root with 'scepter remove %s', then enroll for the account that is "
+                            "there now: scepter enroll %s --for LOGIN.",
+                            name, name);
+}
+
 static enum err fill_record(struct enrollment *en, const struct profile *profile, struct error *e)
 {
         enum err r = record_set_text(&en->record.name, profile->name, e);
@@ -147,6 +159,8 @@ static enum err fill_record(struct enrollment *en, const struct profile *profile
                 CLEANUP(free_p) char *login = NULL;
 
                 r = facts_login(en->owner, &login, e);
+                if (!r && *en->record.owner_name && !owners_same_login(en->record.owner_name, login))
+                        r = refuse_other_account(profile->name, en->record.owner_name, e);
                 if (!r)
                         r = record_set_text(&en->record.owner_name, login, e);
         }

@@ -6,9 +6,10 @@
 
 #include "daemon/log.h"
 #include "facts/facts.h"
+#include "owners.h"
 #include "server.h"
 
-/* BURST_USEC: groupadd(8) and its like touch /etc/group more than once. */
+/* BURST_USEC: groupadd(8) and its like touch /etc/group and passwd more than once. */
 enum { FIRST_USEC = 5 * 1000000, AGAIN_USEC = 10 * 1000000, BURST_USEC = 200 * 1000 };
 static const uint64_t fresh_usec = UINT64_C(300) * 1000000;
 
@@ -28,8 +29,10 @@ struct key_groups {
         struct daemon *d;
         struct pool *pool; /* of one thread: a name service that hangs keeps nothing else waiting */
         struct group_list known;
-        struct group_list asked; /* the thread's while busy */
-        bool busy, again;        /* again: something changed meanwhile */
+        struct group_list asked; /* the thread's while busy, and so are these */
+        struct owner_list owners;
+        bool owners_answered;
+        bool busy, again; /* again: something changed meanwhile */
         bool awaited;
         sd_event_source *timer, *watch;
 };
@@ -76,8 +79,10 @@ static bool collect(struct daemon *d, struct group_list *ret)
 
 static void run_ask(void *ctx)
 {
-        struct group_list *asked = &((struct key_groups *)ctx)->asked;
+        struct key_groups *groups = ctx;
+        struct group_list *asked = &groups->asked;
 
+        groups->owners_answered = owners_ask(&groups->owners);
         for (size_t i = 0; i < asked->n; i++)
                 asked->items[i].known = facts_gid(asked->items[i].name, &asked->items[i].gid, NULL);
 }
@@ -119,9 +124,12 @@ static void open_door(struct key_groups *groups)
 static void have_asked(void *ctx)
 {
         struct key_groups *groups = ctx;
-        bool answered = true;
+        bool answered = groups->owners_answered;
+        const bool any = groups->asked.n || groups->owners.n;
 
         groups->busy = false;
+        owners_settle(groups->d, &groups->owners);
+        owners_done(&groups->owners);
         for (size_t i = 0; i < groups->asked.n; i++) {
                 struct group *group = &groups->asked.items[i];
 
@@ -134,8 +142,14 @@ static void have_asked(void *ctx)
         open_door(groups);
         if (groups->again)
                 key_groups_look(groups);
-        else if (groups->known.n)
+        else if (any)
                 set_timer(groups, answered ? fresh_usec : AGAIN_USEC);
+}
+
+static void drop_questions(struct key_groups *groups)
+{
+        list_done(&groups->asked);
+        owners_done(&groups->owners);
 }
 
 void key_groups_look(struct key_groups *groups)
@@ -147,15 +161,15 @@ void key_groups_look(struct key_groups *groups)
         groups->again = groups->busy;
         if (groups->busy)
                 return;
-        if (!collect(groups->d, &groups->asked))
-                list_done(&groups->asked);
-        else if (groups->asked.n == 0)
+        if (!collect(groups->d, &groups->asked) || !owners_collect(groups->d, &groups->owners))
+                drop_questions(groups);
+        else if (groups->asked.n == 0 && groups->owners.n == 0)
                 list_done(&groups->known);
         else if ((groups->pool || pool_new(groups->d->event, 1, &groups->pool, &e) == ERR_OK) &&
                  pool_submit(groups->pool, run_ask, have_asked, groups, &e) == ERR_OK)
                 groups->busy = true;
         else
-                list_done(&groups->asked);
+                drop_questions(groups);
         if (!groups->busy && groups->known.n)
                 set_timer(groups, AGAIN_USEC);
 }
@@ -168,9 +182,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
         (void)source;
         (void)usec;
         if (groups->awaited)
-                log_line(LOG_WARNING,
-                         "The groups in Groups= of profiles are still being looked up; until then their "
-                         "members may use no key");
+                log_line(LOG_WARNING, "The groups in Groups= of profiles, or the accounts of users, are "
+                                      "still being looked up; until then "
+                                      "members of groups may use no key");
         open_door(groups);
         key_groups_look(groups);
         return 0;
@@ -181,7 +195,8 @@ static int on_etc(sd_event_source *source, const struct inotify_event *event, vo
         struct key_groups *groups = ctx;
 
         (void)source;
-        if (event->len && strcmp(event->name, "group") == 0 && !groups->awaited)
+        if (event->len && (strcmp(event->name, "group") == 0 || strcmp(event->name, "passwd") == 0) &&
+            !groups->awaited)
                 set_timer(groups, BURST_USEC);
         return 0;
 }
@@ -203,7 +218,7 @@ enum err key_groups_new(struct daemon *d, struct key_groups **ret, struct error 
         failed = sd_event_add_inotify(d->event, &groups->watch, "/etc", IN_MOVED_TO | IN_CLOSE_WRITE, on_etc,
                                       groups);
         if (failed < 0)
-                log_line(LOG_WARNING, "/etc/group cannot be watched, ignoring: %s", strerror(-failed));
+                log_line(LOG_WARNING, "/etc cannot be watched, ignoring: %s", strerror(-failed));
         key_groups_look(groups);
         groups->awaited = groups->busy;
         if (!groups->busy)
@@ -220,7 +235,7 @@ void key_groups_free(struct key_groups *groups)
         (void)sd_event_source_disable_unref(groups->timer);
         (void)sd_event_source_disable_unref(groups->watch);
         list_done(&groups->known);
-        list_done(&groups->asked);
+        drop_questions(groups);
         free(groups);
 }
 

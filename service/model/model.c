@@ -215,7 +215,9 @@ enum err model_update(struct certificate *certificate, const struct record *reco
         if (strcmp(certificate->profile, record->profile) != 0 || certificate->renew_at != record->renew_at)
                 certificate->put_off = 0; /* another renewal than the one that was put off */
         (void)snprintf(certificate->profile, sizeof certificate->profile, "%s", record->profile);
-        certificate->owner = (uid_t)record->owner;
+        certificate->account = (uid_t)record->owner;
+        if (certificate->owner != LOST_OWNER)
+                certificate->owner = certificate->account;
         certificate->activity = activity;
         certificate->activity_since = record->activity_since;
         certificate->current = record->current;
@@ -235,6 +237,11 @@ enum err model_update(struct certificate *certificate, const struct record *reco
                 len == sizeof certificate->key_id;
         drop_details(certificate);
         return keep_old(certificate, &record->old, e);
+}
+
+void model_estrange(struct certificate *certificate, bool lost)
+{
+        certificate->owner = lost ? LOST_OWNER : certificate->account;
 }
 
 enum err model_add(struct model *model, const char *id, const struct record *record, struct certificate **ret,

@@ -23,7 +23,8 @@ struct old_key {
 struct certificate {
         store_id id, profile; /* profile: "" once it was removed */
         char *name, *owner_name;
-        uid_t owner; /* NO_OWNER: the device */
+        uid_t account; /* that it was made for; NO_OWNER: the device */
+        uid_t owner;   /* the same, or LOST_OWNER */
         enum activity activity;
         uint64_t activity_since;
         const char *progress; /* static; "": none */
@@ -99,6 +100,8 @@ struct certificate *model_next(struct model *model, uint64_t order);
 /* A new certificate from its record, and an existing one brought up to date with it. */
 MUST_CHECK enum err model_add(struct model *model, const char *id, const struct record *record,
                               struct certificate **ret, struct error *e);
+/* Takes it from its owner, and gives it back: keys/owners.h says when. */
+void model_estrange(struct certificate *certificate, bool lost);
 MUST_CHECK enum err model_update(struct certificate *certificate, const struct record *record,
                                  struct error *e);
 void model_remove(struct model *model, struct certificate *certificate);

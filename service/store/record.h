@@ -11,7 +11,8 @@
 #include "policy/settings.h"
 
 enum { RECORD_VERSION = 1, RECORD_MAX = 256 * 1024 };
-#define NO_OWNER ((uid_t)-1) /* the device */
+#define NO_OWNER   ((uid_t)-1) /* the device */
+#define LOST_OWNER ((uid_t)-2) /* keys/owners.h: root alone; never in a record */
 
 struct record {
         char *name, *profile; /* profile: its id, "" once it was removed */

@@ -206,7 +206,7 @@ def test_from_the_first_moment(room):
         room.daemon("restart")
         room.names.wait(1)
         serves(room, "beside-start")
-        assert "are still being looked up; until then their members may use no key" in room.log()
+        assert "are still being looked up; until then members of groups may use no key" in room.log()
         assert not usable(room, "placed")
     room.until(lambda: usable(room, "placed"))
     (folder(room) / "placed.profile").unlink()
