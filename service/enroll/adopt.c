@@ -1,7 +1,8 @@
 /*
- * A document that names Issuers looks for a certificate that is here already [facts §6.4]: one whose profile
- * was removed, which nothing renews, and which is what the new profile asks for. It becomes that profile's,
- * with its key, and nothing is requested.
+ * A document that names Issuers looks for a certificate that is here already [facts §6.4], and so does a file
+ * of profiles.d that is back: one whose profile was removed, which nothing renews, and which is what the new
+ * profile asks for. It becomes that profile's, with its key, and nothing is requested. Without Issuers it is
+ * the one of the same name.
  */
 #include <string.h>
 
@@ -12,7 +13,10 @@
 static bool is_candidate(const struct enrollment *en, const struct certificate *c)
 {
         const uint64_t now = clock_now(&en->d->clock);
+        const struct profile_entry *profile = model_find_profile(en->d->model, en->profile);
 
+        if (!en->stored.issuers && (!profile || strcmp(profile->name, c->name) != 0))
+                return false;
         return c->owner == en->owner && c->current && activity_is_at_rest(c->activity) && !c->enrollment &&
                !c->leaving && c->not_after > now && c->renew_at > now &&
                !model_find_profile(en->d->model, c->profile);
@@ -53,8 +57,12 @@ enum err adopt_next(struct enrollment *en, struct error *e)
 enum err adopt_fits(struct enrollment *en, bool *ret, struct error *e)
 {
         CLEANUP(x509_free_p) X509 *cert = NULL;
-        enum err r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &cert, e);
+        enum err r;
 
+        *ret = true;
+        if (!en->stored.issuers)
+                return ERR_OK;
+        r = store_pem_read(en->d->store, STORE_CERTIFICATES, en->id, "current/cert.pem", &cert, e);
         if (r)
                 return r;
         *ret = issuers_match(en->stored.issuers, X509_get_issuer_name(cert));

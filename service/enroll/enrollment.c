@@ -291,10 +291,10 @@ static struct enrollment *find_beginning(const struct daemon *d, const char *pro
 
 static void after_begin(struct enrollment *en);
 
-/* A document that names Issuers looks among what is here first. A user's name is asked for. */
+/* What adopt.c is for looks among what is here first. A user's name is asked for. */
 static void begin(struct enrollment *en)
 {
-        if (en->stored.issuers && (!en->certificate || en->adopting))
+        if ((en->stored.issuers || en->if_needed) && (!en->certificate || en->adopting))
                 en->result = adopt_next(en, &en->error);
         if (en->result)
                 after_begin(en);

@@ -112,6 +112,21 @@ def test_gone(lab):
         assert lab.scepter("key", "test", name).returncode == 0
 
 
+def test_missing_for_a_moment(lab):
+    """Whoever writes it anew, or takes it away and brings it back, finds certificate and key where they were."""
+    path = place(lab, "moment", challenge=f"file:{secret(lab, 'moment')}")
+    first = valid(lab, "moment")
+    asked = len(lab.ndes("log", "4003").splitlines())
+    for noticed in (False, True):
+        path.rename(path.with_suffix(".away"))
+        if noticed:
+            lab.until(lambda: "moment" not in profiles(lab))
+        path.with_suffix(".away").rename(path)
+        again = lab.until(lambda: shown(lab, "moment") if "moment" in profiles(lab) and shown(lab, "moment")["profile"] else None)
+        assert (again["id"], again["thumbprint"]) == (first["id"], first["thumbprint"])
+    assert len(lab.ndes("log", "4003").splitlines()) == asked
+
+
 def test_removed_by_its_file_alone(lab):
     place(lab, "kept")
     lab.until(lambda: "kept" in profiles(lab))
