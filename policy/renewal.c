@@ -48,19 +48,23 @@ enum err renewal_date(int64_t not_before, int64_t not_after, unsigned threshold,
         return ERR_OK;
 }
 
+static uint64_t at_least_min(uint64_t wait)
+{
+        return wait > RETRY_MIN ? wait : RETRY_MIN;
+}
+
 uint64_t retry_wait(uint64_t attempts, uint64_t base, uint64_t not_after, uint64_t now, uint64_t random)
 {
-        uint64_t max = RETRY_MAX, limit = base;
+        const uint64_t eighth = not_after > now ? (not_after - now) / 8 : 0;
+        const uint64_t most = eighth < RENEWAL_RETRY_MAX ? eighth : RENEWAL_RETRY_MAX;
+        uint64_t limit = base < RETRY_MAX ? base : RETRY_MAX;
 
         if (not_after > now) {
-                max = (not_after - now) / 8;
-                if (max > RENEWAL_RETRY_MAX)
-                        max = RENEWAL_RETRY_MAX;
+                limit = attempts <= 1 && base < most ? base : most;
+                return at_least_min(limit - limit / 2 + random % (limit / 2 + 1));
         }
-        for (uint64_t i = 1; i < attempts && limit < max; i++)
-                limit *= 2;
-        if (limit > max)
-                limit = max;
+        for (uint64_t i = 1; i < attempts && limit < RETRY_MAX; i++)
+                limit = limit < RETRY_MAX / 2 ? 2 * limit : RETRY_MAX;
         return limit > RETRY_MIN ? RETRY_MIN + random % (limit - RETRY_MIN + 1) : RETRY_MIN;
 }
 
@@ -78,11 +82,29 @@ uint64_t remind_wait(uint64_t not_after, uint64_t now)
         return not_after > now && not_after - now <= REMIND_WEEK ? REMIND_SOON : REMIND_DAILY;
 }
 
-uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random)
+/* Up to @most and a share of what is left. */
+static uint64_t spread(uint64_t most, uint64_t left, unsigned share, uint64_t random)
 {
-        uint64_t limit = not_after > now ? (not_after - now) / 20 : 0;
+        return random % ((left / share < most ? left / share : most) + 1);
+}
 
-        if (limit > 3600)
-                limit = 3600;
-        return random % (limit + 1);
+static uint64_t left_of(uint64_t not_after, uint64_t now)
+{
+        return not_after > now ? not_after - now : 0;
+}
+
+uint64_t late_wait(uint64_t date, uint64_t due, uint64_t not_after, uint64_t now, uint64_t random)
+{
+        const uint64_t left = left_of(not_after, now);
+
+        if (now <= due || now - due <= LATE)
+                return 0;
+        if (left > MUCH_LEFT && now - date < left / 2)
+                return spread(LATE_WAIT, left, 10, random);
+        return spread(SOON_WAIT, left, 20, random);
+}
+
+uint64_t network_wait(uint64_t not_after, uint64_t now, uint64_t random)
+{
+        return spread(SOON_WAIT, left_of(not_after, now), 20, random);
 }

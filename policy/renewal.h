@@ -20,11 +20,12 @@ enum { RETRY_MIN = 60, RETRY_MAX = 4 * 3600, RENEWAL_RETRY_MAX = 24 * 3600 };
 enum { REMIND_DAILY = 24 * 3600, REMIND_SOON = 6 * 3600, REMIND_WEEK = 7 * 24 * 3600 };
 
 /*
- * How long to wait after the @attempts-th failure in a row, in seconds: anything from RETRY_MIN to a limit
- * that is @base at first and doubles each time. The limit is at most RETRY_MAX; for a certificate that ends
- * at
- * @not_after (0: there is none) it is at most RENEWAL_RETRY_MAX and an eighth of what is left, so that
- * attempts come denser towards the end. @random: any number.
+ * How long to wait after the @attempts-th failure in a row, in seconds; @random: any number; RETRY_MIN at
+ * least. Without a certificate that is valid until @not_after: anything up to a limit that is @base at first,
+ * doubles each time, and is RETRY_MAX at most. With one nothing presses: half of the limit and anything of
+ * the other half, where the limit is @base once, and then RENEWAL_RETRY_MAX or an eighth of what is left, so
+ * that attempts come denser towards the end. Every further step between would be another crowd at a server
+ * that comes back.
  */
 uint64_t retry_wait(uint64_t attempts, uint64_t base, uint64_t not_after, uint64_t now, uint64_t random);
 /* @wait, or what the server asked for by Retry-After where that is longer, but no longer than half of what is
@@ -33,6 +34,14 @@ uint64_t longer_wait(uint64_t wait, uint64_t retry_after, uint64_t not_after, ui
 /* How long until its owner is reminded of what only he can do: a day, and less in the last week of a
  * certificate that ends at @not_after. */
 uint64_t remind_wait(uint64_t not_after, uint64_t now);
-/* After a date that was missed, because the machine slept or was off: anything up to an hour and a twentieth
- * of what is left, so that those who wake together do not ask together. */
-uint64_t late_wait(uint64_t not_after, uint64_t now, uint64_t random);
+/*
+ * What a machine does at @now about the renewal whose date was @date and that was to be asked for, or tried
+ * again, at @due: 0: it asks; else the seconds until it does. Who is there then asks. Who slept, or was off,
+ * draws a wait, and another one if that is slept through, too: those who wake together do not ask together.
+ * It is at most SOON_WAIT and a twentieth of what is left. Where more than MUCH_LEFT is, and the date is not
+ * gone by half of that, it is up to LATE_WAIT and a tenth: who comes back on a Monday is one of a weekend's.
+ */
+enum { LATE = 600, SOON_WAIT = 3600, LATE_WAIT = 72 * 3600, MUCH_LEFT = 30 * 24 * 3600 };
+uint64_t late_wait(uint64_t date, uint64_t due, uint64_t not_after, uint64_t now, uint64_t random);
+/* After the network came back, for who had no answer: up to an hour, and a twentieth of what is left. */
+uint64_t network_wait(uint64_t not_after, uint64_t now, uint64_t random);

@@ -12,9 +12,8 @@
 #include "scep-wire/caps.h"
 #include "work/schedule.h"
 
-/* Renewals that run at once; the others wait a moment. What comes later than LATE seconds was slept through.
- */
-enum { RENEWING_MAX = 64, LATE = 600, MOMENT = 5, AFTER_ERROR = 300 };
+/* Renewals that run at once; the others wait a moment. */
+enum { RENEWING_MAX = 64, MOMENT = 5, AFTER_ERROR = 300 };
 /* An orphan's renewal: until it gets another profile. */
 #define NEVER UINT64_MAX
 /* CRLs, and what the CA announces to come after it, are looked at once a day, by few certificates at a time;
@@ -135,13 +134,16 @@ void due_drop(struct daemon *d, struct certificate *c)
 
 static void act(struct daemon *d, struct certificate *c, uint64_t now)
 {
-        const bool late = activity_is_at_rest(c->activity) && now > c->renew_at + LATE && !c->put_off;
+        const uint64_t set = activity_is_at_rest(c->activity) ? c->renew_at : c->retry_at;
+        const uint64_t wait = activity_is_running(c->activity) || !c->current
+                                      ? 0
+                                      : late_wait(c->renew_at, c->put_off ? c->put_off : set, c->not_after,
+                                                  now, random_number());
         struct error e = {0};
 
-        if (late) {
-                c->put_off = now + late_wait(c->not_after, now, random_number());
-                if (c->put_off > now)
-                        return;
+        if (wait) {
+                c->put_off = now + wait;
+                return;
         }
         if (c->question) { /* the reminder comes after it */
                 c->put_off = now + ASK_SECONDS;
@@ -373,7 +375,7 @@ void due_network_up(struct daemon *d)
                 if (!c->unanswered)
                         continue;
                 /* One that comes and goes makes no storm: not within the shortest wait after a failure. */
-                at = now + late_wait(c->not_after, now, random_number());
+                at = now + network_wait(c->not_after, now, random_number());
                 if (at < c->activity_since + RETRY_MIN && c->activity_since <= now)
                         at = c->activity_since + RETRY_MIN;
                 if (c->enrollment)

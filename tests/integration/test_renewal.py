@@ -359,11 +359,16 @@ def test_cancelled_by_hand(lab, ndes):
 
 def test_T8_slept_through(lab):
     """Its date was missed by two hours: the renewal is spread over the next hour, and comes."""
+    lab.ndes("set", "lifetime", "30d")
     first = ready(lab, "l-late")
     set_clock(lab, first["renewAt"] + 7200)
     until(lab, "l-late", lambda shown: shown["health"] == "expiring")
-    second = come(lab, "l-late", first, now(lab) + 3601)
-    assert second["health"] == "valid"
+    latest = now(lab) + 3 * 3600  # a busy machine may sleep through it again
+    while (second := lab.json("show", "l-late"))["thumbprint"] == first["thumbprint"]:
+        if second["activity"] == "idle":  # awake all the time
+            assert now(lab) < latest
+            set_clock(lab, now(lab) + 100)
+    assert until(lab, "l-late", another(first))["health"] == "valid"
 
 
 def generations(lab, name):

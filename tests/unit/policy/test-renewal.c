@@ -67,7 +67,7 @@ static void spread(void **state)
         assert_true(a != b);
 }
 
-/* Between a minute and a limit that doubles, and that an eighth of what is left holds down. */
+/* Without a certificate from a minute to a limit that doubles; with one the upper half of two limits. */
 static void retries(void **state)
 {
         static const struct {
@@ -77,6 +77,8 @@ static void retries(void **state)
                 {"the first", 1, 300, 0, 300},
                 {"the third", 3, 300, 0, 1200},
                 {"no certificate", 20, 300, 0, RETRY_MAX},
+                {"renewal, the first", 1, 300, 100 * 86400, 300},
+                {"renewal, the second", 2, 300, 100 * 86400, RENEWAL_RETRY_MAX},
                 {"a long life", 20, 300, 100 * 86400, RENEWAL_RETRY_MAX},
                 {"a day left", 20, 300, 86400, 10800},
                 {"an hour left", 20, 300, 3600, 450},
@@ -89,6 +91,8 @@ static void retries(void **state)
         (void)state;
         for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
                 const uint64_t end = cases[i].left ? now + cases[i].left : 0;
+                const uint64_t from =
+                        cases[i].left && cases[i].most > RETRY_MIN ? cases[i].most / 2 : RETRY_MIN;
                 uint64_t least = UINT64_MAX, most = 0;
 
                 for (uint64_t random = 0; random < 200; random++) {
@@ -98,10 +102,9 @@ static void retries(void **state)
                         least = wait < least ? wait : least;
                         most = wait > most ? wait : most;
                         wait = retry_wait(cases[i].attempts, cases[i].base, end, now, random);
-                        assert_in_range(wait, RETRY_MIN, cases[i].most);
+                        assert_in_range(wait, from, cases[i].most);
                 }
-                if (least < RETRY_MIN || most > cases[i].most ||
-                    (most - least) * 10 < (cases[i].most - RETRY_MIN) * 8)
+                if ((most - least) * 10 < (cases[i].most - from) * 8)
                         fail_msg("%s: from %llu to %llu", cases[i].row, (unsigned long long)least,
                                  (unsigned long long)most);
         }
@@ -109,18 +112,58 @@ static void retries(void **state)
         assert_in_range(retry_wait(9, 300, now - 5, now, 7777777), RETRY_MIN, RETRY_MAX);
 }
 
-static void lateness(void **state)
+static void network(void **state)
 {
         const uint64_t now = 1800000000;
 
         (void)state;
         for (uint64_t random = 0; random < 10000; random += 7) {
-                assert_in_range(late_wait(now + 365 * 86400, now, random), 0, 3600);
-                assert_in_range(late_wait(now + 1000, now, random), 0, 50);
-                assert_int_equal(late_wait(now, now, random), 0);
-                assert_int_equal(late_wait(now - 1, now, random), 0);
+                assert_in_range(network_wait(now + 365 * 86400, now, random), 0, SOON_WAIT);
+                assert_in_range(network_wait(now + 1000, now, random), 0, 50);
+                assert_int_equal(network_wait(now - 1, now, random), 0);
         }
-        assert_int_equal(late_wait(now + 365 * 86400, now, 3600), 3600);
+        assert_int_equal(network_wait(now + 365 * 86400, now, SOON_WAIT), SOON_WAIT);
+}
+
+static void lateness(void **state)
+{
+        enum { HOUR = 3600, DAY = 86400 };
+        const uint64_t now = 1800000000;
+        const struct {
+                const char *row;
+                uint64_t date, due, not_after, most; /* due 0: the date */
+        } cases[] = {
+                {"on the date", now, 0, now + 60 * DAY, 0},
+                {"a little later", now - LATE, 0, now + 60 * DAY, 0},
+                {"before it", now + 5, 0, now + 60 * DAY, 0},
+                {"a weekend", now - 60 * HOUR, 0, now + 60 * DAY, LATE_WAIT},
+                {"a night, certificate of 30 days", now - 12 * HOUR, 0, now + 5 * DAY, SOON_WAIT},
+                {"a vacation", now - 21 * DAY, 0, now + 41 * DAY, SOON_WAIT},
+                {"half of what is left", now - 20 * DAY, 0, now + 40 * DAY, SOON_WAIT},
+                {"put off, and there", now - 60 * HOUR, now - 1, now + 60 * DAY, 0},
+                {"put off, and slept again", now - 60 * HOUR, now - 12 * HOUR, now + 60 * DAY, LATE_WAIT},
+                {"in the last hours", now - 9 * DAY, 0, now + 1000, 50},
+                {"it ends now", now - DAY, 0, now, 0},
+                {"it has expired", now - 9 * DAY, 0, now - 1, 0},
+                {"put off for ever", now - 9 * DAY, UINT64_MAX, now + 60 * DAY, 0},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                uint64_t most = 0;
+
+                for (uint64_t random = 0; random < 4 * (uint64_t)LATE_WAIT; random += 7) {
+                        const uint64_t wait =
+                                late_wait(cases[i].date, cases[i].due ? cases[i].due : cases[i].date,
+                                          cases[i].not_after, now, random);
+
+                        if (wait > cases[i].most)
+                                fail_msg("%s: %llu", cases[i].row, (unsigned long long)wait);
+                        most = wait > most ? wait : most;
+                }
+                if (most + 7 < cases[i].most)
+                        fail_msg("%s: never above %llu", cases[i].row, (unsigned long long)most);
+        }
 }
 
 static void reminders(void **state)
@@ -159,9 +202,10 @@ static void wishes(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(dates),   cmocka_unit_test(spread),
-                                           cmocka_unit_test(retries), cmocka_unit_test(lateness),
-                                           cmocka_unit_test(wishes),  cmocka_unit_test(reminders)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(dates),    cmocka_unit_test(spread),
+                                           cmocka_unit_test(retries),  cmocka_unit_test(network),
+                                           cmocka_unit_test(lateness), cmocka_unit_test(wishes),
+                                           cmocka_unit_test(reminders)};
 
         return cmocka_run_group_tests_name("renewal", tests, NULL, NULL);
 }
