@@ -144,6 +144,49 @@ static void read_entry(X509_CRL *crl, X509 *cert, struct crl_answer *ret)
                 (void)snprintf(ret->reason, sizeof ret->reason, "%s", reasons[number]);
 }
 
+/* The next element of DER, and @from is after it; empty: there is none of this tag. *ret_inside: its
+ * contents. */
+static struct view take(struct view *from, int wanted, struct view *ret_inside)
+{
+        const uint8_t *at = from->data;
+        struct view ret = {0};
+        int tag = 0, class = 0, form;
+        long len = 0;
+
+        form = from->len <= LONG_MAX ? ASN1_get_object(&at, &len, &tag, &class, (long)from->len) : 0x80;
+        ERR_clear_error();
+        if (form & 0x81 || tag != wanted || class != V_ASN1_UNIVERSAL) /* 0x80: failed, 0x01: not DER */
+                return ret;
+        *ret_inside = (struct view){at, (size_t)len};
+        ret = (struct view){from->data, (size_t)(at - from->data) + (size_t)len};
+        from->data += ret.len;
+        from->len -= ret.len;
+        return ret;
+}
+
+/* RFC 5280 §5.1.1.2: the signature's algorithm stands beside what is signed and in it, and is the same. Not
+ * every OpenSSL compares them. */
+static bool one_algorithm(struct view der)
+{
+        struct view crl = {0}, tbs = {0}, inside = {0}, inner, outer;
+
+        (void)take(&der, V_ASN1_SEQUENCE, &crl);
+        (void)take(&crl, V_ASN1_SEQUENCE, &tbs);
+        (void)take(&tbs, V_ASN1_INTEGER, &inside); /* the version */
+        inner = take(&tbs, V_ASN1_SEQUENCE, &inside);
+        outer = take(&crl, V_ASN1_SEQUENCE, &inside);
+        return inner.len && inner.len == outer.len && memcmp(inner.data, outer.data, inner.len) == 0;
+}
+
+/* What X509_verify_cert() leaves to others; NULL: nothing is wrong. */
+static const char *not_whole(struct view der, const X509_CRL *crl)
+{
+        if (!one_algorithm(der))
+                return "its signature names two algorithms";
+        /* It tells what changed since another one: of whom it is silent may be revoked. */
+        return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0 ? "it is a delta CRL" : NULL;
+}
+
 enum err crl_check(struct view der, X509 *cert, X509 *issuer, int64_t now, struct crl_answer *ret,
                    struct error *e)
 {
@@ -152,6 +195,7 @@ enum err crl_check(struct view der, X509 *cert, X509 *issuer, int64_t now, struc
         X509_CRL *crl = der.len <= LONG_MAX ? d2i_X509_CRL(NULL, &at, (long)der.len) : NULL;
         struct crl_answer answer = {0};
         struct met met = {0};
+        const char *wrong;
         enum err r;
 
         if (!crl || at != der.data + der.len) {
@@ -159,14 +203,15 @@ enum err crl_check(struct view der, X509 *cert, X509 *issuer, int64_t now, struc
                 *ret = (struct crl_answer){.verdict = CRL_FOREIGN, .why = "it is no CRL in DER"};
                 return ERR_OK;
         }
+        wrong = not_whole(der, crl);
         r = judge(crl, cert, issuer, now, &met, e);
         if (r)
                 return r;
         (void)asn1_time_seconds(X509_CRL_get0_lastUpdate(crl), &answer.this_update);
         (void)asn1_time_seconds(X509_CRL_get0_nextUpdate(crl), &answer.next_update);
-        if (met.other) {
+        if (met.other || wrong) {
                 answer.verdict = CRL_FOREIGN;
-                answer.why = X509_verify_cert_error_string(met.other);
+                answer.why = wrong ? wrong : X509_verify_cert_error_string(met.other);
         } else if (met.revoked) {
                 answer.verdict = CRL_REVOKED;
                 read_entry(crl, cert, &answer);

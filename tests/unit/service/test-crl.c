@@ -16,6 +16,7 @@ struct crl_spec {
         long revoked;                  /* serial number; 0: none */
         int reason;                    /* CRL_REASON_…; 0: none said */
         const char *extension, *value; /* one more; NULL: none */
+        bool numbered;                 /* has a cRLNumber, too */
 };
 
 static struct bytes crl_make(const struct crl_spec *spec)
@@ -53,6 +54,14 @@ static struct bytes crl_make(const struct crl_spec *spec)
         }
         if (spec->extension) {
                 X509_EXTENSION *extension = X509V3_EXT_conf(NULL, NULL, spec->extension, spec->value);
+
+                assert_non_null(extension);
+                assert_true(X509_CRL_add_ext(crl, extension, -1));
+                X509_EXTENSION_free(extension);
+        }
+        if (spec->numbered) {
+                X509_EXTENSION *extension =
+                        X509V3_EXT_conf(NULL, NULL, "crlNumber", "DER:020102"); /* INTEGER 2 */
 
                 assert_non_null(extension);
                 assert_true(X509_CRL_add_ext(crl, extension, -1));
@@ -164,6 +173,16 @@ static void verdicts(void **state)
                   .to = 6,
                   .extension = "deltaCRL",
                   .value = "critical,ASN1:INTEGER:1"},
+                 CRL_FOREIGN,
+                 ""},
+                {"a delta with a number",
+                 {.issuer = "CA",
+                  .key = CA,
+                  .from = -1,
+                  .to = 6,
+                  .extension = "deltaCRL",
+                  .value = "critical,ASN1:INTEGER:1",
+                  .numbered = true},
                  CRL_FOREIGN,
                  ""},
         };
