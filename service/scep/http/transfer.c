@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "base/parse.h"
 
 static inline void slist_p(struct curl_slist **p)
 {
@@ -279,22 +280,35 @@ static enum err proxy_error(CURL *curl, struct error *e)
         return error_context(e, r, "The proxy did not connect to the server");
 }
 
+/* Seconds; 0: none, or what nobody understands. CURLINFO_RETRY_AFTER will not do: libcurl 8 makes six hours
+ * of whatever is more. */
+static uint64_t retry_after(CURL *curl)
+{
+        struct curl_header *header = NULL;
+        time_t now = time(NULL), until;
+        uint64_t seconds = 0;
+
+        if (curl_easy_header(curl, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+                return 0;
+        if (!parse_u64(header->value, UINT64_MAX, &seconds)) {
+                until = curl_getdate(header->value, NULL);
+                seconds = until > now ? (uint64_t)(until - now) : 0;
+        }
+        return seconds < HTTP_RETRY_AFTER_MAX ? seconds : HTTP_RETRY_AFTER_MAX;
+}
+
 /* What a diagnosis wants to know beyond the error. */
 static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, bool proxy,
                           struct http_reply *reply)
 {
         const char *address = NULL;
         long verify = 0, proxy_verify = 0;
-        curl_off_t retry_after = 0;
 
         reply->problem = code == CURLE_OK ? HTTP_FINE : problem_of(t, code, proxy);
         (void)curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &address);
         (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verify);
         (void)curl_easy_getinfo(curl, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy_verify);
-        (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after);
-        if (retry_after > 0)
-                reply->retry_after =
-                        retry_after < HTTP_RETRY_AFTER_MAX ? (uint64_t)retry_after : HTTP_RETRY_AFTER_MAX;
+        reply->retry_after = retry_after(curl);
         (void)snprintf(reply->address, sizeof reply->address, "%s", address ? address : "");
         if (code != CURLE_PEER_FAILED_VERIFICATION)
                 return;

@@ -24,6 +24,10 @@ static const struct server_rule rules[] = {
         {"/s429", ACT_ANSWER, 429, "Retry-After: 90\r\n", BODY("")},
         {"/s-eternal", ACT_ANSWER, 429, "Retry-After: 99999999\r\n", BODY("")},
         {"/s-odd", ACT_ANSWER, 429, "Retry-After: soon\r\n", BODY("")},
+        {"/s-far", ACT_ANSWER, 429, "Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n", BODY("")},
+        {"/s-gone", ACT_ANSWER, 429, "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", BODY("")},
+        {"/s-less", ACT_ANSWER, 429, "Retry-After: -7\r\n", BODY("")},
+        {"/s-huge", ACT_ANSWER, 429, "Retry-After: 99999999999999999999999\r\n", BODY("")},
         {"/s418", ACT_ANSWER, 418, NULL, BODY("")},
         {"/s500", ACT_ANSWER, 500, NULL, BODY("err")},
         {"/s503", ACT_ANSWER, 503, NULL, BODY("")},
@@ -116,7 +120,14 @@ static void stays_away(void **state)
         static const struct {
                 const char *path;
                 uint64_t seconds;
-        } cases[] = {{"/s429", 90}, {"/s-eternal", HTTP_RETRY_AFTER_MAX}, {"/s-odd", 0}, {"/s418", 0}};
+        } cases[] = {{"/s429", 90},
+                     {"/s-eternal", HTTP_RETRY_AFTER_MAX},
+                     {"/s-odd", 0},
+                     {"/s418", 0},
+                     {"/s-far", HTTP_RETRY_AFTER_MAX},
+                     {"/s-gone", 0},
+                     {"/s-less", 0},
+                     {"/s-huge", 0}};
         struct server server = {0};
 
         (void)state;
