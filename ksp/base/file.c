@@ -289,7 +289,8 @@ enum err memfd_read_secret(int fd, size_t max, struct secret *ret, struct error 
         size_t size = 0;
         enum err r;
 
-        if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        /* A file on tmpfs has seals as well; but a name, too. */
+        if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink > 0)
                 return error_set(e, ERR_NOT_A_MEMFD, "The descriptor that was passed is not a memfd");
         if ((uint64_t)st.st_size > max)
                 return error_set(e, ERR_TOO_LARGE, "The data that was passed is larger than %zu octets", max);

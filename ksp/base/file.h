@@ -37,7 +37,7 @@ MUST_CHECK enum err tree_remove(int dirfd, const char *name, struct error *e);
 MUST_CHECK enum err memfd_make(const char *name, struct view v, int *ret_fd, struct error *e);
 /*
  * Reads a memfd of a stranger by pread from offset 0 to the bound: its size may lie or change meanwhile.
- * Anything that is no memfd (F_GET_SEALS < 0) is ERR_NOT_A_MEMFD, more than @max octets ERR_TOO_LARGE.
+ * Anything that is no memfd (no seals, or a name) is ERR_NOT_A_MEMFD, more than @max octets ERR_TOO_LARGE.
  */
 MUST_CHECK enum err memfd_read_secret(int fd, size_t max, struct secret *ret, struct error *e);
 

@@ -175,7 +175,8 @@ static void files(void **state)
 
 static void memfds(void **state)
 {
-        CLEANUP(close_p) int fd = -1, pipefd = -1, regular = -1, sparse = -1;
+        CLEANUP(close_p) int fd = -1, pipefd = -1, regular = -1, named = -1, sparse = -1;
+        char shared[] = "/dev/shm/test-base.XXXXXX"; /* tmpfs: the kernel's memfds are files of one, too */
         CLEANUP(secret_done) struct secret s = {0};
         struct error e = {0};
         int ends[2];
@@ -193,6 +194,10 @@ static void memfds(void **state)
         expect_err(memfd_read_secret(pipefd, 9, &s, &e), ERR_NOT_A_MEMFD);
         regular = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
         expect_err(memfd_read_secret(regular, 1 << 20, &s, &e), ERR_NOT_A_MEMFD);
+        named = mkstemp(shared);
+        assert_true(named >= 0);
+        expect_err(memfd_read_secret(named, 9, &s, &e), ERR_NOT_A_MEMFD);
+        assert_int_equal(unlink(shared), 0);
         sparse = memfd_create("sparse", MFD_CLOEXEC);
         assert_int_equal(ftruncate(sparse, 10LL << 30), 0);
         expect_err(memfd_read_secret(sparse, 1 << 20, &s, &e), ERR_TOO_LARGE);
