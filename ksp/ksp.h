@@ -134,7 +134,9 @@ const char *ksp_attribute_name(unsigned bit);
  * This and the next two are for keys without a PIN: ERR_PIN_NEEDED where there is one, see ksp_run(). */
 MUST_CHECK enum err ksp_sign(struct ksp_key *key, uid_t uid, const struct key_sign *how, struct view data,
                              struct bytes *ret, struct error *e);
-/* RSA; unpadded in constant time; a bad padding is ERR_INVALID. Blocks. */
+/* RSA; unpadded in constant time. A bad padding is ERR_INVALID; of a software key with PKCS#1 v1.5 it may
+ * also be ERR_OK and octets that depend on key and data and say nothing: OpenSSL's implicit rejection (3.2
+ * on), which gives nobody an oracle. Blocks. */
 MUST_CHECK enum err ksp_decrypt(struct ksp_key *key, uid_t uid, const struct key_decrypt *how,
                                 struct view data, struct secret *ret, struct error *e);
 /* EC: the shared secret of ECDH with @point, the other side's public key (X9.62, uncompressed), which is

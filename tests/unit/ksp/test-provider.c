@@ -75,6 +75,7 @@ static void check_request(const struct place *at)
 {
         CLEANUP(x509_req_free_p) X509_REQ *request = X509_REQ_new_ex(at->libctx, NULL);
 
+        assert_int_equal(X509_REQ_set_version(request, X509_REQ_VERSION_1), 1);
         assert_int_equal(X509_REQ_set_pubkey(request, at->key), 1);
         assert_true(X509_REQ_sign(request, at->key, EVP_sha384()) > 0);
         assert_int_equal(X509_REQ_verify(request, at->key), 1); /* verification by the private object */
@@ -341,6 +342,7 @@ static void errors_arrive(void **state)
         expect_ok(local_key(NULL, key, 0, (struct view){0}, NULL, &pkey, &e));
         ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
         assert_int_equal(EVP_PKEY_decrypt_init(ctx), 1);
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING), 1);
         assert_int_not_equal(EVP_PKEY_decrypt(ctx, out, &len, in, sizeof in), 1);
         ossl_error(&e, ERR_FAILED, "x");
         assert_non_null(strstr(e.message, "could not be decrypted with this key"));
