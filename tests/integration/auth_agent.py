@@ -25,7 +25,7 @@ class Agent(dbus.service.Object):
         if answer == "no":
             failed(dbus.DBusException("closed", name="org.freedesktop.PolicyKit1.Error.Cancelled"))
         elif answer == "yes":
-            authority.AuthenticationAgentResponse2(dbus.UInt32(0), cookie, identities[0])
+            authority.AuthenticationAgentResponse(cookie, identities[0])
             done()
 
     @dbus.service.method(INTERFACE, in_signature="s")

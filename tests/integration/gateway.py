@@ -54,16 +54,29 @@ class Authority:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7", "-subj",
                 f"/CN={name}", "-keyout", self.key, "-out", self.cert)
 
-    def issue(self, name, algorithm="ec", subject=None, san=None, dates=()):
+    def issue(self, name, algorithm="ec", subject=None, san=None, expired=False):
         """(certificate, key) as paths; the key is PKCS#8."""
         cert, key, request = (self.folder / f"{name}.{end}" for end in ("cert", "key", "csr"))
         kind = ["rsa:2048"] if algorithm == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         openssl("req", "-new", "-newkey", *kind, "-nodes", "-subj", subject or f"/CN={name}", "-keyout", key, "-out", request)
         extensions = self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={san}\n" if san else "basicConstraints=CA:FALSE\n")
-        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-extfile",
-                extensions, *(dates or ("-days", "7")), "-out", cert)
+        if expired:
+            self._issue_expired(request, extensions, cert)
+        else:
+            openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-extfile",
+                    extensions, "-days", "7", "-out", cert)
         return cert, key
+
+    def _issue_expired(self, request, extensions, cert):
+        """By 'openssl ca', which alone takes dates in every version."""
+        database, configuration = self.folder / "database", self.folder / "ca.conf"
+        database.touch()
+        configuration.write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={database}\nserial={database}.serial\n"
+                                 f"new_certs_dir={self.folder}\npolicy=any\n[any]\ncommonName=supplied\n")
+        openssl("ca", "-batch", "-config", configuration, "-create_serial", "-md", "sha256", "-notext", "-in", request, "-cert",
+                self.cert, "-keyfile", self.key, "-extfile", extensions, "-startdate", "20240101000000Z", "-enddate",
+                "20240108000000Z", "-out", cert)
 
 
 class Gateway:

@@ -169,7 +169,7 @@ def pki(lab):
 
 
 def expired_server(pki):
-    return {"server": pki.issue("expired", san="DNS:localhost", dates=("-days", "-1"))}
+    return {"server": pki.issue("expired", san="DNS:localhost", expired=True)}
 
 
 def other_name(pki):

@@ -64,13 +64,13 @@ def test_certificate_is_what_the_profile_says(lab):
                 "AlternativeName=guid:{00112233-4455-6677-8899-aabbccddeeff}")
     assert lab.enroll("exact").returncode == 0
     text = lab.openssl("x509", "-in", lab.certificate("exact") / "current/cert.pem", "-noout", "-text",
-                       "-nameopt", "sep_multiline,esc_msb").stdout
+                       "-nameopt", "sep_multiline,esc_msb").stdout.replace("::", ":")  # as OpenSSL 3.0 has it before othernames
     host = os.uname().nodename.split(".")[0]
     assert f"CN={host}x" in text and "O=Finance, Group" in text
     assert lab.json("show", "exact")["subject"] == f"CN={host}x,OU=Mobile+L=Redmond,O=Finance\\, Group"
-    for wanted in ("email:a@b.example", "UPN::jane@corp.example", "URI:tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-4",
+    for wanted in ("email:a@b.example", "UPN:jane@corp.example", "URI:tag:microsoft.com,2022-09-14:sid:S-1-5-21-1-2-3-4",
                    "DNS:pc.example", "IP Address:192.0.2.1", "IP Address:2001:DB8:0:0:0:0:0:1", "Registered ID:1.2.3.4",
-                   f"DirName:/CN={host}/O=b", "othername: 1.2.3.4::text", "Digital Signature, Key Encipherment", "TLS Web Client Authentication"):
+                   f"DirName:/CN={host}/O=b", "othername: 1.2.3.4:text", "Digital Signature, Key Encipherment", "TLS Web Client Authentication"):
         assert wanted in text, wanted
 
 

@@ -530,7 +530,7 @@ def test_certificate(machine):
     with neighbours.hostname(machine, static="pc7", serial="ret = 'PF3ABCDE'"):
         done = machine.enroll("serial")
     assert done.returncode == 0, done.stderr
-    text = machine.openssl("x509", "-in", machine.certificate("serial") / "current/cert.pem", "-noout", "-subject", "-ext",
+    text = machine.openssl("x509", "-in", machine.certificate("serial") / "current/cert.pem", "-noout", "-subject", "-nameopt", "oneline", "-ext",
                            "subjectAltName").stdout
     assert "CN = PF3ABCDE, O = Contoso" in text and "DNS:pc7.corp.example" in text
     machine.add("no-serial", subject="CN={{SerialNumber}}", san="")

@@ -165,7 +165,7 @@ def test_server_that_is_not_believed(lab, pki, another):
     error(lab.enroll("no-bundle", "--json"), "TlsError", 7, "issuer", "CaBundle=")
     lab.add("another-name", url=gateway.url.replace("localhost", "127.0.0.2"), server=server(pki))
     assert lab.enroll("another-name", "--json").returncode == 7
-    expired = another(server=pki.issue("expired", san="DNS:localhost", dates=("-days", "-1")))
+    expired = another(server=pki.issue("expired", san="DNS:localhost", expired=True))
     lab.add("expired", url=expired.url, server=server(pki))
     error(lab.enroll("expired", "--json"), "TlsError", 7, "expired", "CaBundle=")
     assert not gateway.requests() and not expired.requests()

@@ -60,7 +60,7 @@ def test_dependencies(packages, name):
     """The walls between the parts, as dpkg sees them."""
     package = next((packages / "first").glob(f"{name}_*.deb"))
     depends = subprocess.run(["dpkg-deb", "-f", package, "Depends"], capture_output=True, text=True, check=True).stdout
-    found = {re.split(r"[ (:|]", word.strip())[0] for word in depends.split(",")}
+    found = {re.split(r"[ (:|]", word.strip())[0].removesuffix("t64") for word in depends.split(",")}  # t64: Debian 13
     if name == "scepter":
         assert {"libtss2-tcti-device0", "libdbus-1-3", "libsystemd0"} <= found
     else:

@@ -187,7 +187,7 @@ def test_strongswan_pki(keys, name):
     request = keys.write("request.pem", done.stdout)
     done = keys.openssl("req", "-in", request, "-verify", "-noout", "-pubkey")
     public = keys.openssl("x509", "-in", keys.certificate(name) / "current/cert.pem", "-noout", "-pubkey").stdout
-    assert done.returncode == 0 and done.stdout == public, done.stderr
+    assert done.returncode == 0 and public in done.stdout, done.stderr
 
 
 def ssh_account(lab, name):
@@ -252,7 +252,9 @@ def test_nginx_with_the_engine(keys, name):
     public = keys.write(f"{name}.pub", keys.openssl("x509", "-in", current / "cert.pem", "-noout", "-pubkey").stdout)
     (folder / "chain.pem").write_text((current / "cert.pem").read_text() + (current / "chain.pem").read_text())
     (folder / "conf").write_text(NGINX.format(folder=folder, certificate=folder / "chain.pem", key=uri(name)))
-    environment = {**keys.env, **labs.foreign_environment(), "PKCS11_MODULE_PATH": module(keys)}
+    # nginx takes what engines are initialised; that of libp11 0.4.13 is not by being the default.
+    engine = keys.write("engine.conf", "openssl_conf=all\n[all]\nengines=engines\n[engines]\npkcs11=own\n[own]\ninit=1\n")
+    environment = {**keys.env, **labs.foreign_environment(), "PKCS11_MODULE_PATH": module(keys), "OPENSSL_CONF": str(engine)}
     (folder / "conf").write_text("env SCEPTER_KEYS; env PKCS11_MODULE_PATH;\n" + (folder / "conf").read_text())
     process = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "conf", "-p", folder, "-e", folder / "error.log"],
                                env=environment, stderr=subprocess.DEVNULL)

@@ -186,7 +186,7 @@ def strongswan(responder, folder):
 
 
 def certificate_text(path):
-    return run("openssl", "x509", "-in", path, "-noout", "-text").stdout
+    return run("openssl", "x509", "-in", path, "-noout", "-text", "-nameopt", "oneline").stdout
 
 
 def chains(responder, path):
