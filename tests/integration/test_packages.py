@@ -3,7 +3,6 @@ on a booted machine with a live certificate."""
 import os
 import pwd
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -11,38 +10,15 @@ import pytest
 import installed
 import labs
 import machine
+import packed
 
-BUILD = labs.SOURCE / "packaging/debian/build"
-NAMES = ("scepter", "scepter-openssl", "scepter-pkcs11")
 SIGN = "openssl dgst -provider default -provider ksp -sha256 -sign ksp:web -out /dev/null /etc/passwd"
 
 
 @pytest.fixture(scope="module")
 def packages():
-    """As they are, and once more as the version after it: what has changed is the number."""
-    if labs.sanitized():
-        pytest.skip("packages are built without sanitizers: once is enough")
-    for program in ("dpkg-buildpackage", "dh", "lintian"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed")
-    with labs.open_folder() as place:
-        build(place)
+    with packed.open_packages() as place:
         yield place
-
-
-def build(place):
-    done = subprocess.run([BUILD, place / "first"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    (place / "second").mkdir()
-    for name in NAMES:
-        old = next((place / "first").glob(f"{name}_*.deb"))
-        subprocess.run(["dpkg-deb", "-R", old, place / name], check=True)
-        control = place / name / "DEBIAN/control"
-        control.write_text(re.sub(r"^Version: .*$", r"\g<0>+later", control.read_text(), flags=re.M))
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", place / name, place / f"second/{name}.deb"], check=True,
-                       stdout=subprocess.DEVNULL)
-    for folder in (place / "first", place / "second"):
-        folder.chmod(0o755)
 
 
 def test_lintian(packages):
@@ -55,7 +31,7 @@ def test_lintian(packages):
     assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", packed.NAMES)
 def test_dependencies(packages, name):
     """The walls between the parts, as dpkg sees them."""
     package = next((packages / "first").glob(f"{name}_*.deb"))
