@@ -23,7 +23,7 @@ struct ksp;
 struct ksp_key; /* counts references */
 
 struct ksp_config {
-        const char *tcti;        /* explicit; NULL or "none": this machine has no TPM */
+        const char *tcti;        /* NULL or "none": this machine has no TPM; "auto": the kernel's */
         struct view host_secret; /* empty: missing, and software keys say so; copied */
         struct view owner_auth;  /* the TPM's owner password; empty: not given; copied */
 };

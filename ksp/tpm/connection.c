@@ -62,11 +62,11 @@ uint32_t tpm_property(struct tpm *tpm, TPM2_PT property)
         return data->data.tpmProperties.tpmProperty[0].value;
 }
 
-static enum err connect_tpm(struct tpm *tpm, struct error *e)
+static enum err connect_tpm(struct tpm *tpm, const char *tcti, struct error *e)
 {
         CLEANUP(esys_free_p) TPMS_CAPABILITY_DATA *data = NULL;
         TPMI_YES_NO more;
-        TSS2_RC rc = Tss2_TctiLdr_Initialize(tpm->tcti, &tpm->transport);
+        TSS2_RC rc = Tss2_TctiLdr_Initialize(tcti, &tpm->transport);
 
         if (rc)
                 return tpm_error(e, rc, "be reached");
@@ -89,13 +89,16 @@ static enum err connect_tpm(struct tpm *tpm, struct error *e)
 
 enum err tpm_ready(struct tpm *tpm, struct error *e)
 {
+        char chosen[TPM_CHOSEN_MAX];
+        const char *tcti;
         enum err r;
 
         if (tpm->esys)
                 return ERR_OK;
-        r = tpm_presence(tpm->tcti, tpm->sysroot, e);
+        tcti = tpm_choose(tpm->tcti, tpm->sysroot, chosen);
+        r = tpm_presence(tcti, tpm->sysroot, e);
         if (!r)
-                r = connect_tpm(tpm, e);
+                r = connect_tpm(tpm, tcti, e);
         if (r)
                 tpm_disconnect(tpm);
         return r;

@@ -34,7 +34,8 @@ struct tpm_object {
 
 void tpm_object_done(struct tpm_object *object); /* must not be loaded: tpm_unload() first */
 
-/* No I/O. @sysroot: "" or, in tests, a directory that holds dev, sys. @tcti: NULL or "none": no TPM. */
+/* No I/O. @sysroot: "" or, in tests, a directory that holds dev, sys. @tcti: NULL or "none": no TPM; "auto":
+ * see tpm_choose(), at each connection. */
 MUST_CHECK enum err tpm_new(const char *tcti, const char *sysroot, struct tpm **ret, struct error *e);
 /* The password of the owner hierarchy, copied; it goes to the TPM encrypted alone. */
 MUST_CHECK enum err tpm_set_owner_auth(struct tpm *tpm, struct view auth, struct error *e);
@@ -98,6 +99,13 @@ MUST_CHECK enum err tss2_pem_read(struct view pem, struct tpm_object *ret, struc
 /* The same without its armour. */
 MUST_CHECK enum err tss2_der_read(struct view der, struct tpm_object *ret, struct error *e);
 
+/*
+ * @tcti, or for "auto" the kernel's resource manager with the lowest number, as "device:/dev/tpmrm0": a TPM
+ * whose driver was bound again may have another one. "device:/dev/tpmrm0" where there is none. Lives as long
+ * as @tcti and @ret do. Pure but for the file system.
+ */
+enum { TPM_CHOSEN_MAX = 40 };
+const char *tpm_choose(const char *tcti, const char *sysroot, char ret[TPM_CHOSEN_MAX]);
 /* Whether this machine has a TPM behind @tcti, without opening it: ERR_OK (try it), ERR_TPM_ABSENT with the
  * reason, ERR_TPM_PERMISSION, or ERR_TPM_FAILED (announced, but without a node). Pure but for the file
  * system. */

@@ -18,7 +18,7 @@ static const struct {
         {"RuntimeDirectory", offsetof(struct config, runtime), "/run/scepter"},
         {"KeysSocket", offsetof(struct config, keys_socket), NULL},
         {"HostKey", offsetof(struct config, host_key), "/etc/scepter/host.key"},
-        {"Tcti", offsetof(struct config, tcti), "device:/dev/tpmrm0"},
+        {"Tcti", offsetof(struct config, tcti), "auto"},
         {"Facts", offsetof(struct config, facts), "/etc/scepter/facts"},
         {"ProfilesDirectory", offsetof(struct config, profiles), "/etc/scepter/profiles.d"},
         {"ConsumersDirectory", offsetof(struct config, consumers), "/etc/scepter/consumers.d"},

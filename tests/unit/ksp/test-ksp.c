@@ -115,6 +115,41 @@ static void presence(void **state)
         }
 }
 
+static void choice(void **state)
+{
+        static const struct {
+                const char *tcti, *make, *wanted; /* make: files below dev */
+        } cases[] = {
+                {"none", "tpmrm0", "none"},
+                {"device:/dev/tpmrm7", "tpmrm0", "device:/dev/tpmrm7"},
+                {"auto", "tpmrm1 tpmrm0", "device:/dev/tpmrm0"},
+                {"auto", "tpm0 tpmrm tpmrmx tpmrm1x tpmrm-1 tpmrm99999999999", "device:/dev/tpmrm0"},
+                {"auto", "tpmrm10 tpmrm2 tpm0", "device:/dev/tpmrm2"},
+                {"auto", "tpmrm65535", "device:/dev/tpmrm65535"},
+                {"auto", "", "device:/dev/tpmrm0"},
+        };
+        char chosen[TPM_CHOSEN_MAX];
+
+        (void)state;
+        assert_null(tpm_choose(NULL, "", chosen));
+        assert_string_equal(tpm_choose("auto", "/nowhere", chosen), "device:/dev/tpmrm0");
+        for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+                char root[] = "/tmp/scepter-choice.XXXXXX", dev[64], list[256], *save, *path;
+                CLEANUP(close_p) int fd = -1;
+                struct error e = {0};
+
+                assert_non_null(mkdtemp(root));
+                (void)snprintf(dev, sizeof dev, "%s/dev", root);
+                assert_int_equal(mkdir(dev, 0755), 0);
+                fd = open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                strcpy(list, cases[i].make);
+                for (path = strtok_r(list, " ", &save); path; path = strtok_r(NULL, " ", &save))
+                        expect_ok(file_write(fd, path, 0600, str_view(""), &e));
+                assert_string_equal(tpm_choose(cases[i].tcti, root, chosen), cases[i].wanted);
+                (void)!tree_remove(AT_FDCWD, root, NULL);
+        }
+}
+
 static void verify(struct ksp_key *key, const struct key_sign *how, struct view hash,
                    const struct bytes *signature)
 {
@@ -464,13 +499,10 @@ static void more_keys_than_slots(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(decisions),
-                cmocka_unit_test(presence),
-                cmocka_unit_test(every_key),
-                cmocka_unit_test(refusals),
-                cmocka_unit_test(damaged_files),
-                cmocka_unit_test(listing),
-                cmocka_unit_test(more_keys_than_slots),
+                cmocka_unit_test(decisions), cmocka_unit_test(presence),
+                cmocka_unit_test(choice),    cmocka_unit_test(every_key),
+                cmocka_unit_test(refusals),  cmocka_unit_test(damaged_files),
+                cmocka_unit_test(listing),   cmocka_unit_test(more_keys_than_slots),
         };
 
         return cmocka_run_group_tests_name("ksp", tests, start, stop);

@@ -17,7 +17,7 @@ static void defaults(void **state)
         expect_ok(config_read(NULL, &config, &e));
         assert_string_equal(config.state, "/var/lib/scepter");
         assert_string_equal(config.keys_socket, "/run/scepter/keys.sock");
-        assert_string_equal(config.tcti, "device:/dev/tpmrm0");
+        assert_string_equal(config.tcti, "auto");
         assert_string_equal(config.facts, "/etc/scepter/facts");
         assert_int_equal(config.protection, KEY_PROTECTION_TPM_PREFERRED);
         assert_true(config.polkit);
