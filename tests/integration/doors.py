@@ -20,14 +20,15 @@ def make_certificate(lab):
 class Door:
     """A server that wants a certificate of the lab's CA, and notes the serial numbers that it was shown."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, seconds=30):
+        """@seconds: how long it waits for each word of a client."""
         make_certificate(lab)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(lab.files / "door.pem", lab.files / "door.key")
         context.load_verify_locations(lab.files / "cas.pem")
         context.verify_mode = ssl.CERT_REQUIRED
-        self.seen, self.came, self._context = [], threading.Event(), context
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.seen, self.came, self._context, self._seconds = [], threading.Event(), context, seconds
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -41,7 +42,7 @@ class Door:
 
     def _one(self, connection):
         with contextlib.suppress(OSError):
-            connection.settimeout(30)
+            connection.settimeout(self._seconds)
             with self._context.wrap_socket(connection, server_side=True) as stream:
                 stream.recv(4096)
                 self.seen.append(stream.getpeercert()["serialNumber"].lower())

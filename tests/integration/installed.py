@@ -31,7 +31,7 @@ Name={name}
 Type={type}
 [Server]
 Url={url}
-RootCertificate=/srv/l/lab/ndes/root.pem
+RootCertificate={root}
 Challenge=ask
 [Key]
 Protection={protection}
@@ -41,7 +41,7 @@ Name={subject}
 KeyUsage=digitalSignature keyEncipherment
 ExtendedKeyUsage=1.3.6.1.5.5.7.3.2
 """
-DEFAULTS = {"type": "device", "protection": "software", "key": "", "subject": "CN=pc1,O=Contoso"}
+DEFAULTS = {"root": "/srv/l/lab/ndes/root.pem", "type": "device", "protection": "software", "key": "", "subject": "CN=pc1,O=Contoso"}
 
 
 def tree():

@@ -242,7 +242,8 @@ class Lab:
         return json.loads((self.dir / "lab/pids/scepterd.json").read_text())["pid"]
 
     def log(self):
-        return (self.dir / "lab/log/scepterd.log").read_text()
+        path = self.dir / "lab/log/scepterd.log"
+        return path.read_text() if path.exists() else ""  # a lab without a daemon
 
     def certificate(self, name):
         """The state directory of the certificate of this name."""
