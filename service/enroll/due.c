@@ -135,7 +135,7 @@ void due_drop(struct daemon *d, struct certificate *c)
 static void act(struct daemon *d, struct certificate *c, uint64_t now)
 {
         const uint64_t set = activity_is_at_rest(c->activity) ? c->renew_at : c->retry_at;
-        const uint64_t wait = activity_is_running(c->activity) || !c->current
+        const uint64_t wait = activity_is_running(c->activity) || !c->current || c->revoked_at
                                       ? 0
                                       : late_wait(c->renew_at, c->put_off ? c->put_off : set, c->not_after,
                                                   now, random_number());

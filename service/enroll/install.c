@@ -506,7 +506,7 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
                         return 0;
         /* Another attempt is how its owner is reminded. */
         if (pin_is_why(en, why))
-                return now + remind_wait(record->current ? record->not_after : 0, now);
+                return now + remind_wait(usable_until(record), now);
         /* Whether the server has come to accept another way is worth a question now and then. */
         if (why->code == ERR_CHALLENGE_NEEDED &&
             (!record->renewing || en->plan.method == RENEWAL_CHALLENGE) && !challenge_comes_by_itself(en))
@@ -520,9 +520,9 @@ static uint64_t retry_date(const struct enrollment *en, const struct error *why,
                 if (end)
                         return end;
         }
-        wait = retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60,
-                          record->current ? record->not_after : 0, now, random_number());
-        return now + longer_wait(wait, en->retry_after, record->current ? record->not_after : 0, now);
+        wait = retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60, usable_until(record), now,
+                          random_number());
+        return now + longer_wait(wait, en->retry_after, usable_until(record), now);
 }
 
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e)

@@ -176,6 +176,12 @@ static inline uid_t tpm_uid(const struct enrollment *en)
 {
         return en->owner == NO_OWNER ? 0 : en->owner;
 }
+/* When the certificate that is there ends; 0: there is none that is of use, so that nothing else is waited
+ * for. */
+static inline uint64_t usable_until(const struct record *record)
+{
+        return record->current && !record->revoked_at ? record->not_after : 0;
+}
 /* What an earlier enrollment left: how it ended, and with what answer of the server. steps.c */
 MUST_CHECK enum err record_clear_outcome(struct record *record, struct error *e);
 /* steps.c: a new request replaces what an earlier one left, except its key. The record is not written. */

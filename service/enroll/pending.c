@@ -135,8 +135,7 @@ static enum err step_pending(struct enrollment *en, struct error *e)
                                  (unsigned long long)en->plan.pending_limit / 3600);
         if (record->polls >= en->plan.retry_count)
                 delay = POLL_SLOW;
-        record->next_poll =
-                now + longer_wait(delay, en->retry_after, record->current ? record->not_after : 0, now);
+        record->next_poll = now + longer_wait(delay, en->retry_after, usable_until(record), now);
         r = clear_trouble(record, e);
         if (!r)
                 r = record_move(en, LIFE_PENDING, e);
@@ -174,10 +173,9 @@ static enum err step_poll_failed(struct enrollment *en, struct error *e)
         if (!r)
                 r = record_set_text(&record->error_remedy, en->why.remedy, e);
         record->attempts++;
-        wait = retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60,
-                          record->current ? record->not_after : 0, now, random_number());
-        record->next_poll =
-                now + longer_wait(wait, en->retry_after, record->current ? record->not_after : 0, now);
+        wait = retry_wait(record->attempts, (uint64_t)en->plan.retry_delay * 60, usable_until(record), now,
+                          random_number());
+        record->next_poll = now + longer_wait(wait, en->retry_after, usable_until(record), now);
         if (!r)
                 r = record_move(en, LIFE_PENDING, e);
         if (!r)

@@ -4,7 +4,7 @@ import json
 import pytest
 
 import labs
-from test_renewal import DAY, another, events, now, ready, requests, set_clock, until
+from test_renewal import DAY, another, awake, events, now, ready, requests, set_clock, until
 
 
 def heal(lab):
@@ -79,7 +79,7 @@ def test_revoked_while_pending(lab, restart):
     kinds = requests(lab, "waits")
     assert kinds[:2] == [19, 17] and set(kinds[2:]) == {20}
     assert not [one for one in events(lab, "waits", "RENEW_REFUSED")]
-    until(lab, "beside", another(bystander))  # its own turn came in these days
+    awake(lab, "beside", another(bystander))  # its own turn came in these days
     assert int(lab.ndes("issued").split()[-1]) == issued + 2
 
 

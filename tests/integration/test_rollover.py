@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import labs
-from test_renewal import DAY, another, come, events, heal, now, set_clock, until
+from test_renewal import DAY, another, awake, come, events, heal, now, set_clock, until
 
 FOLLOW = {"server": "FollowRollover=yes"}
 
@@ -242,7 +242,7 @@ def test_not_before_its_time():
         assert shown["lastError"]["name"] == "CaExpired" and "not valid yet" in shown["lastError"]["message"]
         assert shown["thumbprint"] == first["thumbprint"] and digest(home / "anchor.pem") == digest(lab.root)
         set_clock(lab, now(lab) + 3 * DAY)
-        until(lab, "early", another(first))
+        awake(lab, "early", another(first))
         assert digest(home / "anchor.pem") != digest(lab.root) and leads(home)
 
 
