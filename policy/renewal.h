@@ -35,11 +35,11 @@ uint64_t longer_wait(uint64_t wait, uint64_t retry_after, uint64_t not_after, ui
  * certificate that ends at @not_after. */
 uint64_t remind_wait(uint64_t not_after, uint64_t now);
 /*
- * What a machine does at @now about the renewal whose date was @date and that was to be asked for, or tried
- * again, at @due: 0: it asks; else the seconds until it does. Who is there then asks. Who slept, or was off,
- * draws a wait, and another one if that is slept through, too: those who wake together do not ask together.
- * It is at most SOON_WAIT and a twentieth of what is left. Where more than MUCH_LEFT is, and the date is not
- * gone by half of that, it is up to LATE_WAIT and a tenth: who comes back on a Monday is one of a weekend's.
+ * What a machine does at @now about the renewal whose date was @date and that was to be asked for at @due: 0:
+ * it asks; else the seconds until it does. Who is there then asks. Who slept, or was off, draws a wait, and
+ * another one if that is slept through, too: those who wake together do not ask together. It is at most
+ * SOON_WAIT and a twentieth of what is left. Where more than MUCH_LEFT is, and the date is not gone by half
+ * of that, it is up to LATE_WAIT and a tenth: who comes back on a Monday is one of a weekend's.
  */
 enum { LATE = 600, SOON_WAIT = 3600, LATE_WAIT = 72 * 3600, MUCH_LEFT = 30 * 24 * 3600 };
 uint64_t late_wait(uint64_t date, uint64_t due, uint64_t not_after, uint64_t now, uint64_t random);

@@ -132,13 +132,19 @@ void due_drop(struct daemon *d, struct certificate *c)
         }
 }
 
+/* How long a renewal that was slept through waits. Another try comes when its turn is, and for a revoked
+ * certificate nothing is waited for. */
+static uint64_t late_by(const struct certificate *c, uint64_t now)
+{
+        if (!c->current || c->revoked_at || !activity_is_at_rest(c->activity))
+                return 0;
+        return late_wait(c->renew_at, c->put_off > c->renew_at ? c->put_off : c->renew_at, c->not_after, now,
+                         random_number());
+}
+
 static void act(struct daemon *d, struct certificate *c, uint64_t now)
 {
-        const uint64_t set = activity_is_at_rest(c->activity) ? c->renew_at : c->retry_at;
-        const uint64_t wait = activity_is_running(c->activity) || !c->current || c->revoked_at
-                                      ? 0
-                                      : late_wait(c->renew_at, c->put_off ? c->put_off : set, c->not_after,
-                                                  now, random_number());
+        const uint64_t wait = late_by(c, now);
         struct error e = {0};
 
         if (wait) {

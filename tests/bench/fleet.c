@@ -128,7 +128,7 @@ static void live(struct fleet *fleet, const struct machine *m)
                 if (t >= (uint64_t)DAYS * DAY)
                         return;
                 here = EPOCH + t + (uint64_t)m->clock;
-                wait = late_wait(date, due, end, here, draw(&random));
+                wait = attempts ? 0 : late_wait(date, due, end, here, draw(&random));
                 if (wait) {
                         due = here + wait;
                         t += wait;

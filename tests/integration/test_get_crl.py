@@ -218,8 +218,8 @@ def test_server_is_gone_for_a_while(lab, ndes):
     ndes("revoke", first["serialNumber"])
     ndes("set", "http-status", "503")
     assert set(diagnosis(lab, "s-gone")) == {"revocation-unreachable"}
-    set_clock(lab, now(lab) + 26 * 3600)
     before = len(lab.ndes("log").splitlines())
+    set_clock(lab, now(lab) + 26 * 3600)
     lab.until(lambda: len(lab.ndes("log").splitlines()) > before)
     assert not events(lab, "s-gone", "CERT_REVOKED", "CRL_REFUSED")
     heal(lab)
@@ -254,8 +254,10 @@ def test_while_pending(lab, ndes):
     """The request that waits puts both on record: that there is no CRL, and then what one says."""
     first = alone(lab, "p-waits")
     ndes("set", "pending", "approve")
+    before = len(asked(lab))
     set_clock(lab, first["renewAt"] + 1)
     until(lab, "p-waits", lambda shown: shown["activity"] == "pending")
+    lab.until(lambda: len(asked(lab)) > before)  # that day's look
     ndes("set", "get-crl", "refuse")
     a_day_later(lab)
     lab.until(lambda: events(lab, "p-waits", "CRL_REFUSED"))

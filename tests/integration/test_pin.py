@@ -150,7 +150,7 @@ def test_renewal_waits_for_its_user(lab):
     done = lab.scepter("renew", "waits", start_new_session=True)
     assert done.returncode == 5 and "PIN" in done.stderr
     # the date of the renewal comes, and nobody is there
-    lab.clock(before["renewAt"] + 3600 - before["notBefore"])
+    lab.clock(f"@{before['renewAt'] + 1}")
     shown = lab.wait_for("waits", "waiting-for-user")
     assert shown["lastError"]["name"].endswith("PinNeeded") and "scepter renew waits" in shown["lastError"]["remedy"]
     assert shown["serialNumber"] == before["serialNumber"]

@@ -4,9 +4,11 @@ The certificates are copies of one that was enrolled, each with an id, a name an
 afterwards.
 """
 import json
+import math
 import os
 import secrets
 import shutil
+import statistics
 
 from . import enrollment
 from .footprint import lists, memory, starts
@@ -44,6 +46,12 @@ def _template(room):
     raise FileNotFoundError(enrollment.NAME)
 
 
+def _exponent(samples, what):
+    """Between the two sizes: 1 is linear."""
+    few, many = sorted(samples)
+    return math.log(statistics.median(samples[many][what]) / statistics.median(samples[few][what])) / math.log(many / few)
+
+
 def measure(room, given):
     room.ensure_profile(enrollment.NAME, "software", "rsa-2048")
     room.enroll(enrollment.NAME)
@@ -58,7 +66,7 @@ def measure(room, given):
             asked = lists(room, given.rounds)
             found = memory(room.daemon_pid())
             room.records.stop("scepterd")
-            samples[number] = {"start": took, "list": asked}
+            samples[number] = {"start": took, "list": asked, "pss": [found["Pss"]] if found else None}
             rows += [row(f"{number} certificates: start to bus name, ms", took, target=("at most", start)),
                      row(f"{number} certificates: scepter list, ms", asked, target=("at most", listing)),
                      row(f"{number} certificates: PSS, MiB", [found["Pss"]] if found else None,
@@ -67,5 +75,7 @@ def measure(room, given):
         for path in made:
             shutil.rmtree(path)
         room.restart_daemon()
+    rows += [row(f"{what} grows as the number to the power of", [_exponent(samples, what)])
+             for what in ("start", "list", "pss") if samples[1000][what]]
     return [{"title": "scepterd with many certificates", "unit": "", "rows": rows,
              "notes": [f"{given.rounds} starts, {given.rounds} lists of each"], "samples": samples}]
