@@ -46,7 +46,7 @@ class StrongSwan:
         elapsed = self._fetch()
         cpu = self._room.cpu_ms
         elapsed += self._room.timed(
-            "pki", "--scep", "--url", self._room.env["LAB_URL"], "--in", self._key, "--dn", "CN=" + NAME,
+            "pki", "--scep", "--url", self._room.env["LAB_URL"], "--in", self._key, "--dn", "CN=bench",
             "--password", self._challenge, "--cacert-enc", self._encryption, "--cacert-sig", self._signature,
             "--cacert", self._path("ca.pem"), "--cacert", self._path("ca-1.pem"), "--outform", "pem",
             stdout=certificate)
@@ -69,22 +69,21 @@ class CertmongerDaemon:
             os.mkdir(self.path(name))
         # It runs as long as its command does, which tells where it listens and waits.
         with open(self.path("hold"), "w", encoding="ascii") as file:
-            file.write('echo "$CERTMONGER_PVT_ADDRESS" >&3; read -r end <&4\n')
+            file.write(f'echo "$CERTMONGER_PVT_ADDRESS" > {self.path("told")}; read -r end < {self.path("held")}\n')
+        for name in ("told", "held"):
+            os.mkfifo(self.path(name))
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
     def start(self, seconds=120):
         """Milliseconds until it answers."""
-        told, tell = os.pipe()
-        held, self._hold = os.pipe()
+        told = os.open(self.path("told"), os.O_RDONLY | os.O_NONBLOCK)
+        self._hold = os.open(self.path("held"), os.O_RDWR | os.O_CLOEXEC)
         begun = time.monotonic()
         with open(self._room.log, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                ["sh", "-c", f'exec certmonger -L -n -c "/bin/sh $1" 3>&{tell} 4<&{held}', "sh", self.path("hold")], env=self._env,
-                pass_fds=(tell, held), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        os.close(tell)
-        os.close(held)
+            self.process = subprocess.Popen(["certmonger", "-L", "-n", "-c", f"/bin/sh {self.path('hold')}"], env=self._env,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         address = select.select([told], [], [], seconds)[0] and os.read(told, 4096).decode().strip()
         took = (time.monotonic() - begun) * 1e3
         os.close(told)
