@@ -46,23 +46,23 @@ static inline void json_decref_p(json_t **j)
 }
 
 /* The verbs, by file */
-enum err verb_profile_add(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_profile_list(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_profile_show(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_profile_remove(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_syncml_apply(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_list(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_show(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_wait(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_cancel(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_remove(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_attest(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_attest_verify(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_agent(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_change_pin(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_diagnose(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_events(struct cli *cli, int argc, char **argv, struct error *e);
-enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_profile_add(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_profile_list(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_profile_show(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_profile_remove(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_syncml_apply(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_enroll(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_renew(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_list(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_show(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_wait(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_cancel(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_remove(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_key_test(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_attest(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_attest_verify(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_agent(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_change_pin(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_diagnose(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_events(struct cli *cli, int argc, char **argv, struct error *e);
+MUST_CHECK enum err verb_tpm(struct cli *cli, int argc, char **argv, struct error *e);

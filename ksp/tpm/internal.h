@@ -58,12 +58,12 @@ void tpm_disconnect(struct tpm *tpm);
 uint32_t tpm_property(struct tpm *tpm, TPM2_PT property);
 /* parent.c: the storage parent of new keys, or the one a stored key names, as a handle to be returned with
  * tpm_parent_put(). */
-enum err tpm_parent_get(struct tpm *tpm, uint32_t handle, ESYS_TR *ret, struct error *e);
+MUST_CHECK enum err tpm_parent_get(struct tpm *tpm, uint32_t handle, ESYS_TR *ret, struct error *e);
 void tpm_parent_put(struct tpm *tpm, ESYS_TR parent);
 /* What Esys_Load() or Esys_Create() said of the parent at @handle, or of a key that is not its child. */
 enum err tpm_parent_fault(struct tpm *tpm, uint32_t handle, TSS2_RC rc, const char *what, struct error *e);
 /* Whether a key fits beside its parent; ERR_TPM_FULL where others hold what the TPM has. */
-enum err tpm_parent_room(struct tpm *tpm, struct error *e);
+MUST_CHECK enum err tpm_parent_room(struct tpm *tpm, struct error *e);
 /* A storage key as the TCG's provisioning guidance has it, for P-256 or RSA-2048. */
 TPM2B_PUBLIC tpm_storage_template(bool ecc);
 /* attester.c: the attestation key as it is kept: PEM of the key, as of others, and of its creation. */
@@ -72,14 +72,15 @@ struct tpm_attester {
         struct bytes creation, ticket; /* marshalled TPMS_CREATION_DATA, TPMT_TK_CREATION */
 };
 void tpm_attester_done(struct tpm_attester *attester); /* must not be loaded: tpm_unload() first */
-enum err tpm_attester_save(const struct tpm_attester *attester, int dirfd, const char *name, struct error *e);
+MUST_CHECK enum err tpm_attester_save(const struct tpm_attester *attester, int dirfd, const char *name,
+                                      struct error *e);
 /* ERR_NOT_FOUND, ERR_KEY_DAMAGED. */
-enum err tpm_attester_load(int dirfd, const char *name, struct tpm_attester *ret, struct error *e);
+MUST_CHECK enum err tpm_attester_load(int dirfd, const char *name, struct tpm_attester *ret, struct error *e);
 /* create.c: a new one, which is a sibling of new keys. Not loaded afterwards. */
-enum err tpm_attester_create(struct tpm *tpm, struct tpm_attester *ret, struct error *e);
+MUST_CHECK enum err tpm_attester_create(struct tpm *tpm, struct tpm_attester *ret, struct error *e);
 /* endorsement.c: certificates that the TPM's maker put into NV. */
-enum err tpm_endorsement(struct tpm *tpm, struct cert_list *ret, struct cert_list *ret_chain,
-                         struct error *e);
+MUST_CHECK enum err tpm_endorsement(struct tpm *tpm, struct cert_list *ret, struct cert_list *ret_chain,
+                                    struct error *e);
 /* session.c: salted, unbound, encrypting the first parameter both ways; to be flushed. One slot for a moment.
  */
 TSS2_RC tpm_session(struct tpm *tpm, ESYS_TR *ret);
@@ -87,7 +88,8 @@ TSS2_RC tpm_session(struct tpm *tpm, ESYS_TR *ret);
  * pin.c: the authorisation of one command on a key that wants a PIN. Begin before the key is loaded (it needs
  * a slot of its own), give once it is; end in any case. ERR_PIN_NEEDED, ERR_PIN_LOCKED, ERR_TPM_LOCKED_OUT.
  */
-enum err tpm_pin_begin(struct tpm *tpm, struct tpm_pin *pin, ESYS_TR *ret_session, struct error *e);
+MUST_CHECK enum err tpm_pin_begin(struct tpm *tpm, struct tpm_pin *pin, ESYS_TR *ret_session,
+                                  struct error *e);
 TSS2_RC tpm_pin_give(struct tpm *tpm, ESYS_TR key, struct view pin);
 void tpm_pin_end(struct tpm *tpm, ESYS_TR key, ESYS_TR session);
 /* What the TPM said of it, as tpm_fault() does. */
@@ -97,7 +99,7 @@ TSS2_RC tpm_owner_session(struct tpm *tpm, ESYS_TR *ret);
 /* trouble.c: seconds until the lockout ends, at most; 0: there is none, or the TPM does not tell. */
 uint32_t tpm_lockout_seconds(struct tpm *tpm);
 /* Which parent new keys get: 0x40000001, or 0x81000001 where the owner hierarchy has a password. */
-enum err tpm_parent_choose(struct tpm *tpm, uint32_t *ret, struct error *e);
+MUST_CHECK enum err tpm_parent_choose(struct tpm *tpm, uint32_t *ret, struct error *e);
 /* context.c: of a key that is loaded and about to be flushed, where there is none yet; a failure is silent.
  */
 void tpm_context_save(struct tpm *tpm, struct tpm_object *object);
@@ -105,12 +107,13 @@ void tpm_context_drop(struct tpm *tpm, struct tpm_object *object);
 /* false: there is none that the TPM takes (any more). */
 bool tpm_context_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret);
 /* objects.c */
-enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret, struct error *e);
+MUST_CHECK enum err tpm_object_load(struct tpm *tpm, struct tpm_object *object, ESYS_TR *ret,
+                                    struct error *e);
 /* A command of another file on a loaded key, in the session that it wants (@pin NULL: none), with a second
  * attempt where a cure may help. */
-enum err tpm_use(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
-                 TSS2_RC (*command)(struct tpm *tpm, ESYS_TR key, ESYS_TR session, void *ctx), void *ctx,
-                 const char *what, struct error *e);
+MUST_CHECK enum err tpm_use(struct tpm *tpm, struct tpm_object *object, struct tpm_pin *pin,
+                            TSS2_RC (*command)(struct tpm *tpm, ESYS_TR key, ESYS_TR session, void *ctx),
+                            void *ctx, const char *what, struct error *e);
 /* Free slots. Two where a key is loaded or made: its parent takes one meanwhile. */
 void tpm_make_room(struct tpm *tpm, unsigned slots);
 void tpm_evict_all(struct tpm *tpm);

@@ -106,13 +106,13 @@ struct enrollment {
 };
 
 /* Runs in a thread of the pool; @en->result and @en->error tell the end. steps.c */
-enum err step_read(struct enrollment *en, struct error *e);
-enum err step_begin(struct enrollment *en, struct error *e);
-enum err step_key(struct enrollment *en, struct error *e);
-enum err step_choose(struct enrollment *en, struct error *e);
-enum err step_build(struct enrollment *en, struct error *e);
-enum err step_poll(struct enrollment *en, struct error *e);
-enum err step_install(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_read(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_begin(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_key(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_choose(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_build(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_poll(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_install(struct enrollment *en, struct error *e);
 /* Writes the failure into the record; @final: the request's secrets go too. */
 enum err step_fail(struct enrollment *en, const struct error *why, bool final, struct error *e);
 
@@ -129,7 +129,7 @@ MUST_CHECK enum err install_accepted(struct enrollment *en, X509 *cert, STACK_OF
 /* accept.c: what lies in refused.pem; *ret_installed false: there is nothing. */
 MUST_CHECK enum err accept_refused(struct enrollment *en, bool *ret_installed, struct error *e);
 /* names.c: a renewal begins by reading its profile, where that is there and can be used. */
-enum err step_look(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_look(struct enrollment *en, struct error *e);
 /*
  * What the profile gives now into the record, which is not written. *ret_differ: it is not what the plan
  * says; *ret_before: what that is, and empty where the same difference is on record already. ERR_VARIABLE or
@@ -142,7 +142,7 @@ MUST_CHECK enum err plan_of_profile(struct enrollment *en, const struct profile 
                                     struct error *e);
 
 /* The commit had happened when the daemon stopped: the record follows it. install.c */
-enum err step_finish_install(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_finish_install(struct enrollment *en, struct error *e);
 /* follow.c: anchor.pem is what the certificate that was committed leads to. */
 MUST_CHECK enum err follow_settle(struct enrollment *en, struct error *e);
 /* adopt.c: the next candidate, reserved, or else a record for a new certificate. Loop. */
@@ -203,7 +203,7 @@ bool pin_is_asked(const struct enrollment *en);
 /* The request is, or was, signed with a key that wants the PIN, and its reply comes to that. */
 bool pin_signs(const struct enrollment *en);
 /* ERR_PIN_NEEDED, with who is to do what. */
-enum err pin_needed(const struct enrollment *en, struct error *e);
+MUST_CHECK enum err pin_needed(const struct enrollment *en, struct error *e);
 /* Only the owner can go on. */
 bool pin_is_why(const struct enrollment *en, const struct error *why);
 /* Before the key: with a PIN, a key that nothing was asked for with is made anew, and the PIN of a renewal is
@@ -219,7 +219,7 @@ struct error method_refusals(struct enrollment *en, const struct error *why);
 /* What was refused by HTTP alone, for all ways of a first request, is no word of the CA: they are open again.
  */
 MUST_CHECK enum err method_reopen(struct enrollment *en, struct error *e);
-enum err step_next_method(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_next_method(struct enrollment *en, struct error *e);
 MUST_CHECK enum err method_load_old(struct enrollment *en, struct error *e);
 /* Sets en->old_lost; a TPM that does not work just now is an error, and no reason to take another way. */
 MUST_CHECK enum err method_look_at_old(struct enrollment *en, struct error *e);
@@ -249,7 +249,7 @@ void enrollment_next_discover(struct enrollment *en);
 MUST_CHECK enum err enrollment_take(struct daemon *d, struct certificate *certificate,
                                     struct enrollment **ret, struct error *e);
 /* resume.c: the plan, key and files of the record that @en holds a copy of. */
-enum err step_resume(struct enrollment *en, struct error *e);
+MUST_CHECK enum err step_resume(struct enrollment *en, struct error *e);
 void enrollment_resumed(struct enrollment *en);
 /* Adds one who waits; and tells them all: @certificate or @failure. A waiter may start the next enrollment.
  */

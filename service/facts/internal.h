@@ -73,28 +73,28 @@ extern const struct fact_row fact_rows[];
 size_t fact_row_next(size_t i, enum fact fact, bool of_user);
 
 /* local.c */
-enum err look_login(struct place *place, const char *key, char **ret, struct error *e);
-enum err look_short_login(struct place *place, const char *key, char **ret, struct error *e);
-enum err look_host_name(struct place *place, const char *key, char **ret, struct error *e);
-enum err look_credential(struct place *place, const char *key, char **ret, struct error *e);
-enum err look_kernel_file(struct place *place, const char *key, char **ret, struct error *e);
-enum err look_wifi(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_login(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_short_login(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_host_name(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_credential(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_kernel_file(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_wifi(struct place *place, const char *key, char **ret, struct error *e);
 /* file.c */
-enum err look_facts_file(struct place *place, const char *key, char **ret, struct error *e);
+MUST_CHECK enum err look_facts_file(struct place *place, const char *key, char **ret, struct error *e);
 
 /* bus.c */
 struct bus_writer *ask_static_name(const struct place *place, const char *key);
-enum err read_static_name(const struct place *place, const char *key, struct bus_reader *reader, char **ret,
-                          struct error *e);
+MUST_CHECK enum err read_static_name(const struct place *place, const char *key, struct bus_reader *reader,
+                                     char **ret, struct error *e);
 struct bus_writer *ask_serial(const struct place *place, const char *key);
-enum err read_serial(const struct place *place, const char *key, struct bus_reader *reader, char **ret,
-                     struct error *e);
+MUST_CHECK enum err read_serial(const struct place *place, const char *key, struct bus_reader *reader,
+                                char **ret, struct error *e);
 struct bus_writer *ask_network_manager(const struct place *place, const char *key);
-enum err read_adapter(const struct place *place, const char *key, struct bus_reader *reader, char **ret,
-                      struct error *e);
+MUST_CHECK enum err read_adapter(const struct place *place, const char *key, struct bus_reader *reader,
+                                 char **ret, struct error *e);
 struct bus_writer *ask_modem_manager(const struct place *place, const char *key);
-enum err read_modem(const struct place *place, const char *key, struct bus_reader *reader, char **ret,
-                    struct error *e);
+MUST_CHECK enum err read_modem(const struct place *place, const char *key, struct bus_reader *reader,
+                               char **ret, struct error *e);
 struct bus_writer *ask_directory(const struct place *place, const char *key);
-enum err read_directory(const struct place *place, const char *key, struct bus_reader *reader, char **ret,
-                        struct error *e);
+MUST_CHECK enum err read_directory(const struct place *place, const char *key, struct bus_reader *reader,
+                                   char **ret, struct error *e);

@@ -63,11 +63,11 @@ void authorise(void *ctx, struct bus_call *call, const char *action, const struc
 bool certificate_visible(const struct bus_call *call, const struct certificate *certificate);
 
 /* events.c: those that were, and those that come. */
-enum err manager_get_events(void *object, struct bus_call *call, struct error *e);
-enum err manager_follow_events(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_get_events(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_follow_events(void *object, struct bus_call *call, struct error *e);
 
 /* intake.c: a document becomes a profile. Answers the call itself, later. */
-enum err manager_add_profile(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_add_profile(void *object, struct bus_call *call, struct error *e);
 /* Whether AddProfile's arguments ask for a profile of the caller's own. */
 MUST_CHECK enum err add_profile_is_own(struct bus_call *call, bool *ret, struct error *e);
 /* Starts a parse job for a memfd of the caller's; @done as for workers. */
@@ -75,12 +75,12 @@ MUST_CHECK enum err parse_start(struct daemon *d, int fd, const char *format, ui
                                 void *ctx, struct error *e);
 
 /* syncml.c: a document is executed. Answers the call itself, later. */
-enum err manager_apply_syncml(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_apply_syncml(void *object, struct bus_call *call, struct error *e);
 /* diagnose.c */
-enum err manager_diagnose(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_diagnose(void *object, struct bus_call *call, struct error *e);
 void diagnosing_stop(struct daemon *d);
 /* enroll.c */
-enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_enroll(void *object, struct bus_call *call, struct error *e);
 /* Whether this caller sees this profile (NULL: there is none), and may enroll for @user (NULL: himself);
  * authority.c has asked who may enroll at all. */
 MUST_CHECK enum err enroll_permitted(const struct bus_call *call, const struct profile_entry *profile,
@@ -90,14 +90,14 @@ uid_t enroll_owner(const struct bus_call *call, const struct profile_entry *prof
 /* enroll.c: of the option "pin"; ERR_NOT_A_MEMFD, ERR_INVALID. */
 MUST_CHECK enum err pin_read(int fd, struct secret *ret, struct error *e);
 /* agents.c */
-enum err manager_register_agent(void *object, struct bus_call *call, struct error *e);
-enum err manager_unregister_agent(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_register_agent(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err manager_unregister_agent(void *object, struct bus_call *call, struct error *e);
 /* change-pin.c */
-enum err certificate_change_pin(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err certificate_change_pin(void *object, struct bus_call *call, struct error *e);
 /* attest.c: Certificate.Attest */
-enum err certificate_attest(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err certificate_attest(void *object, struct bus_call *call, struct error *e);
 /* resolve.c: Profile.Resolve */
-enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
+MUST_CHECK enum err profile_resolve(void *object, struct bus_call *call, struct error *e);
 
 /* A call that is answered later, with the daemon. */
 struct later {
@@ -108,4 +108,4 @@ struct later {
 void later_fail(struct later *later, const struct error *e);
 
 /* remove.c: ERR_BUSY, and how to end it. */
-enum err request_is_running(const struct certificate *certificate, struct error *e);
+MUST_CHECK enum err request_is_running(const struct certificate *certificate, struct error *e);
