@@ -8,7 +8,7 @@ import pytest
 import house
 
 PAGES = ("scepter.1", "scepterd.8", "scepter-apply.8", "scepter.conf.5", "scepter.profile.5", "scepter.consumer.5", "scepter-syncml.7",
-         "scepter-events.7", "scepter-diagnose.7", "scepter-keys.7", "scepter-attest.7")
+         "scepter-events.7", "scepter-diagnose.7", "scepter-keys.7", "scepter-attest.7", "scepter-interop.7")
 
 
 def _page(name):
@@ -207,9 +207,17 @@ def test_codes_of_a_diagnosis():
     source = house.read("packaging/man/scepter-diagnose.7").replace("\\-", "-")
     told = re.findall(r'^\.BR ([\w-]+) " \((\w+)\)"$', source, flags=re.M)
     assert told == [(name, result.lower()) for name, result, _, _ in _diagnose_codes()]
-    for name, _, cause, remedy in _diagnose_codes():
+    for name, result, cause, remedy in _diagnose_codes():
+        assert (cause.strip() or result == "OK") and (remedy.strip() or result != "FAULT"), f"{name} tells nothing, or not what to do"
         for sentence in (cause, remedy):
             assert " ".join(sentence.split()) in page, f"scepter-diagnose(7) tells something else about {name}"
+
+
+def test_every_page_is_looked_at():
+    """And the README names it."""
+    assert sorted(PAGES) == sorted(path.rsplit("/", 1)[1] for path in house.files("packaging/man"))
+    manual = re.search(r"^The manual: (.*?)\n\n", house.read("README.md"), flags=re.M | re.S)[1]
+    assert not [page for page in PAGES if f"`{page}`" not in manual and f"/{page}`" not in manual]
 
 
 @pytest.mark.parametrize("page", PAGES)

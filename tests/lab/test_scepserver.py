@@ -139,6 +139,20 @@ def test_single_des_is_read_where_it_is_allowed(room):
     assert any("DES" in note for note in notes) and any("SHA-1" in note for note in notes), notes
 
 
+def test_renewal_wants_a_challenge(room):
+    """It lists Renewal and looks at no signature: every request needs the challenge. With one the renewal goes on."""
+    assert room.enroll("again", "AllowLegacy=des").returncode == 0
+    before = certificate_text(room.certificate("again"))
+    done = room.scepter("renew", "again", "--wait", "--json")
+    assert done.returncode == 6 and json.loads(done.stdout)["error"]["name"] == "ChallengeNeeded", done.stdout
+    assert certificate_text(room.certificate("again")) == before
+    done = room.scepter("enroll", "again", "--wait", "--challenge-file", os.path.join(room.folder, "again.challenge"), "--json")
+    assert done.returncode == 0, done.stdout
+    after = certificate_text(room.certificate("again"))
+    assert after != before and "CN = again" in after
+    assert run("openssl", "verify", "-CAfile", room.root, room.certificate("again")).stdout.endswith("OK\n")
+
+
 def test_with_a_key_in_the_tpm(room):
     done = room.enroll("in-tpm", "AllowLegacy=des", protection="tpm")
     assert done.returncode == 0, done.stdout
