@@ -42,6 +42,16 @@ def test_every_remedy_tells_what_to_do():
         assert len(remedy.encode()) < longest, f"{name}: the remedy is longer than struct error holds"
 
 
+def test_remedies_of_the_spot():
+    """What error_remedy() is given where a sentence stands beside it."""
+    found = [(path, "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', given))) for path in house.sources()
+             for given in re.findall(r'\berror_remedy\(\w+,\s*\w+,\s*((?:"(?:[^"\\]|\\.)*"\s*)+)[,)]', house.without_comments(house.read(path)))
+             if not given.startswith('"%s"')]
+    assert len(found) > 30
+    for path, remedy in found:
+        assert len(remedy) >= 15 and remedy[0].isupper() and re.search(r"([.?…]|%s)$", remedy), f"{path}: '{remedy}'"
+
+
 def test_exit_statuses_fit():
     for _, name, status, _ in _rows():
         wanted = next((number for number, names in EXIT.items() if name in names), 5 if name.startswith("Tpm") else 1)
