@@ -304,6 +304,7 @@ static void begin(struct enrollment *en)
 
 static void after_begin(struct enrollment *en)
 {
+        struct certificate *certificate;
         struct waiter *waiters;
         struct error e = en->error;
 
@@ -327,17 +328,16 @@ static void after_begin(struct enrollment *en)
                 tell_waiters(waiters, NULL, &e);
                 return;
         }
+        certificate = en->certificate;
         if (en->unneeded) {
-                struct certificate *certificate = en->certificate;
-
                 enrollment_publish(en, "");
                 enrollment_free(en);
                 tell_waiters(waiters, certificate, NULL);
                 return;
         }
-        en->certificate->enrollment = en;
-        next_key(en);
-        tell_waiters(waiters, en->certificate, NULL);
+        certificate->enrollment = en;
+        next_key(en); /* where no step can be begun @en has ended by now */
+        tell_waiters(waiters, certificate, NULL);
 }
 
 static void gathered(void *ctx, struct fact_values *values)

@@ -110,6 +110,7 @@ static void begun(struct enrollment *en)
 {
         struct waiter *waiters = STEAL(en->waiters);
         struct certificate *certificate = en->certificate;
+        struct workers *workers = en->d->workers; /* a step may end with en gone */
         const struct error e = en->error;
         enum activity activity = ACTIVITY_FAILED;
 
@@ -136,7 +137,7 @@ static void begun(struct enrollment *en)
         }
         enrollment_publish(en, "key");
         enrollment_step(en, step_resume, enrollment_resumed);
-        workers_warm(en->d->workers, JOB_DISCOVER);
+        workers_warm(workers, JOB_DISCOVER);
         tell_waiters(waiters, certificate, NULL);
 }
 
