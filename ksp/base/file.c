@@ -7,6 +7,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+/* What a directory has until it is complete: nobody else gets in, and its mode tells that it is not. */
+enum { MODE_HALF_MADE = 0700 };
+
 #ifndef F_GET_SEALS
 #define F_GET_SEALS 1034
 #endif
@@ -190,23 +193,39 @@ enum err file_drop(int dirfd, const char *name, struct error *e)
 enum err dir_ensure(int dirfd, const char *name, mode_t mode, int *ret_fd, struct error *e)
 {
         CLEANUP(close_p) int fd = -1;
-        bool made = mkdirat(dirfd, name, 0700) == 0;
+        const bool made = mkdirat(dirfd, name, MODE_HALF_MADE) == 0;
+        struct stat st;
 
         if (!made && errno != EEXIST)
                 return errno_error(e, errno, "The directory %s could not be made", name);
         fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno_error(e, errno, "The directory %s could not be opened", name);
-        if (made) {
-                enum err r;
+        if (fstat(fd, &st) < 0)
+                return errno_error(e, errno, "The directory %s could not be examined", name);
+        if (made || ((st.st_mode & 07777) == MODE_HALF_MADE && mode != MODE_HALF_MADE)) {
+                enum err r = sync_parent(dirfd, name, e);
 
-                if (fchmod(fd, mode) < 0)
-                        return errno_error(e, errno, "The mode of %s could not be set", name);
-                r = sync_parent(dirfd, name, e);
                 if (r)
                         return r;
+                if (fchmod(fd, mode) < 0)
+                        return errno_error(e, errno, "The mode of %s could not be set", name);
         }
         *ret_fd = steal_fd(&fd);
+        return ERR_OK;
+}
+
+enum err dir_next(DIR *dir, struct dirent **ret, struct error *e)
+{
+        struct dirent *entry;
+
+        do {
+                errno = 0;
+                entry = readdir(dir);
+        } while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+        if (!entry && errno)
+                return errno_error(e, errno, "A directory could not be listed");
+        *ret = entry;
         return ERR_OK;
 }
 
@@ -236,26 +255,22 @@ static enum err remove_entry(int dirfd, const char *name, int depth, struct erro
 static enum err empty_directory(int fd, int depth, struct error *e)
 {
         CLEANUP(closedir_p) DIR *dir = fdopendir(fd);
-        struct dirent *entry;
+        struct dirent *entry = NULL;
+        enum err r;
 
         if (!dir) {
-                enum err r = errno_error(e, errno, "A directory could not be listed");
-
+                r = errno_error(e, errno, "A directory could not be listed");
                 (void)close(fd);
                 return r;
         }
         if (depth > 8)
                 return error_set(e, ERR_IO, "The directory tree is too deep to be ours");
-        while ((entry = readdir(dir))) {
-                enum err r;
-
-                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                        continue;
-                r = remove_entry(dirfd(dir), entry->d_name, depth, e);
-                if (r)
-                        return r;
-        }
-        return ERR_OK;
+        do {
+                r = dir_next(dir, &entry, e);
+                if (!r && entry)
+                        r = remove_entry(dirfd(dir), entry->d_name, depth, e);
+        } while (!r && entry);
+        return r;
 }
 
 enum err tree_remove(int dirfd, const char *name, struct error *e)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "base/secret.h"
@@ -26,9 +27,12 @@ MUST_CHECK enum err file_drop(int dirfd, const char *name, struct error *e);
 /* Unlinks @name and fsyncs the directory. A file that does not exist is a success. */
 MUST_CHECK enum err file_remove(int dirfd, const char *name, struct error *e);
 /* An existing directory, or a new one with @mode; *ret_fd is an open descriptor of it. Symbolic links are
- * refused. */
+ * refused. What was left half made (a crash, a disk that refused) is completed by the next call. */
 MUST_CHECK enum err dir_ensure(int dirfd, const char *name, mode_t mode, int *ret_fd, struct error *e);
 MUST_CHECK enum err dir_sync(int fd, struct error *e);
+/* The next entry other than "." and ".."; NULL at the end. A disk that refuses is an error, and no end. *ret
+ * lives as long as readdir(3) says. */
+MUST_CHECK enum err dir_next(DIR *dir, struct dirent **ret, struct error *e);
 /* Removes a directory and all below it; a missing one is a success. Symbolic links are unlinked, not
  * followed. */
 MUST_CHECK enum err tree_remove(int dirfd, const char *name, struct error *e);

@@ -90,7 +90,7 @@ enum err consumers_read(const char *path, uid_t own, struct consumers *ret, stru
 {
         CLEANUP(consumers_done) struct consumers list = {0};
         CLEANUP(closedir_p) DIR *dir = opendir(path);
-        const struct dirent *entry;
+        struct dirent *entry;
         enum err r = ERR_OK;
 
         if (!dir && errno == ENOENT) {
@@ -102,16 +102,18 @@ enum err consumers_read(const char *path, uid_t own, struct consumers *ret, stru
         r = root_file_check(dirfd(dir), own, e);
         if (r)
                 return error_context(e, r, "The directory of consumers %s", path);
-        while (!r && (entry = readdir(dir))) {
+        while (!(r = dir_next(dir, &entry, e)) && entry) {
                 if (!is_consumer_file(entry->d_name))
                         continue;
                 if (list.count == CONSUMERS_MAX)
                         return error_set(e, ERR_LIMIT, "%s holds more than %d consumers", path,
                                          CONSUMERS_MAX);
                 r = add(dirfd(dir), entry->d_name, own, &list, e);
+                if (r)
+                        return r;
         }
         if (r)
-                return r;
+                return error_context(e, r, "The directory of consumers %s", path);
         if (list.count)
                 qsort(list.items, list.count, sizeof *list.items, by_name);
         *ret = list;

@@ -62,7 +62,7 @@ enum err placed_read(const char *path, uid_t own, struct placed_files *ret, stru
 {
         CLEANUP(placed_files_done) struct placed_files files = {0};
         CLEANUP(closedir_p) DIR *dir = opendir(path);
-        const struct dirent *entry;
+        struct dirent *entry;
         enum err r = ERR_OK;
 
         if (!dir && errno == ENOENT) {
@@ -74,15 +74,17 @@ enum err placed_read(const char *path, uid_t own, struct placed_files *ret, stru
         r = root_file_check(dirfd(dir), own, e);
         if (r)
                 return error_context(e, r, "The directory of profiles %s", path);
-        while (!r && (entry = readdir(dir))) {
+        while (!(r = dir_next(dir, &entry, e)) && entry) {
                 if (!is_profile_file(entry->d_name))
                         continue;
                 if (files.count == PLACED_MAX)
                         return error_set(e, ERR_LIMIT, "%s holds more than %d profiles", path, PLACED_MAX);
                 r = add(dirfd(dir), entry->d_name, own, &files, e);
+                if (r)
+                        return r;
         }
         if (r)
-                return r;
+                return error_context(e, r, "The directory of profiles %s", path);
         if (files.count)
                 qsort(files.items, files.count, sizeof *files.items, by_name);
         *ret = files;

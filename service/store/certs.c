@@ -23,8 +23,12 @@ static enum err pem_parse(const struct bytes *pem, X509 **ret, struct error *e)
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
 
-        *ret = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-        return *ret ? ERR_OK : ossl_error(e, ERR_CONFIG, "A stored certificate could not be read");
+        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+        if (!cert)
+                return ossl_error(e, ERR_CONFIG, "A stored certificate could not be read");
+        *ret = cert;
+        return ERR_OK;
 }
 
 enum err store_pem_write(struct store *store, enum store_kind kind, const char *id, const char *name,
@@ -59,6 +63,7 @@ enum err store_anchor_add(struct store *store, uid_t owner, X509 *cert, bool *re
         CLEANUP(close_p) int fd = -1;
         char directory[64], name[2 * 32 + 8];
         uint8_t digest[32];
+        bool known;
         enum err r;
 
         if (X509_digest(cert, EVP_sha256(), digest, NULL) != 1)
@@ -69,17 +74,39 @@ enum err store_anchor_add(struct store *store, uid_t owner, X509 *cert, bool *re
         r = dir_ensure(store->fd, directory, 0711, &fd, e);
         if (r)
                 return r;
-        if (ret_known)
-                *ret_known = faccessat(fd, name, F_OK, 0) == 0;
+        known = faccessat(fd, name, F_OK, 0) == 0;
+        if (!known && errno != ENOENT) /* it may be there: who undoes this would take it away */
+                return errno_error(e, errno, "An anchor could not be looked for");
         r = pem_of(cert, &pem, e);
-        return r ? r : file_write(fd, name, 0644, bytes_view(&pem), e);
+        if (!r)
+                r = file_write(fd, name, 0644, bytes_view(&pem), e);
+        if (!r && ret_known)
+                *ret_known = known;
+        return r;
+}
+
+static enum err add_anchor(int dirfd, const char *name, STACK_OF(X509) * to, struct error *e)
+{
+        CLEANUP(bytes_done) struct bytes pem = {0};
+        CLEANUP(x509_free_p) X509 *cert = NULL;
+        enum err r = file_read(dirfd, name, STORE_FILE_MAX, &pem, e);
+
+        if (!r)
+                r = pem_parse(&pem, &cert, e);
+        if (r)
+                return r;
+        if (!sk_X509_push(to, cert))
+                return error_no_memory(e);
+        cert = NULL;
+        return ERR_OK;
 }
 
 static enum err add_anchors(struct store *store, uid_t owner, STACK_OF(X509) * to, struct error *e)
 {
         CLEANUP(closedir_p) DIR *dir = NULL;
         char directory[64];
-        struct dirent *entry;
+        struct dirent *entry = NULL;
+        enum err r;
         int fd;
 
         owner_directory("anchors", owner, directory);
@@ -88,27 +115,16 @@ static enum err add_anchors(struct store *store, uid_t owner, STACK_OF(X509) * t
                 return errno == ENOENT ? ERR_OK : errno_error(e, errno, "The anchors could not be listed");
         dir = fdopendir(fd);
         if (!dir) {
+                r = errno_error(e, errno, "The anchors could not be listed");
                 (void)close(fd);
-                return error_no_memory(e);
+                return r;
         }
-        while ((entry = readdir(dir))) {
-                CLEANUP(bytes_done) struct bytes pem = {0};
-                X509 *cert;
-                enum err r;
-
-                if (entry->d_name[0] == '.' || strlen(entry->d_name) != 2 * 32 + 4)
-                        continue;
-                r = file_read(dirfd(dir), entry->d_name, STORE_FILE_MAX, &pem, e);
-                if (!r)
-                        r = pem_parse(&pem, &cert, e);
-                if (r)
-                        return r;
-                if (!sk_X509_push(to, cert)) {
-                        X509_free(cert);
-                        return error_no_memory(e);
-                }
-        }
-        return ERR_OK;
+        do {
+                r = dir_next(dir, &entry, e);
+                if (!r && entry && strlen(entry->d_name) == 2 * 32 + 4)
+                        r = add_anchor(dirfd(dir), entry->d_name, to, e);
+        } while (!r && entry);
+        return r;
 }
 
 enum err store_anchors(struct store *store, uid_t owner, STACK_OF(X509) * *ret, struct error *e)

@@ -95,14 +95,18 @@ enum err store_event_add(struct store *store, const char *id, const char *line, 
                 r = open_events(store, path, O_RDWR | O_CREAT | O_APPEND, &fd, &size, e);
         if (r)
                 return r;
-        if (size > 0 && pread(fd, &last, 1, size - 1) != 1)
-                return error_set(e, ERR_IO, "events.jsonl could not be read");
+        if (size > 0 && pread(fd, &last, 1, size - 1) < 0)
+                return errno_error(e, errno, "%s could not be read", path);
         if (asprintf(&text, "%s%s\n", last == '\n' ? "" : "\n", line) < 0) {
                 text = NULL;
                 return error_no_memory(e);
         }
         r = write_all(fd, str_view(text), e);
-        return r ? error_context(e, r, "%s", path) : ERR_OK;
+        if (!r)
+                return ERR_OK;
+        if (ftruncate(fd, size) < 0) /* half a line stays, which readers pass over */
+                return error_context(e, r, "%s, which ends in half a line", path);
+        return error_context(e, r, "%s", path);
 }
 
 enum err store_events_read(struct store *store, const char *id, struct bytes *ret, struct error *e)

@@ -126,30 +126,41 @@ static enum err read_instance(int dirfd, const char *name, struct stored_instanc
         return r;
 }
 
+/* The file is what cannot be read; anything else is of the machine, and passes. */
+static bool is_damage(enum err r)
+{
+        return r == ERR_CONFIG || r == ERR_TOO_LARGE || r == ERR_NOT_FOUND;
+}
+
 static enum err each_of_owner(int parent, const char *owner,
                               enum err (*each)(void *ctx, struct stored_instance *instance, struct error *e),
                               void *ctx, struct error *e)
 {
         int fd = openat(parent, owner, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         CLEANUP(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry;
+        struct dirent *entry = NULL;
+        enum err r;
 
-        if (!dir) {
-                close_p(&fd);
+        if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) /* nothing of ours */
                 return ERR_OK;
+        if (!dir) {
+                r = errno_error(e, errno, "The directory syncml/%s could not be listed", owner);
+                close_p(&fd);
+                return r;
         }
-        while ((entry = readdir(dir))) {
+        do {
                 struct stored_instance instance = {0};
-                enum err r;
 
-                if (!is_lower_hex(entry->d_name, HASH_DIGITS) ||
-                    read_instance(dirfd(dir), entry->d_name, &instance, NULL))
+                r = dir_next(dir, &entry, e);
+                if (r || !entry || !is_lower_hex(entry->d_name, HASH_DIGITS))
                         continue;
-                r = each(ctx, &instance, e);
-                if (r)
-                        return r;
-        }
-        return ERR_OK;
+                r = read_instance(dirfd(dir), entry->d_name, &instance, e);
+                if (!r)
+                        r = each(ctx, &instance, e);
+                else if (is_damage(r))
+                        r = ERR_OK;
+        } while (!r && entry);
+        return r;
 }
 
 enum err store_instances_each(struct store *store,
@@ -158,20 +169,18 @@ enum err store_instances_each(struct store *store,
 {
         int fd = openat(store->fd, "syncml", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         CLEANUP(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry;
+        struct dirent *entry = NULL;
+        enum err r;
 
         if (!dir) {
-                enum err r = errno_error(e, errno, "The directory syncml could not be listed");
-
+                r = errno_error(e, errno, "The directory syncml could not be listed");
                 close_p(&fd);
                 return r;
         }
-        while ((entry = readdir(dir))) {
-                enum err r = entry->d_name[0] == '.' ? ERR_OK
-                                                     : each_of_owner(dirfd(dir), entry->d_name, each, ctx, e);
-
-                if (r)
-                        return r;
-        }
-        return ERR_OK;
+        do {
+                r = dir_next(dir, &entry, e);
+                if (!r && entry && entry->d_name[0] != '.')
+                        r = each_of_owner(dirfd(dir), entry->d_name, each, ctx, e);
+        } while (!r && entry);
+        return r;
 }

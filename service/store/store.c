@@ -84,21 +84,20 @@ enum err store_each(struct store *store, enum store_kind kind,
 {
         int fd = openat(store->fd, kind_names[kind], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         CLEANUP(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-        struct dirent *entry;
+        struct dirent *entry = NULL;
+        enum err r;
 
         if (!dir) {
-                enum err r = errno_error(e, errno, "The directory %s could not be listed", kind_names[kind]);
-
+                r = errno_error(e, errno, "The directory %s could not be listed", kind_names[kind]);
                 close_p(&fd);
                 return r;
         }
-        while ((entry = readdir(dir))) {
-                enum err r = is_lower_hex(entry->d_name, ID_LEN) ? each(ctx, entry->d_name, e) : ERR_OK;
-
-                if (r)
-                        return r;
-        }
-        return ERR_OK;
+        do {
+                r = dir_next(dir, &entry, e);
+                if (!r && entry && is_lower_hex(entry->d_name, ID_LEN))
+                        r = each(ctx, entry->d_name, e);
+        } while (!r && entry);
+        return r;
 }
 
 enum err store_remove(struct store *store, enum store_kind kind, const char *id, struct error *e)
@@ -172,6 +171,7 @@ enum err store_generation(struct store *store, const char *id, uint64_t n, bool 
         char path[STORE_PATH_MAX], name[32];
         CLEANUP(close_p) int parent = -1;
         enum err r;
+        int fd;
 
         (void)snprintf(name, sizeof name, "generations/%llu", (unsigned long long)n);
         if (create) {
@@ -188,13 +188,15 @@ enum err store_generation(struct store *store, const char *id, uint64_t n, bool 
                 return r;
         if (create)
                 return dir_ensure(store->fd, path, 0711, ret_fd, e);
-        *ret_fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (*ret_fd < 0 && errno == ENOENT)
+        fd = openat(store->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 && errno == ENOENT)
                 return error_set(e, ERR_NOT_FOUND, "The generation %llu does not exist",
                                  (unsigned long long)n);
-        return *ret_fd < 0 ? errno_error(e, errno, "The generation %llu could not be opened",
-                                         (unsigned long long)n)
-                           : ERR_OK;
+        if (fd < 0)
+                return errno_error(e, errno, "The generation %llu could not be opened",
+                                   (unsigned long long)n);
+        *ret_fd = fd;
+        return ERR_OK;
 }
 
 enum err store_commit(struct store *store, const char *id, uint64_t n, struct error *e)
@@ -211,8 +213,11 @@ enum err store_commit(struct store *store, const char *id, uint64_t n, struct er
         (void)snprintf(target, sizeof target, "generations/%llu", (unsigned long long)n);
         if (unlinkat(fd, "current.new", 0) < 0 && errno != ENOENT)
                 return errno_error(e, errno, "An old link could not be removed");
-        if (symlinkat(target, fd, "current.new") < 0 || renameat(fd, "current.new", fd, "current") < 0)
-                return errno_error(e, errno, "The new generation could not be put in place");
+        if (symlinkat(target, fd, "current.new") < 0 || renameat(fd, "current.new", fd, "current") < 0) {
+                r = errno_error(e, errno, "The new generation could not be put in place");
+                (void)unlinkat(fd, "current.new", 0);
+                return r;
+        }
         return dir_sync(fd, e);
 }
 
@@ -225,11 +230,13 @@ enum err store_current(struct store *store, const char *id, uint64_t *ret, struc
 
         if (r)
                 return r;
-        *ret = 0;
         n = readlinkat(store->fd, path, target, sizeof target - 1);
-        if (n < 0)
-                return errno == ENOENT ? ERR_OK
-                                       : errno_error(e, errno, "The link 'current' could not be read");
+        if (n < 0 && errno != ENOENT)
+                return errno_error(e, errno, "The link 'current' could not be read");
+        if (n < 0) {
+                *ret = 0;
+                return ERR_OK;
+        }
         target[n] = 0;
         if (strncmp(target, prefix, sizeof prefix - 1) != 0 ||
             !parse_u64(target + sizeof prefix - 1, UINT32_MAX, ret))

@@ -122,7 +122,7 @@ MUST_CHECK enum err store_instance_write(struct store *store, const struct store
 /* The challenge too. */
 MUST_CHECK enum err store_instance_remove(struct store *store, const struct stored_instance *instance,
                                           struct error *e);
-/* All of all owners; what @each gets is its own. One that cannot be read is passed over. */
+/* All of all owners; what @each gets is its own. One that is damaged is passed over. */
 MUST_CHECK enum err store_instances_each(struct store *store,
                                          enum err (*each)(void *ctx, struct stored_instance *instance,
                                                           struct error *e),

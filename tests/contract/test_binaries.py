@@ -95,3 +95,16 @@ def test_hardening(binary):
     assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
     if binary.startswith("bin/"):
         assert re.search(r"Flags:.*\bPIE\b", dynamic)
+
+
+def test_each_call_of_the_store_to_the_disk_is_failed():
+    """By test-store-faults.c, which fails what its linker wraps."""
+    calls = re.compile(r"(?:__)?(?:open(?:at)?|creat|mk(?:dir|nod|fifo)(?:at)?|f?chmod(?:at)?|f(?:data)?sync|[fl]?stat(?:at|x)?|"
+                       r"f?truncate|rename(?:at2?)?|(?:un|sym)?link(?:at)?|rmdir|f?access(?:at)?|readlink(?:at)?|"
+                       r"p?(?:read|write)v?|opendir|fdopendir|readdir|scandir(?:at)?)(?:64)?(?:_2|_chk)?")
+    used = set()
+    for library in ("service/libscepter-store.a", "ksp/libscepter-base.a"):
+        used |= {name for name in re.findall(r"^\s+U (\S+)$", _run("nm", "-u", _path(library)), flags=re.M) if calls.fullmatch(name)}
+    wrapped = re.search(r"^set\(wrapped ([^)]*)\)", house.read("tests/unit/service/CMakeLists.txt"), flags=re.M)[1].split()
+    assert {"openat", "renameat", "write"} <= used
+    assert not used - set(wrapped)
