@@ -80,8 +80,9 @@ static enum err sort_issued(struct enrollment *en, X509 **ret_cert, STACK_OF(X50
         for (int i = 0; i < sk_X509_num(en->choice.signers); i++) {
                 X509 *cert = sk_X509_value(en->choice.signers, i);
 
-                if (!X509_up_ref(cert) || !sk_X509_push(chain, cert))
+                if (!sk_X509_push(chain, cert))
                         return error_no_memory(e);
+                (void)X509_up_ref(cert);
         }
         if (!ours) {
                 (void)error_set(

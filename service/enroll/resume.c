@@ -3,6 +3,15 @@
 
 #include "internal.h"
 #include "policy/command.h"
+#include "tell.h"
+
+static enum activity activity_of(const struct record *record)
+{
+        enum activity activity = ACTIVITY_FAILED;
+
+        (void)activity_from_name(record->activity, &activity);
+        return activity;
+}
 
 /* What a restart finds: the plan in the record, the challenge in its file, the key where it was put. */
 enum err step_resume(struct enrollment *en, struct error *e)
@@ -12,6 +21,12 @@ enum err step_resume(struct enrollment *en, struct error *e)
         uint64_t current;
         enum err r;
 
+        if (!activity_is_running(activity_of(&en->record))) {
+                /* Its end had reached the disk, and the write failed behind that. */
+                if (activity_is_at_rest(activity_of(&en->record)))
+                        tell_installed(en);
+                return ERR_OK;
+        }
         if (en->have_plan) /* of an attempt that failed */
                 plan_done(&en->plan);
         en->have_plan = false;
@@ -49,7 +64,7 @@ void enrollment_resumed(struct enrollment *en)
 {
         if (enrollment_failed(en))
                 return;
-        if (en->record.requested == 0) { /* it was installed but for the record */
+        if (!activity_is_running(activity_of(&en->record))) { /* it had ended but for the record */
                 enrollment_publish(en, "");
                 enrollment_free(en);
                 return;
