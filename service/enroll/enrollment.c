@@ -291,6 +291,25 @@ static struct enrollment *find_beginning(const struct daemon *d, const char *pro
 
 static void after_begin(struct enrollment *en);
 
+/* Nobody knows of a certificate that could not be begun: what is on the disk of it would go on after a
+ * restart, beside the one that was begun instead. */
+static void drop_new(struct enrollment *en)
+{
+        struct error e = {0};
+
+        if (store_remove(en->d->store, STORE_CERTIFICATES, en->id, &e))
+                log_error(LOG_WARNING, &e);
+}
+
+static enum err step_begin_whole(struct enrollment *en, struct error *e)
+{
+        enum err r = step_begin(en, e);
+
+        if (r && !en->certificate)
+                drop_new(en);
+        return r;
+}
+
 /* What adopt.c is for looks among what is here first. A user's name is asked for. */
 static void begin(struct enrollment *en)
 {
@@ -299,7 +318,8 @@ static void begin(struct enrollment *en)
         if (en->result)
                 after_begin(en);
         else
-                step_in(en->owner == NO_OWNER ? en->d->pool : en->d->names, en, step_begin, after_begin);
+                step_in(en->owner == NO_OWNER ? en->d->pool : en->d->names, en, step_begin_whole,
+                        after_begin);
 }
 
 static void after_begin(struct enrollment *en)
@@ -320,6 +340,8 @@ static void after_begin(struct enrollment *en)
                 en->result = model_add(en->d->model, en->id, &en->record, &en->certificate, &e);
                 if (!en->result)
                         objects_certificate_added(en->d, en->certificate);
+                else
+                        drop_new(en);
         }
         if (en->result) {
                 if (e.code == ERR_OK)
