@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 import labs
@@ -7,6 +9,12 @@ import labs
 def lab():
     with labs.lab() as made:
         yield made
+
+
+@pytest.fixture(params=["software", "tpm"] if os.environ.get("WALK") == "all" else ["software"])
+def protection(request):
+    """Of the key; both with tests/run --all."""
+    return request.param
 
 
 @pytest.fixture

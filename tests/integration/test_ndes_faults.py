@@ -46,9 +46,9 @@ def label(switches):
 
 
 @pytest.mark.parametrize("switches, error, says", NDES, ids=[label(row[0]) for row in NDES])
-def test_ndes(lab, ndes, switches, error, says):
-    name = f"n-{NDES.index((switches, error, says))}"
-    lab.add(name)
+def test_ndes(lab, ndes, protection, switches, error, says):
+    name = f"n-{NDES.index((switches, error, says))}-{protection}"
+    lab.add(name, protection=protection)
     for switch in switches:
         ndes("set", *switch)
     done = lab.enroll(name, "--json")

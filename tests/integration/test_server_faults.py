@@ -36,9 +36,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("name,switches,error,status,says", FAULTS, ids=[row[0] for row in FAULTS])
-def test_fault(lab, ndes, name, switches, error, status, says):
-    name = f"f-{name}"
-    lab.add(name)
+def test_fault(lab, ndes, protection, name, switches, error, status, says):
+    name = f"f-{name}-{protection}"
+    lab.add(name, protection=protection)
     for switch in switches:
         ndes("set", *switch)
     done = lab.enroll(name, "--json")
