@@ -89,7 +89,8 @@ def start(layout, records, settings):
     if "LAB_PRELOAD" in os.environ:  # a test's libraries, and the files that they read
         env |= {"LD_PRELOAD": os.environ["LAB_PRELOAD"], "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", ""),
                 "PREPARED_KEYS": os.environ.get("LAB_PREPARED_KEYS", ""),
-                "NAME_SERVICE": os.environ.get("LAB_NAME_SERVICE", "")}
+                "NAME_SERVICE": os.environ.get("LAB_NAME_SERVICE", ""),
+                "ALLOC_POINT": os.environ.get("LAB_ALLOC_POINT", "")}
     process.start_and_wait(layout, records, "scepterd", command, env)
 
 
