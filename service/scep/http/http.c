@@ -91,7 +91,7 @@ static bool is_page(const struct bytes *body)
 static enum err settle(struct http_reply *reply, const struct tls_watch *watch, bool post, const char *target,
                        struct error *e)
 {
-        (void)snprintf(reply->target, sizeof reply->target, "%s", target ? target : "");
+        header_keep(reply->target, sizeof reply->target, target);
         reply->problem = reply->status != 200 ? HTTP_STATUS : is_page(&reply->body) ? HTTP_PAGE : HTTP_FINE;
         if (reply->status != 200) {
                 const enum err r = http_status_error(e, reply->status, post, target);

@@ -53,10 +53,10 @@ struct http_reply {
         enum http_problem problem;
         int64_t verify;   /* X509_V_ERR_… of the server's TLS certificate; 0: none */
         char address[64]; /* of the server or proxy; "" before there was a connection */
-        char target[256]; /* where a redirect points that was not followed; "" for none */
+        char target[256]; /* of a redirect that was not followed; "" for none; scrubbed */
         int64_t status;   /* the last one; 0: there was none */
         struct bytes body;
-        char type[96]; /* Content-Type, as sent */
+        char type[96]; /* Content-Type; scrubbed */
         bool has_date;
         int64_t date_offset;  /* the server's Date minus our clock, seconds */
         uint64_t retry_after; /* seconds it asks us to stay away for; 0: it does not; at most

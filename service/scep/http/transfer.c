@@ -322,6 +322,15 @@ static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, b
                 reply->verify = verify;
 }
 
+void header_keep(char *ret, size_t size, const char *value)
+{
+        (void)snprintf(ret, size, "%s", value ? value : "");
+        utf8_scrub(ret, size);
+        for (char *p = ret; *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = ' ';
+}
+
 /* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
 
 enum err transfer_once(const char *url, const struct http_request *request,
@@ -361,7 +370,7 @@ enum err transfer_once(const char *url, const struct http_request *request,
         (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
         (void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
         reply->status = status;
-        (void)snprintf(reply->type, sizeof reply->type, "%s", type ? type : "");
+        header_keep(reply->type, sizeof reply->type, type);
         note_transfer(curl, &t, code, options->proxy != NULL, reply);
         r = code == CURLE_OK ? ERR_OK : proxy_error(curl, e);
         if (r)

@@ -15,3 +15,6 @@ struct http_session {
 MUST_CHECK enum err transfer_once(const char *url, const struct http_request *request,
                                   const struct http_options *options, struct http_session *session,
                                   struct http_reply *reply, char **ret_target, struct error *e);
+/* What a header said, for people and for records: valid UTF-8 without control characters, cut to @size. NULL
+ * is "". */
+void header_keep(char *ret, size_t size, const char *value);
