@@ -87,18 +87,32 @@ static enum err add_line(struct lines *lines, uint64_t time, struct view text, s
         return r;
 }
 
-static enum err add_file(struct lines *lines, const struct bytes *file, struct error *e)
+/* What the line @p begins with, in digits alone: a number library goes on into the next line where there are
+ * none. 0: it has no time. */
+static uint64_t time_of(const char *p, const char *end)
 {
         static const char prefix[] = "{\"time\":";
+        uint64_t time = 0;
+
+        if ((size_t)(end - p) < sizeof prefix - 1 || strncmp(p, prefix, sizeof prefix - 1) != 0)
+                return 0;
+        for (p += sizeof prefix - 1; p < end && *p >= '0' && *p <= '9'; p++) {
+                if (time > UINT64_MAX / 10 - 1)
+                        return 0;
+                time = 10 * time + (uint64_t)(*p - '0');
+        }
+        return time;
+}
+
+static enum err add_file(struct lines *lines, const struct bytes *file, struct error *e)
+{
         const char *p = (const char *)file->data, *end = p + file->len, *newline;
         enum err r = ERR_OK;
 
         /* half a line at the end: the daemon was killed while it wrote */
         for (; !r && p < end && (newline = memchr(p, '\n', (size_t)(end - p))); p = newline + 1) {
-                uint64_t time = 0;
+                const uint64_t time = time_of(p, newline);
 
-                if (strncmp(p, prefix, sizeof prefix - 1) == 0)
-                        time = strtoull(p + sizeof prefix - 1, NULL, 10);
                 lines->read++;
                 if (time >= lines->since)
                         r = add_line(lines, time,
