@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/parse.h"
 #include "daemon/ini.h"
 #include "internal.h"
 
@@ -28,6 +29,10 @@ static enum err take(void *ctx, const struct ini_line *line, struct error *e)
         if (facts_file_knows(line->key))
                 return settings_add(&file->values, line->key, line->value, (unsigned)line->number, e);
         (void)snprintf(text, sizeof text, "line %d: unknown key '%.64s'", line->number, line->key);
+        utf8_scrub(text, sizeof text);
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = '?';
         /* so many are told; the rest is ignored too */
         return file->unknown.count < STRINGS_MAX ? strings_add(&file->unknown, text, e) : ERR_OK;
 }
