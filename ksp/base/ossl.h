@@ -55,6 +55,11 @@ enum err ossl_error(struct error *e, enum err code, const char *fmt, ...) PRINTF
 /* DER of one certificate, without anything behind it; ERR_REPLY otherwise. At most 64 KiB. */
 MUST_CHECK enum err x509_parse(struct view der, X509 **ret, struct error *e);
 MUST_CHECK enum err x509_der(const X509 *cert, struct bytes *ret, struct error *e);
+/* Where libcrypto's readers of PEM take a function: what is encrypted is then an error. Without one they ask
+ * whoever sits at the terminal for a passphrase, for a certificate too. */
+int pem_no_passphrase(char *buffer, int size, int writing, void *ctx);
+/* The next certificate in PEM, passing over what else stands there. NULL: there is none that can be read. */
+X509 *pem_certificate(BIO *bio);
 /* DER SubjectPublicKeyInfo of @key. */
 MUST_CHECK enum err spki_der(EVP_PKEY *key, struct bytes *ret, struct error *e);
 /* The public half of @key as a key of @libctx's default provider. By parameters: decoding an encoded key is

@@ -87,7 +87,7 @@ static enum err take_certificates(struct view pem, const char *what, int min, st
         if (!in || !out)
                 return error_no_memory(e);
         for (; n <= CHAIN_LEN_MAX; n++) {
-                CLEANUP(x509_free_p) X509 *cert = PEM_read_bio_X509(in, NULL, NULL, NULL);
+                CLEANUP(x509_free_p) X509 *cert = pem_certificate(in);
 
                 if (!cert)
                         break;

@@ -57,7 +57,7 @@ enum err bundle_add_pem(struct cert_list *list, struct view pem, struct error *e
         if (!bio)
                 return error_no_memory(e);
         for (;;) {
-                CLEANUP(x509_free_p) X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+                CLEANUP(x509_free_p) X509 *cert = pem_certificate(bio);
                 CLEANUP(bytes_done) struct bytes der = {0};
                 enum err r;
 

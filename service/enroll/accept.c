@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "anchors.h"
 #include "internal.h"
@@ -42,8 +41,7 @@ static enum err issuers_beside(int fd, STACK_OF(X509) * *ret, struct error *e)
         if (r && r != ERR_NOT_FOUND)
                 return r;
         bio = r ? NULL : BIO_new_mem_buf(pem.data, (int)pem.len);
-        for (X509 *cert;
-             bio && sk_X509_num(chain) < DEPTH && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL));) {
+        for (X509 *cert; bio && sk_X509_num(chain) < DEPTH && (cert = pem_certificate(bio));) {
                 if (!sk_X509_push(chain, cert)) {
                         X509_free(cert);
                         return error_no_memory(e);

@@ -1,7 +1,6 @@
 #include "anchors.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/ossl.h"
@@ -51,7 +50,7 @@ void anchors_add_system(STACK_OF(X509) * anchors, const struct bytes *thumbprint
                 if (ca_pin_matches(&pin, sk_X509_value(anchors, i)))
                         return;
         bio = BIO_new_file(SYSTEM_ANCHORS, "r");
-        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        while (bio && (cert = pem_certificate(bio))) {
                 if (ca_pin_matches(&pin, cert) && sk_X509_push(anchors, cert))
                         return;
                 X509_free(cert);

@@ -1,7 +1,6 @@
 #include "link.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <string.h>
 
 #include "base/ossl.h"
@@ -47,7 +46,7 @@ static enum err load_certificates(struct daemon *d, struct server_link *link, co
                 return r;
         bio = BIO_new_mem_buf(pem.data, (int)pem.len);
         while (bio && link->n_client < JOB_CERTS_MAX) {
-                CLEANUP(x509_free_p) X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+                CLEANUP(x509_free_p) X509 *cert = pem_certificate(bio);
 
                 if (!cert)
                         break;

@@ -1,5 +1,4 @@
 /* What a peer may use: names, ids and certificates, for programs that look for a key (LIST, DESCRIBE). */
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,7 +74,7 @@ void listing_put_certificate(const struct daemon *d, const struct certificate *c
         bio = BIO_new_mem_buf(pem.data, (int)pem.len);
         for (uint64_t i = 0; bio && i <= index; i++) {
                 X509_free(cert);
-                cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+                cert = pem_certificate(bio);
                 if (!cert)
                         return;
         }

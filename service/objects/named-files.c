@@ -19,7 +19,7 @@ void named_files_done(struct named_files *files)
 static enum err read_certificate(struct view v, X509 **ret, struct error *e)
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(v.data, (int)v.len);
-        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        X509 *cert = bio ? pem_certificate(bio) : NULL;
 
         if (!cert && x509_parse(v, &cert, NULL))
                 return ossl_error(e, ERR_PROFILE,
@@ -29,13 +29,25 @@ static enum err read_certificate(struct view v, X509 **ret, struct error *e)
         return ERR_OK;
 }
 
-/* An empty one would leave no server to be believed, which only an enrollment would tell. */
+static void infos_free_p(STACK_OF(X509_INFO) * *p)
+{
+        sk_X509_INFO_pop_free(*p, X509_INFO_free);
+}
+
+/* As libcurl will read it. An empty one would leave no server to be believed, which only an enrollment would
+ * tell. */
 static enum err check_bundle(struct view v, struct error *e)
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(v.data, (int)v.len);
-        CLEANUP(x509_free_p) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        CLEANUP(infos_free_p)
+        STACK_OF(X509_INFO) *infos = bio ? PEM_X509_INFO_read_bio(bio, NULL, pem_no_passphrase, NULL) : NULL;
 
-        return cert ? ERR_OK : ossl_error(e, ERR_PROFILE, "CaBundle: the file holds no certificate in PEM");
+        if (!infos)
+                return ossl_error(e, ERR_PROFILE, "CaBundle: the file holds something that cannot be read");
+        for (int i = 0; i < sk_X509_INFO_num(infos); i++)
+                if (sk_X509_INFO_value(infos, i)->x509)
+                        return ERR_OK;
+        return error_set(e, ERR_PROFILE, "CaBundle: the file holds no certificate in PEM");
 }
 
 enum err named_files_take(struct named_files *files, struct ksp *ksp, const struct setting *named,

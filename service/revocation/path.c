@@ -1,7 +1,6 @@
 #include "path.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "base/ossl.h"
 
@@ -30,7 +29,7 @@ void path_read_chain(struct store *store, const char *id, STACK_OF(X509) * chain
         if (store_file_read(store, STORE_CERTIFICATES, id, "current/chain.pem", &pem, NULL) || !pem.len)
                 return;
         bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        while (bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+        while (bio && (cert = pem_certificate(bio)))
                 if (!sk_X509_push(chain, cert))
                         X509_free(cert);
         ERR_clear_error();

@@ -22,8 +22,7 @@ static enum err pem_of(X509 *cert, struct bytes *ret, struct error *e)
 static enum err pem_parse(const struct bytes *pem, X509 **ret, struct error *e)
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
-
-        X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+        X509 *cert = bio ? pem_certificate(bio) : NULL;
 
         if (!cert)
                 return ossl_error(e, ERR_CONFIG, "A stored certificate could not be read");

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -115,7 +114,7 @@ static enum err read_authorities(const char *name, STACK_OF(X509) * *ret, struct
         if (r)
                 return r;
         bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        while (bio && certs && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+        while (bio && certs && (cert = pem_certificate(bio)))
                 if (!sk_X509_push(certs, cert)) {
                         X509_free(cert);
                         return error_no_memory(e);

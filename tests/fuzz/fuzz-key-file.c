@@ -79,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enum err r;
 
         (void)setenv("TSS2_LOG", "all+NONE", 1);
+        fuzz_no_prompt();
         stored(pem);
         named(pem);
         attestation(pem);

@@ -1,5 +1,6 @@
 #include "fuzz.h"
 
+#include <openssl/ui.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,24 @@ void fuzz_whole(enum err r, const struct error *e)
         fuzz_promise(!strchr(e->message, '\n'), "the sentence is one line");
         fuzz_promise(utf8_valid(str_view(e->message)) && utf8_valid(str_view(e->remedy)),
                      "the sentence is UTF-8");
+}
+
+static int prompt(UI *ui)
+{
+        (void)ui;
+        fuzz_promise(false, "nobody is asked for a passphrase");
+        return 0;
+}
+
+void fuzz_no_prompt(void)
+{
+        static UI_METHOD *method;
+
+        if (method)
+                return;
+        method = UI_create_method("nobody");
+        fuzz_promise(method && UI_method_set_opener(method, prompt) == 0, "prompts are seen");
+        UI_set_default_method(method);
 }
 
 char *fuzz_text(const uint8_t *data, size_t size)

@@ -16,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 void fuzz_promise(bool kept, const char *promise);
 /* A failure has its code, a sentence in UTF-8 on one line, and a remedy. */
 void fuzz_whole(enum err r, const struct error *e);
+/* From now on: who asks a person for a passphrase breaks a promise. */
+void fuzz_no_prompt(void);
 /* The octets as a C string of their own: free(). A NUL inside ends it. */
 char *fuzz_text(const uint8_t *data, size_t size);
 /* Facts that all have values, which would be syntax if somebody let them. */
