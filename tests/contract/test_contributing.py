@@ -101,3 +101,27 @@ def test_every_parser_has_a_corpus():
         assert house.files(f"tests/fuzz/corpus/{target}"), f"fuzz-{target} has no corpus"
     assert not set(house.files("tests/fuzz", ends=(".c",))) - set(house.commands())
     assert targets == set(os.listdir(os.path.join(house.TOP, "tests/fuzz/corpus")))
+
+
+def test_arguments_of_the_analysis():
+    """tests/analyse.d: each has a reason before it, and speaks of a line that is there."""
+    for tool in ("clang-tidy", "cppcheck", "gcc"):
+        reason = False
+        for line in house.read(f"tests/analyse.d/{tool}").split("\n"):
+            if line.startswith("#"):
+                reason = True
+            elif not line:
+                reason = False
+            else:
+                path, _, part = line.split(None, 2)
+                assert reason, f"{tool}: '{line}' has no reason"
+                words = re.findall(r"\w{3,}", re.sub(r"^leak of|void|calloc\(.*|[<&]\w+>?", "", part))
+                assert path == "*" or all(word in house.read(path) for word in words), f"{tool}: {path} has no '{part}'"
+    for name in ("tsan.supp", "valgrind.supp"):
+        for block in re.split(r"\n\n+", house.read(f"tests/analyse.d/{name}").strip()):
+            assert not block or block.startswith("#"), f"{name}: a suppression without a reason: {block[:60]}"
+    for name in ("tsan.tests", "valgrind.tests"):
+        for line in house.read(f"tests/analyse.d/{name}").split("\n"):
+            if line and not line.startswith("#"):
+                test, _, reason = line.partition(": ")
+                assert test in _ctest() and len(reason) > 20, f"{name}: {line}"
