@@ -127,7 +127,7 @@ def test_enrollment(memory):
     with memory.counted() as sites:
         assert enroll(lab, "counted")
     removed(lab, "counted")
-    assert len({site for site in sites if site[0] == "scepterd"}) > 60
+    assert len({site for site in sites if site[0] == "scepterd"}) > 30
     assert len({site for site in sites if site[0] == "scepter-worker"}) > 15
     walk(memory, "enroll", sites, enroll)
 
