@@ -175,6 +175,14 @@ void utf8_scrub(char *text, size_t size)
         }
 }
 
+void line_scrub(char *text, size_t size)
+{
+        utf8_scrub(text, size);
+        for (char *p = text; size && *p; p++)
+                if ((unsigned char)*p < ' ' || *p == 0x7f)
+                        *p = ' ';
+}
+
 size_t utf8_count(const char *from, const char *to)
 {
         size_t n = 0;

@@ -27,3 +27,5 @@ size_t utf8_count(const char *from, const char *to);
  * goes.
  * @size: octets of the array. */
 void utf8_scrub(char *text, size_t size);
+/* The same for one line of a stranger's: each control character becomes a space, too. */
+void line_scrub(char *text, size_t size);

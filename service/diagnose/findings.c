@@ -14,10 +14,7 @@ void findings_say(struct findings *f, enum diagnose_code code, const char *remed
         va_start(ap, fmt);
         (void)vsnprintf(observed, sizeof observed, fmt, ap);
         va_end(ap);
-        utf8_scrub(observed, sizeof observed);
-        for (char *p = observed; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = ' ';
+        line_scrub(observed, sizeof observed);
         f->faults += row->result == RESULT_FAULT;
         f->found(f->ctx, row, observed, remedy && *remedy ? remedy : row->remedy);
 }

@@ -13,6 +13,7 @@
 #include "internal.h"
 #include "policy/command.h"
 #include "objects/ask.h"
+#include "keys/groups.h"
 #include "objects/objects.h"
 #include "tell.h"
 
@@ -338,10 +339,12 @@ static void after_begin(struct enrollment *en)
 
         if (!en->result && !en->certificate) {
                 en->result = model_add(en->d->model, en->id, &en->record, &en->certificate, &e);
-                if (!en->result)
-                        objects_certificate_added(en->d, en->certificate);
-                else
+                if (en->result)
                         drop_new(en);
+                else
+                        objects_certificate_added(en->d, en->certificate);
+                if (!en->result && en->owner != NO_OWNER)
+                        key_groups_look(en->d->key_groups);
         }
         if (en->result) {
                 if (e.code == ERR_OK)
@@ -459,7 +462,7 @@ enum err enrollment_start(struct daemon *d, struct enrollment_order *order, cons
         if (en)
                 return wait_for_begin(en, ops, e);
         if (existing && existing->owner == LOST_OWNER)
-                return refuse_other_account(existing->name, existing->owner_name, e);
+                return refuse_other_account(existing->id, existing->name, existing->owner_name, e);
         if (existing && existing->activity == ACTIVITY_REMOVING)
                 return error_set(e, ERR_BUSY, "'%s' is being removed", existing->name);
         if (existing && existing->noting)

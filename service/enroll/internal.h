@@ -187,7 +187,8 @@ MUST_CHECK enum err record_clear_outcome(struct record *record, struct error *e)
 /* steps.c: a new request replaces what an earlier one left, except its key. The record is not written. */
 MUST_CHECK enum err request_forget(struct enrollment *en, struct error *e);
 /* steps.c: the account that it was made for is not the one that has the uid now; keys/owners.h. */
-MUST_CHECK enum err refuse_other_account(const char *name, const char *login, struct error *e);
+MUST_CHECK enum err refuse_other_account(const char *id, const char *name, const char *login,
+                                         struct error *e);
 /* A transaction id where the record has none. */
 MUST_CHECK enum err request_identify(struct enrollment *en, struct error *e);
 /* challenge.c: one that was given; ERR_CHALLENGE_NEEDED: the plan wants one and none is there. */

@@ -215,9 +215,10 @@ enum err enrollment_renew(struct daemon *d, struct certificate *certificate, str
 {
         struct enrollment *en = NULL;
         enum activity next;
-        enum err r = certificate->owner == LOST_OWNER
-                             ? refuse_other_account(certificate->name, certificate->owner_name, e)
-                             : lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
+        enum err r =
+                certificate->owner == LOST_OWNER
+                        ? refuse_other_account(certificate->id, certificate->name, certificate->owner_name, e)
+                        : lifecycle_next(certificate->activity, LIFE_RENEW, &next, e);
 
         if (!r && ops && certificate->noting)
                 return renew_afterwards(d, certificate, order, ops, e);

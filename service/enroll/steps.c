@@ -139,7 +139,7 @@ static enum err keep_certificate(struct enrollment *en, bool *ret_kept, struct e
         return ERR_OK;
 }
 
-enum err refuse_other_account(const char *name, const char *login, struct error *e)
+enum err refuse_other_account(const char *id, const char *name, const char *login, struct error *e)
 {
         (void)error_set(e, ERR_DENIED,
                         "'%s' was made for the account '%s', whose uid belongs to another one now", name,
@@ -147,7 +147,7 @@ enum err refuse_other_account(const char *name, const char *login, struct error 
         return error_remedy(e, ERR_DENIED,
                             "Remove it as root with 'scepter remove %s', then enroll for the account that is "
                             "there now: scepter enroll %s --for LOGIN.",
-                            name, name);
+                            id, name);
 }
 
 static enum err fill_record(struct enrollment *en, const struct profile *profile, struct error *e)
@@ -160,7 +160,7 @@ static enum err fill_record(struct enrollment *en, const struct profile *profile
 
                 r = facts_login(en->owner, &login, e);
                 if (!r && *en->record.owner_name && !owners_same_login(en->record.owner_name, login))
-                        r = refuse_other_account(profile->name, en->record.owner_name, e);
+                        r = refuse_other_account(en->id, profile->name, en->record.owner_name, e);
                 if (!r)
                         r = record_set_text(&en->record.owner_name, login, e);
         }

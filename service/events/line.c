@@ -14,10 +14,7 @@ static void json_decref_p(json_t **json)
 static const char *clean(const char *text, char ret[EVENT_VALUE_MAX])
 {
         (void)snprintf(ret, EVENT_VALUE_MAX, "%s", text ? text : "");
-        utf8_scrub(ret, EVENT_VALUE_MAX);
-        for (char *p = ret; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = ' ';
+        line_scrub(ret, EVENT_VALUE_MAX);
         return ret;
 }
 

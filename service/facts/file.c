@@ -29,10 +29,7 @@ static enum err take(void *ctx, const struct ini_line *line, struct error *e)
         if (facts_file_knows(line->key))
                 return settings_add(&file->values, line->key, line->value, (unsigned)line->number, e);
         (void)snprintf(text, sizeof text, "line %d: unknown key '%.64s'", line->number, line->key);
-        utf8_scrub(text, sizeof text);
-        for (char *p = text; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = '?';
+        line_scrub(text, sizeof text);
         /* so many are told; the rest is ignored too */
         return file->unknown.count < STRINGS_MAX ? strings_add(&file->unknown, text, e) : ERR_OK;
 }

@@ -155,6 +155,7 @@ static void drop_questions(struct key_groups *groups)
 void key_groups_look(struct key_groups *groups)
 {
         struct error e = {0};
+        bool any = true;
 
         if (!groups)
                 return;
@@ -163,14 +164,14 @@ void key_groups_look(struct key_groups *groups)
                 return;
         if (!collect(groups->d, &groups->asked) || !owners_collect(groups->d, &groups->owners))
                 drop_questions(groups);
-        else if (groups->asked.n == 0 && groups->owners.n == 0)
+        else if (!(any = groups->asked.n || groups->owners.n))
                 list_done(&groups->known);
         else if ((groups->pool || pool_new(groups->d->event, 1, &groups->pool, &e) == ERR_OK) &&
                  pool_submit(groups->pool, run_ask, have_asked, groups, &e) == ERR_OK)
                 groups->busy = true;
         else
                 drop_questions(groups);
-        if (!groups->busy && groups->known.n)
+        if (!groups->busy && (any || groups->known.n))
                 set_timer(groups, AGAIN_USEC);
 }
 
@@ -182,9 +183,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
         (void)source;
         (void)usec;
         if (groups->awaited)
-                log_line(LOG_WARNING, "The groups in Groups= of profiles, or the accounts of users, are "
-                                      "still being looked up; until then "
-                                      "members of groups may use no key");
+                log_line(
+                        LOG_WARNING,
+                        "The groups in Groups= of profiles, or the accounts of users, are still being looked "
+                        "up; until then members of groups may use no key");
         open_door(groups);
         key_groups_look(groups);
         return 0;

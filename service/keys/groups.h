@@ -5,9 +5,10 @@
  * removed is root's alone.
  *
  * The name services are asked in a thread of its own, never on behalf of a peer: at the start, when a profile
- * comes or changes, when /etc/group does, every five minutes besides, and sooner where they did not answer.
- * A group that is gone loses its right then; what does not answer changes nothing. Loop's thread only, but
- * for the last.
+ * comes or changes, or a user's certificate comes, when /etc/group or passwd does, every five minutes
+ * besides, and sooner where they did not answer. The accounts of users' certificates are asked for with them:
+ * owners.h. A group that is gone loses its right then; what does not answer changes nothing. Loop's thread
+ * only, but for the last.
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 
 struct key_groups;
 
-/* After load_state(). Begins to ask where a profile names groups. */
+/* After load_state(). Begins to ask where a profile names groups, or a user has a certificate. */
 MUST_CHECK enum err key_groups_new(struct daemon *d, struct key_groups **ret, struct error *e);
 /* Waits for the name services' last answer. Takes NULL. */
 void key_groups_free(struct key_groups *groups);

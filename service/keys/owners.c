@@ -7,11 +7,11 @@
 #include "enroll/due.h"
 #include "facts/facts.h"
 #include "model/model.h"
+#include "objects/objects.h"
 
 struct owner_account {
         uid_t uid;
         char *login; /* now; NULL: none, or no answer */
-        enum err known;
 };
 
 void owners_done(struct owner_list *list)
@@ -43,7 +43,7 @@ bool owners_collect(const struct daemon *d, struct owner_list *ret)
                 if (!larger)
                         return false;
                 ret->items = larger;
-                larger[ret->n++] = (struct owner_account){.uid = c->account, .known = ERR_BUSY};
+                larger[ret->n++] = (struct owner_account){.uid = c->account};
         }
         return true;
 }
@@ -54,9 +54,9 @@ bool owners_ask(struct owner_list *list)
 
         for (size_t i = 0; i < list->n; i++) {
                 struct owner_account *account = &list->items[i];
+                const enum err r = facts_login(account->uid, &account->login, NULL);
 
-                account->known = facts_login(account->uid, &account->login, NULL);
-                answered = answered && (account->known == ERR_OK || account->known == ERR_NOT_FOUND);
+                answered = answered && (r == ERR_OK || r == ERR_NOT_FOUND);
         }
         return answered;
 }
@@ -94,6 +94,7 @@ void owners_settle(struct daemon *d, const struct owner_list *list)
                         continue;
                 model_estrange(c, other);
                 due_set(d, c);
+                objects_certificate_changed(d, c);
                 if (other)
                         log_line(LOG_WARNING,
                                  "Certificate '%s' was made for the account '%s', whose uid %lu is that of "

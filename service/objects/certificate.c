@@ -130,6 +130,8 @@ static void get_profile(void *object, uid_t viewer, struct bus_writer *w)
         bus_write_path(w, path);
 }
 
+_Static_assert(LOST_OWNER == BUS_LOST_OWNER, "told as it is");
+
 static void get_owner(void *object, uid_t viewer, struct bus_writer *w)
 {
         (void)viewer;

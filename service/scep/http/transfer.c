@@ -325,10 +325,7 @@ static void note_transfer(CURL *curl, const struct transfer *t, CURLcode code, b
 void header_keep(char *ret, size_t size, const char *value)
 {
         (void)snprintf(ret, size, "%s", value ? value : "");
-        utf8_scrub(ret, size);
-        for (char *p = ret; *p; p++)
-                if ((unsigned char)*p < ' ' || *p == 0x7f)
-                        *p = ' ';
+        line_scrub(ret, size);
 }
 
 /* One transfer to @url. *ret_target: where a redirect points, absolute; free(). */
