@@ -13,14 +13,18 @@ PROMPT = re.compile(rb"': $")
 class Program:
     """A command with a terminal of its own, on which @lines are typed, one at each question."""
 
-    def __init__(self, lab, *command, lines=(), strict=True, prompt=PROMPT, echoes=False, env=None):
+    def __init__(self, lab, *command, lines=(), strict=True, prompt=PROMPT, echoes=False, env=None, ready=None):
         """@strict: all of them are asked for. @prompt: what a question ends with. @echoes: it asks first and turns the echo
-        off then, when it may be too late."""
+        off then, when it may be too late. @ready: called before a line is typed; many programs throw away what was typed
+        before they turned the echo off."""
         pid, terminal = pty.fork()
         if pid == 0:
             os.execvpe(command[0], [str(part) for part in command], {**lab.env, **(env or {})})
         self.output, typed, lines, seen = b"", lines, list(lines), 0
         while True:
+            if not select.select([terminal], [], [], 120)[0]:
+                os.kill(pid, signal.SIGKILL)
+                raise AssertionError(f"it says no more: {self.output}")
             try:
                 data = os.read(terminal, 4096)
             except OSError:  # the other side is closed
@@ -31,6 +35,8 @@ class Program:
             if prompt.search(self.output[seen:]):
                 seen = len(self.output)
                 if lines:
+                    if ready:
+                        ready()
                     os.write(terminal, lines.pop(0).encode() + b"\n")
                 else:
                     os.kill(pid, signal.SIGKILL)  # it asks more often than it should

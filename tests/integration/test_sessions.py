@@ -76,9 +76,12 @@ def test_not_at_the_machine(room, way):
 
 
 def typed(room, command, *lines):
-    """Alice at a terminal by ssh; @lines are typed, one at each question for a password."""
-    ssh = BY_SSH.format(user="alice", command=command).replace("ssh -q", "ssh -q -tt")
-    return Program(room, "nsenter", "-t", room.leader(), "-a", "--", "bash", "-c", ssh, lines=lines, prompt=re.compile(rb"Password: $"))
+    """Alice at a terminal by ssh; @lines are typed, one at each question for a password: pkttyagent asks first, and turns
+    the echo off then, with a flush of what was typed."""
+    ssh = BY_SSH.format(user="alice", command=f"tty >tty; {command}").replace("ssh -q", "ssh -q -tt")
+    return Program(room, "nsenter", "-t", room.leader(), "-a", "--", "bash", "-c", ssh, lines=lines,
+                   prompt=re.compile(rb"Password: $"),
+                   ready=lambda: room.good("timeout 60 bash -c 'until stty -aF $(cat /srv/alice/tty) | grep -q -- \" -echo \"; do :; done'"))
 
 
 def test_the_password_is_asked_for_at_the_terminal(room):
