@@ -56,7 +56,7 @@ class Machine:
             if not shutil.which(program):
                 pytest.skip(f"{program} is not installed")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="scepter-vm."))
-        self.name = self.dir.name.replace(".", "-").replace("_", "-")
+        self.name = self.dir.name.replace(".", "-").replace("_", "0")  # no name of a host ends in -
         os.mkfifo(self.dir / "pipe")
         self.groups = [pathlib.Path(f"/sys/fs/cgroup/{kind}/{self.name}") for kind in ("systemd", "unified")
                        if os.path.isdir(f"/sys/fs/cgroup/{kind}")]
