@@ -50,17 +50,18 @@ static const struct {
 struct DBusMessage *bus_fault_message(struct DBusMessage *call, const struct error *fault,
                                       const char *const *details, size_t n_details)
 {
+        const char *const texts[] = {fault->message, fault->remedy};
         char name[sizeof BUS_ERROR_PREFIX + 64];
-        struct bus_writer *w;
         DBusMessage *message;
 
         (void)snprintf(name, sizeof name, BUS_ERROR_PREFIX "%s", err_name(fault->code));
-        w = bus_writer_new(dbus_message_new_error(call, name, /* error_message= */ NULL));
-        bus_write_string(w, fault->message);
-        bus_write_string(w, fault->remedy);
-        for (size_t i = 0; i < n_details; i++)
-                bus_write_string(w, details[i]);
-        return bus_writer_finish(w, &message, /* e= */ NULL) ? NULL : message;
+        message = dbus_message_new_error(call, name, /* error_message= */ NULL);
+        if (message && bus_append_strings(message, texts, N_ELEMENTS(texts)) &&
+            bus_append_strings(message, details, n_details))
+                return message;
+        if (message)
+                dbus_message_unref(message);
+        return NULL;
 }
 
 enum err bus_fault_set(struct error *e, const char *name, const char *text)

@@ -131,6 +131,16 @@ void bus_write_string(struct bus_writer *w, const char *s)
         bus_write_text(w, s, BUS_STRING_MAX);
 }
 
+bool bus_append_strings(struct DBusMessage *message, const char *const *texts, size_t n)
+{
+        struct bus_writer w = {.message = message};
+
+        dbus_message_iter_init_append(message, &w.level[0]);
+        for (size_t i = 0; i < n; i++)
+                bus_write_string(&w, texts[i]);
+        return !w.failed;
+}
+
 void bus_write_path(struct bus_writer *w, const char *path)
 {
         if (bus_writer_failed(w))

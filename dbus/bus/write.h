@@ -39,6 +39,11 @@ void bus_write_octets(struct bus_writer *w, const void *data, size_t n);
 struct bus_reader;
 void bus_write_copy(struct bus_writer *w, struct bus_reader *r);
 
+/* Appends these strings, and asks for no memory of ours: for errors, which must be told where there is none.
+ * The message is the caller's still. false: libdbus has none, or a text of over BUS_STRING_MAX or of bad
+ * octets could not be copied. */
+MUST_CHECK bool bus_append_strings(struct DBusMessage *message, const char *const *texts, size_t n);
+
 /* Containers, at most 8 deep; bus_close() ends the innermost. @element: signature of one element ("s",
  * "{sv}"). */
 void bus_open_array(struct bus_writer *w, const char *element);

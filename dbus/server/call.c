@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "bus/fault.h"
 
 struct bus_call *call_new(struct bus_server *server, DBusMessage *message)
@@ -166,7 +167,7 @@ void bus_call_fail_with(struct bus_call *call, const struct error *fault, const 
 {
         DBusMessage *message = bus_fault_message(call->message, fault, details, n);
 
-        if (!message) {
+        if (!message) { /* as in send_answer() */
                 call->answered = true;
                 return;
         }
@@ -182,19 +183,17 @@ void bus_call_fail(struct bus_call *call, const struct error *fault)
 void call_fail_name(struct bus_call *call, const char *name, const char *fmt, ...)
 {
         char text[ERROR_MESSAGE_MAX];
-        struct bus_writer *w;
-        DBusMessage *message;
+        DBusMessage *message = dbus_message_new_error(call->message, name, /* error_message= */ NULL);
         va_list ap;
 
         va_start(ap, fmt);
         (void)vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
-        w = bus_writer_new(dbus_message_new_error(call->message, name, /* error_message= */ NULL));
-        bus_write_string(w, text);
-        if (bus_writer_finish(w, &message, /* e= */ NULL)) {
-                call->answered = true;
-                return;
-        }
-        send_answer(call, message);
-        dbus_message_unref(message);
+        utf8_scrub(text, sizeof text);
+        if (message && bus_append_strings(message, &(const char *){text}, 1))
+                send_answer(call, message);
+        else
+                call->answered = true; /* libdbus has no memory: the caller's own time-out ends his waiting */
+        if (message)
+                dbus_message_unref(message);
 }
