@@ -21,7 +21,9 @@ enum { APPLYING_MAX = 4, MOMENT = 5, BASE = 120, AFTER_ERROR = 300 };
 struct apply {
         struct daemon *d;
         struct certificate *certificate; /* NULL: it is gone, and nobody keeps a record */
+        store_id id;
         uint64_t generation;
+        bool undo; /* it went meanwhile: another run takes away what this one may still write */
         struct applier_job *job;
         struct apply *next; /* of the daemon's "undoing" */
 };
@@ -159,25 +161,29 @@ static void recorded(struct enrollment *en)
         enrollment_free(en);
 }
 
+static void undo(struct daemon *d, const char *id);
+
 static void on_ended(void *ctx, const struct error *failure)
 {
         struct apply *apply = ctx;
-        struct certificate *certificate = apply->certificate;
-        const uint64_t generation = apply->generation;
-        struct daemon *d = apply->d;
+        const struct apply was = *apply;
+        struct certificate *certificate = was.certificate;
+        struct daemon *d = was.d;
         struct enrollment *en = NULL;
         struct error e = {0};
 
         apply_free(apply);
         if (!certificate) {
-                if (failure)
+                if (was.undo)
+                        undo(d, was.id);
+                else if (failure)
                         log_error(LOG_WARNING, failure);
                 return;
         }
         certificate->apply = NULL;
         /* A renewal that came between begins with the consumers again when it is through; what one that has
          * failed since finds is what it left. */
-        if (certificate->enrollment || certificate->leaving || certificate->current != generation) {
+        if (certificate->enrollment || certificate->leaving || certificate->current != was.generation) {
                 due_set(d, certificate);
                 return;
         }
@@ -202,6 +208,7 @@ static enum err begin(struct daemon *d, struct certificate *certificate, const c
                 return error_no_memory(e);
         *apply = (struct apply){
                 .d = d, .certificate = certificate, .generation = certificate ? certificate->current : 0};
+        (void)snprintf(apply->id, sizeof apply->id, "%s", id);
         d->applying++;
         r = applier_start(d, id, on_ended, apply, &apply->job, e);
         if (r) {
@@ -246,10 +253,26 @@ void apply_again(struct daemon *d, struct certificate *certificate)
         due_set(d, certificate);
 }
 
-void apply_removed(struct daemon *d, const char *id)
+static void undo(struct daemon *d, const char *id)
 {
         struct error e = {0};
 
         if (outcome_exists(d->config.applied, id) && begin(d, NULL, id, &e))
                 log_error(LOG_WARNING, &e);
+}
+
+void apply_removed(struct daemon *d, const char *id)
+{
+        struct certificate *certificate = model_find(d->model, id);
+        struct apply *apply = certificate ? STEAL(certificate->apply) : NULL;
+
+        if (!apply) {
+                undo(d, id);
+                return;
+        }
+        /* Systemd would take a start of a unit that runs for that run, which has read the state before. */
+        apply->certificate = NULL;
+        apply->undo = true;
+        apply->next = d->undoing;
+        d->undoing = apply;
 }

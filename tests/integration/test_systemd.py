@@ -82,3 +82,16 @@ def test_removal(installed):
     installed.good(f"systemctl start scepter-apply@{name}.service")  # joins the one that the daemon has started
     assert installed.good("ls /etc/web /var/lib/scepter-apply; ls /usr/local/share/ca-certificates | grep scepter || true") == \
         "/etc/web:\n\n/var/lib/scepter-apply:\n"
+
+
+def test_removal_while_it_is_applied(installed):
+    """systemd takes the start of a unit that runs for that run, which knows nothing of the removal."""
+    held = "/run/systemd/system/scepter-apply@.service.d"
+    installed.good(f"mkfifo /run/began /run/go; mkdir {held}; "
+                   f"printf '[Service]\\nExecStartPost=+/bin/sh -c \"echo > /run/began; read go < /run/go\"\\n' > {held}/held.conf; "
+                   "systemctl daemon-reload")
+    installed.good(f"scepter enroll web --challenge-file {installed.challenge()}; timeout 60 cat /run/began")
+    assert "full.pem" in installed.good("ls /etc/web")
+    installed.good(f"scepter remove web; rm -r {held}; systemctl daemon-reload; echo > /run/go")
+    installed.good("timeout 60 bash -c 'until test -z \"$(ls /var/lib/scepter-apply)\"; do :; done'")
+    assert installed.good("ls /etc/web; ls /usr/local/share/ca-certificates | grep scepter || true") == ""
