@@ -118,19 +118,17 @@ enum err dir_sync(int fd, struct error *e)
         return ERR_OK;
 }
 
-/* fsync of the directory that holds @name. */
-static enum err sync_parent(int dirfd, const char *name, struct error *e)
+/* The directory that holds @name, to be synchronised once that has changed: whoever opens it only then has
+ * changed something and tells of a failure. */
+static enum err open_parent(int dirfd, const char *name, int *ret_fd, struct error *e)
 {
         const char *slash = strrchr(name, '/');
         CLEANUP(free_p) char *parent = slash ? strndup(name, (size_t)(slash - name) + 1) : strdup(".");
-        CLEANUP(close_p) int fd = -1;
 
         if (!parent)
                 return error_no_memory(e);
-        fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return errno_error(e, errno, "The directory of %s could not be opened", name);
-        return dir_sync(fd, e);
+        *ret_fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return *ret_fd < 0 ? errno_error(e, errno, "The directory of %s could not be opened", name) : ERR_OK;
 }
 
 static enum err write_and_sync(int fd, mode_t mode, struct view v, struct error *e)
@@ -171,16 +169,30 @@ enum err file_place(int dirfd, const char *name, mode_t mode, struct view v, str
 
 enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, struct error *e)
 {
-        enum err r = file_place(dirfd, name, mode, v, e);
+        CLEANUP(close_p) int parent = -1;
+        enum err r = open_parent(dirfd, name, &parent, e);
 
-        return r ? r : sync_parent(dirfd, name, e);
+        if (!r)
+                r = file_place(dirfd, name, mode, v, e);
+        return r ? r : dir_sync(parent, e);
+}
+
+/* Neither it nor, perhaps, its directory. */
+static bool is_missing(int dirfd, const char *name)
+{
+        return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 }
 
 enum err file_remove(int dirfd, const char *name, struct error *e)
 {
+        CLEANUP(close_p) int parent = -1;
+        enum err r = is_missing(dirfd, name) ? ERR_OK : open_parent(dirfd, name, &parent, e);
+
+        if (r || parent < 0)
+                return r;
         if (unlinkat(dirfd, name, 0) < 0)
                 return errno == ENOENT ? ERR_OK : errno_error(e, errno, "%s could not be removed", name);
-        return sync_parent(dirfd, name, e);
+        return dir_sync(parent, e);
 }
 
 enum err file_drop(int dirfd, const char *name, struct error *e)
@@ -192,10 +204,14 @@ enum err file_drop(int dirfd, const char *name, struct error *e)
 
 enum err dir_ensure(int dirfd, const char *name, mode_t mode, int *ret_fd, struct error *e)
 {
-        CLEANUP(close_p) int fd = -1;
-        const bool made = mkdirat(dirfd, name, MODE_HALF_MADE) == 0;
+        CLEANUP(close_p) int fd = -1, parent = -1;
+        enum err r = open_parent(dirfd, name, &parent, e);
         struct stat st;
+        bool made;
 
+        if (r)
+                return r;
+        made = mkdirat(dirfd, name, MODE_HALF_MADE) == 0;
         if (!made && errno != EEXIST)
                 return errno_error(e, errno, "The directory %s could not be made", name);
         fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -204,8 +220,7 @@ enum err dir_ensure(int dirfd, const char *name, mode_t mode, int *ret_fd, struc
         if (fstat(fd, &st) < 0)
                 return errno_error(e, errno, "The directory %s could not be examined", name);
         if (made || ((st.st_mode & 07777) == MODE_HALF_MADE && mode != MODE_HALF_MADE)) {
-                enum err r = sync_parent(dirfd, name, e);
-
+                r = dir_sync(parent, e);
                 if (r)
                         return r;
                 if (fchmod(fd, mode) < 0)
@@ -275,9 +290,13 @@ static enum err empty_directory(int fd, int depth, struct error *e)
 
 enum err tree_remove(int dirfd, const char *name, struct error *e)
 {
-        enum err r = remove_entry(dirfd, name, 0, e);
+        CLEANUP(close_p) int parent = -1;
+        enum err r = is_missing(dirfd, name) ? ERR_OK : open_parent(dirfd, name, &parent, e);
 
-        return r ? r : sync_parent(dirfd, name, e);
+        if (r || parent < 0)
+                return r;
+        r = remove_entry(dirfd, name, 0, e);
+        return r ? r : dir_sync(parent, e);
 }
 
 enum err memfd_make(const char *name, struct view v, int *ret_fd, struct error *e)

@@ -23,6 +23,24 @@
 
 enum { KEY_FILE_MAX = 64 * 1024 };
 
+/* @back: what fails is refused, and nothing takes it up from the disk: there, too, it must not have happened.
+ * A record whose directory could not be synchronised is there all the same. */
+static enum err write_or_put_back(struct enrollment *en, bool back, struct error *e)
+{
+        CLEANUP(secret_done) struct secret before = {0};
+        struct store *store = en->d->store;
+        enum err r =
+                back ? store_file_read(store, STORE_CERTIFICATES, en->id, "record.json", &before, e) : ERR_OK;
+
+        if (r && r != ERR_NOT_FOUND)
+                return r;
+        r = store_record_write(store, en->id, &en->record, e);
+        if (r && before.len)
+                (void)!store_file_write(store, STORE_CERTIFICATES, en->id, "record.json", 0600,
+                                        secret_view(&before), NULL);
+        return r;
+}
+
 enum err record_move(struct enrollment *en, enum life_event event, struct error *e)
 {
         struct record *record = &en->record;
@@ -43,7 +61,7 @@ enum err record_move(struct enrollment *en, enum life_event event, struct error 
         if (from != to)
                 record->activity_since = now;
         record->status = (uint64_t)csp_status(to, health_of(&dates, now));
-        r = store_record_write(en->d->store, en->id, record, e);
+        r = write_or_put_back(en, !activity_is_running(from), e);
         if (r && record_set_text(&record->activity, activity_name(from), NULL) == ERR_OK) {
                 /* The disk says where we are. */
                 record->activity_since = since;

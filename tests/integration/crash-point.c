@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 enum {
-        HOLD = -1, /* it waits there until another target is set */
+        UNSYNCED = -2, /* it happens, but its directory cannot be synchronised; then FAIL */
+        HOLD = -1,     /* it waits there until another target is set */
         KILL = 0,
         FAIL = 1 /* n more: and then a kill at the n-th change behind it */,
         RECORD_HEAD = 64 * 1024,
@@ -103,7 +104,7 @@ static bool pass(int64_t count)
                 return true;
         while (mode == HOLD && count == target && atomic_load(&point->target) == target)
                 (void)poll(NULL, 0, 1);
-        if (mode == HOLD)
+        if (mode == HOLD || mode == UNSYNCED)
                 return true;
         if (count == target && mode != KILL)
                 return false;
@@ -126,6 +127,20 @@ __attribute__((visibility("default"))) int renameat(int from_fd, const char *fro
 
         note_arrow(from_fd, from, to_fd, to, count);
         return pass(count) ? NEXT(renameat)(from_fd, from, to_fd, to) : failed();
+}
+
+/* Once: the directory of the change is what is synchronised next. */
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+        struct stat st;
+        int64_t unsynced = UNSYNCED;
+
+        if (!point || atomic_load(&point->mode) != UNSYNCED ||
+            atomic_load(&point->count) != atomic_load(&point->target) || fstat(fd, &st) < 0 ||
+            !S_ISDIR(st.st_mode) || !atomic_compare_exchange_strong(&point->mode, &unsynced, FAIL))
+                return NEXT(fsync)(fd);
+        errno = EIO;
+        return -1;
 }
 
 __attribute__((visibility("default"))) int unlinkat(int fd, const char *name, int flags)

@@ -15,7 +15,7 @@ import labs
 
 LIBRARIES = [labs.BUILD / "lib/crash-point.so", labs.BUILD / "lib/prepared-keys.so"]
 KEYS = 24  # prepared ones, which come in turn
-HOLD, KILL, FAIL = range(-1, 2)  # FAIL + n: and a kill at the n-th change behind it
+UNSYNCED, HOLD, KILL, FAIL = range(-2, 2)  # FAIL + n: and a kill at the n-th change behind it
 POLL = 20
 TABLE = labs.SOURCE / "service/enroll/lifecycle.c"
 
@@ -53,7 +53,7 @@ class Walk:
         if not self.struck():
             self.arm(0)
             return False
-        if mode == FAIL:
+        if mode in (FAIL, UNSYNCED):
             self.arm(0)
             return True
         try:
