@@ -15,7 +15,7 @@ target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JAN
 scepter_expose(scepter-store store store)
 
 scepter_program(scepterd
-    daemon/main.c daemon/load.c daemon/clock.c daemon/config.c daemon/check.c daemon/ini.c daemon/root-file.c daemon/log.c
+    daemon/main.c daemon/load.c daemon/clock.c daemon/config.c daemon/check.c daemon/ini.c daemon/root-file.c daemon/log.c daemon/intact.c
     work/pool.c work/schedule.c work/watch.c work/workers.c work/process.c work/applier.c
     keys/access.c keys/groups.c keys/owners.c keys/listen.c keys/tls-sign.c keys/unwrap.c keys/requests.c keys/listing.c keys/server.c
     model/model.c pin/pin.c pin/line.c agents/agents.c

@@ -167,6 +167,8 @@ void bus_call_fail_with(struct bus_call *call, const struct error *fault, const 
 {
         DBusMessage *message = bus_fault_message(call->message, fault, details, n);
 
+        if (call->server && call->server->setup.failed)
+                call->server->setup.failed(call->server->setup.ctx, fault);
         if (!message) { /* as in send_answer() */
                 call->answered = true;
                 return;

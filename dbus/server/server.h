@@ -36,6 +36,8 @@ struct bus_server_setup {
                           const struct bus_object *object, bus_authorised *done);
         /* The connection is gone for good; the server stays valid and mute. */
         void (*lost)(void *ctx);
+        /* A call is being answered with this error. NULL: nobody wants to know. */
+        void (*failed)(void *ctx, const struct error *fault);
 };
 
 /* ERR_NO_SERVICE: there is no bus at the address. *ret: bus_server_free(). */

@@ -177,16 +177,18 @@ enum err file_write(int dirfd, const char *name, mode_t mode, struct view v, str
         return r ? r : dir_sync(parent, e);
 }
 
-/* Neither it nor, perhaps, its directory. */
-static bool is_missing(int dirfd, const char *name)
+/* The same before @name is removed; where that is not there, or its directory, *ret_fd stays. */
+static enum err open_parent_of_existing(int dirfd, const char *name, int *ret_fd, struct error *e)
 {
-        return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+        if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                return open_parent(dirfd, name, ret_fd, e);
+        return errno == ENOENT ? ERR_OK : errno_error(e, errno, "%s could not be examined", name);
 }
 
 enum err file_remove(int dirfd, const char *name, struct error *e)
 {
         CLEANUP(close_p) int parent = -1;
-        enum err r = is_missing(dirfd, name) ? ERR_OK : open_parent(dirfd, name, &parent, e);
+        enum err r = open_parent_of_existing(dirfd, name, &parent, e);
 
         if (r || parent < 0)
                 return r;
@@ -291,7 +293,7 @@ static enum err empty_directory(int fd, int depth, struct error *e)
 enum err tree_remove(int dirfd, const char *name, struct error *e)
 {
         CLEANUP(close_p) int parent = -1;
-        enum err r = is_missing(dirfd, name) ? ERR_OK : open_parent(dirfd, name, &parent, e);
+        enum err r = open_parent_of_existing(dirfd, name, &parent, e);
 
         if (r || parent < 0)
                 return r;

@@ -8,6 +8,7 @@
 #include "agent.h"
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "daemon/intact.h"
 #include "daemon/log.h"
 #include "due.h"
 #include "internal.h"
@@ -209,6 +210,7 @@ static enum err step_tell_failure(struct enrollment *en, struct error *e)
 
 void enrollment_fail(struct enrollment *en, const struct error *why)
 {
+        intact_look(en->d);
         if (en->committed) { /* the certificate is there: nothing of it has failed */
                 take_up_later(en, why);
                 return;

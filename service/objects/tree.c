@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "daemon/intact.h"
 #include "daemon/log.h"
 #include "internal.h"
 
@@ -122,10 +123,18 @@ static void each(void *ctx, void (*visit)(void *visit_ctx, const struct bus_obje
         model_forget_details(tree->d->model);
 }
 
+/* What a person could cure has other names. */
+static void on_failed(void *ctx, const struct error *fault)
+{
+        if (fault->code == ERR_FAILED || fault->code == ERR_NO_MEMORY)
+                intact_look(ctx);
+}
+
 enum err objects_start(struct daemon *d, void (*lost)(void *ctx), void *ctx, struct error *e)
 {
         struct tree *tree = calloc(1, sizeof *tree);
-        struct bus_server_setup setup = {.event = d->event, .ctx = ctx, .authorise = authorise, .lost = lost};
+        struct bus_server_setup setup = {
+                .event = d->event, .ctx = ctx, .authorise = authorise, .lost = lost, .failed = on_failed};
         enum err r;
 
         if (!tree)
