@@ -114,9 +114,10 @@ def test_files(lab):
 
 def test_T10_a_consumer_that_fails_is_applied_later_without_a_new_certificate(lab):
     folder = lab.files / "p-later"  # is not there yet
+    enrolled(lab, "p-later")
     consumer(lab, "p-later", f"[Consumer]\nProfile=p-later\n[Files]\nCertificate={folder}/cert.pem\n")
-    before = enrolled(lab, "p-later")
-    assert before["activity"] == "apply-pending" and before["health"] == "valid" and before["status"] == 1
+    before = lab.wait_for("p-later", "apply-pending")
+    assert before["health"] == "valid" and before["status"] == 1
     error = before["lastError"]
     assert error["name"] == "ConsumerFailed" and "p-later" in error["message"] and str(folder) in error["message"]
     assert "directory" in error["remedy"]
@@ -452,13 +453,13 @@ def test_a_key_in_software_is_not_handed_out(lab):
 
 def test_diagnose(lab):
     folder = place(lab, "p-look")
-    path = consumer(lab, "p-look", f"[Consumer]\nProfile=p-look\n[Files]\nCertificate={folder}/cert.pem\n")
     enrolled(lab, "p-look")
+    path = consumer(lab, "p-look", f"[Consumer]\nProfile=p-look\n[Files]\nCertificate={folder}/cert.pem\n")
 
     def found(code):
         rows = [json.loads(line) for line in lab.scepter("diagnose", "p-look", "--json").stdout.splitlines()]
         return [row for row in rows if row.get("code") == code]
-    assert "p-look" in found("consumers-applied")[0]["observed"]
+    assert "p-look" in lab.until(lambda: found("consumers-applied"))[0]["observed"]
     (folder / "cert.pem").write_text("another")
     changed = found("consumers-changed")[0]
     assert str(folder / "cert.pem") in changed["observed"] and unit_of(lab, "p-look")[:-8] in changed["remedy"]
