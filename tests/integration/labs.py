@@ -121,6 +121,7 @@ class Lab:
         self.env = {**os.environ, **self._environment()}
         self.state = pathlib.Path(self.env["LAB_STATE"])
         self.url, self.root = self.env["LAB_URL"], self.env["LAB_ROOT"]
+        self._written, self._monitor = wakes.Wakes(), None
 
     def _environment(self):
         # The lab's env is for shells: let one read it.
@@ -129,6 +130,8 @@ class Lab:
         return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
 
     def close(self):
+        self._stop_listening()
+        self._written.close()
         done = subprocess.run([LAB, "down", self.dir / "lab"], check=False)
         complaints = self.complaints()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -200,26 +203,37 @@ class Lab:
     def until(self, look, seconds=90):
         """What look() answers as soon as that is true: it is asked again after each signal on the bus, and after each
         change of what the server, the service or the state has written."""
-        monitor = subprocess.Popen(["dbus-monitor", "--address", self.env["DBUS_SYSTEM_BUS_ADDRESS"], "type='signal'"],
-                                   stdout=subprocess.PIPE)
-        written = wakes.Wakes([self.dir / "lab/ndes", self.dir / "lab/log", self.state, self.state / "certificates",
-                               *self.state.glob("certificates/*")])
-        try:
-            os.set_blocking(monitor.stdout.fileno(), False)
-            end = time.monotonic() + seconds
-            select.select([monitor.stdout], [], [], seconds)  # it listens
-            while not (found := look()):
-                assert time.monotonic() < end, self.log()[-3000:]
-                # once a second in any case: not all that a test looks at is told
-                ready = select.select([monitor.stdout, written], [], [], 1)[0]
-                if monitor.stdout in ready:
-                    assert monitor.stdout.read(), "the bus went away"
-                written.drain()
-            return found
-        finally:
-            written.close()
-            monitor.kill()
-            monitor.communicate()
+        monitor = self._listening(seconds)
+        self._written.add([self.dir / "lab/ndes", self.dir / "lab/log", self.state, self.state / "certificates",
+                           *self.state.glob("certificates/*")])
+        end = time.monotonic() + seconds
+        while not (found := look()):
+            assert time.monotonic() < end, self.log()[-3000:]
+            # once a second in any case: not all that a test looks at is told
+            ready = select.select([monitor.stdout, self._written], [], [], 1)[0]
+            if monitor.stdout in ready:
+                assert monitor.stdout.read(), "the bus went away"
+            self._written.drain()
+        return found
+
+    def _listening(self, seconds):
+        """A dbus-monitor that hears the signals from now on."""
+        if self._monitor and self._monitor.poll() is None:
+            return self._monitor
+        self._stop_listening()
+        # that of a client which comes and goes is told, too, and would be an endless reason to look again
+        self._monitor = subprocess.Popen(["dbus-monitor", "--address", self.env["DBUS_SYSTEM_BUS_ADDRESS"],
+                                          "type='signal',path_namespace='/org/scepter1'",
+                                          "type='signal',member='NameOwnerChanged',arg0='org.scepter1'"], stdout=subprocess.PIPE)
+        os.set_blocking(self._monitor.stdout.fileno(), False)
+        select.select([self._monitor.stdout], [], [], seconds)
+        return self._monitor
+
+    def _stop_listening(self):
+        if self._monitor:
+            self._monitor.kill()
+            self._monitor.communicate()
+            self._monitor = None
 
     def wait_for(self, name, *activities):
         """The certificate, once it does one of these."""

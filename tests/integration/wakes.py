@@ -9,12 +9,15 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Wakes:
-    """Readable, for select(2), once one of @folders has changed; folders that are not there are none."""
+    """Readable, for select(2), once one of the folders that were added has changed; folders that are not there are none. To be
+    kept: closing it waits for the kernel, which takes its time on a busy machine."""
 
-    def __init__(self, folders):
+    def __init__(self):
         self.fd = LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")
+
+    def add(self, folders):
         for folder in folders:
             LIBC.inotify_add_watch(self.fd, os.fsencode(folder), WANTED)
 
