@@ -74,7 +74,7 @@ void enrollment_discover(struct enrollment *en)
                 [SUFFIX_AUTO] = 0, [SUFFIX_NO] = 1, [SUFFIX_YES] = 2}; /* enum scep_suffix */
         struct job job = {.kind = JOB_DISCOVER,
                           .of.discover = {.identifier = en->plan.ca_identifier, .want = DISCOVER_BOTH}};
-        const struct worker_grant grant = {.uid = tpm_uid(en), .tls = en->link.client_key};
+        const struct worker_grant grant = {.uid = tpm_uid(en), .tls = en->link.client_key, .more = true};
         struct error e = {0};
 
         en->stage = "discover";
@@ -367,5 +367,5 @@ static void on_discovered(void *ctx, const struct result *result, const struct e
         en->stage = "choose";
         enrollment_step(en, step_choose,
                         en->certificate->activity == ACTIVITY_PENDING ? after_repeated_choice : next_build);
-        workers_warm(workers, JOB_EXCHANGE); /* while the message is made */
+        workers_warm(workers, JOB_EXCHANGE); /* if the one that was started beside the question has gone */
 }

@@ -38,6 +38,7 @@ struct worker_job {
         enum job_kind kind;
         uid_t owner;
         bool running;
+        bool more;              /* a process for the next job is started beside it */
         uint64_t deadline_usec; /* how long it may take once it runs */
         struct bytes record;    /* the encoded job; wiped when it was sent */
         struct key_grant grant;
@@ -461,6 +462,8 @@ static enum err start_job(struct worker_job *job, struct error *e)
         r = send_frame(job, FRAME_JOB, 1, bytes_view(&job->record), e);
         wipe(job->record.data, job->record.len);
         bytes_done(&job->record);
+        if (!r && job->more)
+                workers_warm(job->workers, job->kind);
         return r;
 }
 
@@ -557,6 +560,8 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
                                     .owner = owner,
                                     .done = done,
                                     .ctx = ctx,
+                                    .grant = {.uid = grant ? grant->uid : 0},
+                                    .more = grant && grant->more,
                                     .process = NO_PROCESS};
         if (grant && grant->key) {
                 made->grant.key = ksp_key_ref(grant->key);
@@ -568,8 +573,6 @@ enum err workers_start(struct workers *workers, const struct job *job, const str
                 made->grant.tls = ksp_key_ref(grant->tls);
                 made->grant.tls_uses = GRANT_TLS_SIGNATURES;
         }
-        if (grant)
-                made->grant.uid = grant->uid;
         made->deadline_usec = deadline_of(job, &made->grant);
         r = grant && grant->password.len ? secret_copy(&made->grant.password, grant->password, e) : ERR_OK;
         if (!r && grant && grant->pin.len)

@@ -36,6 +36,7 @@ struct worker_grant {
         struct view password; /* or, instead, one unwrap; copied; empty: none */
         uid_t uid;
         struct ksp_key *tls; /* GRANT_TLS_SIGNATURES signatures for TLS 1.3; NULL: none */
+        bool more;           /* another job of the kind follows: workers_warm() once this one runs */
 };
 
 /* @failure NULL: *result, borrowed until this returns. */
