@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+import tempfile
 import time
 
 from .room import BenchError
@@ -63,7 +64,6 @@ class CertmongerDaemon:
         room.find("certmonger")
         room.find("getcert")
         self._env = {**room.env, "CERTMONGER_SYSTEM_LOCK_FILE": self.path("lock")}
-        os.mkdir(folder)
         for name in ("REQUESTS_DIR", "CAS_DIR", "LOCAL_CA_DIR", "TMPDIR", "CONFIG_DIR"):
             self._env["CERTMONGER_" + name] = self.path(name)
             os.mkdir(self.path(name))
@@ -103,7 +103,7 @@ class Certmonger:
 
     def __init__(self, room):
         self._room, self._number = room, 0
-        self.daemon = CertmongerDaemon(room, os.path.join(room.dir, "certmonger"))
+        self.daemon = CertmongerDaemon(room, tempfile.mkdtemp(prefix="certmonger.", dir=room.dir))
         self.daemon.start()
         room.timed("getcert", "add-scep-ca", "-c", "lab", "-u", room.env["LAB_URL"], "-N", room.env["LAB_ROOT"])
         room.timed("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self._path("key.pem"))
