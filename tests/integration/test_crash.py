@@ -1,16 +1,13 @@
 """T9: kill -9 before every change of the disk that an enrollment, a renewal and their ends make: the same key, one request at
 the CA, no orphan and no mismatch, and the end is reached. The walks find the changes themselves, and together they cross
 every arrow of the lifecycle's table: one more in either is walked, too."""
-import contextlib
 import json
-import os
 
 import pytest
 
 import crash
 import labs
 from crash import another, assert_clean, check, properties, settled
-from front import front
 from terminal import Typed
 
 pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
@@ -541,52 +538,6 @@ def test_T9_apply_pending(walk, then):
             lab.until((folder / "cert.pem").exists)
             check(lab, name)
         (lab.dir / f"lab/etc/consumers.d/{name}.consumer").unlink()
-
-
-def workers(lab):
-    """Process ids of the daemon's workers."""
-    parent, found = lab.daemon_pid(), []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            stat = open(f"/proc/{entry}/stat").read()
-        except OSError:
-            continue
-        if "(scepter-worker)" in stat and int(stat.rsplit(")", 1)[1].split()[1]) == parent:
-            found.append(int(entry))
-    return found
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before-the-server-saw-it", "after-it-answered"])
-@pytest.mark.parametrize("operation", ["GetCACaps", "GetCACert", "PKIOperation"])
-@pytest.mark.parametrize("what", ["enrollment", "renewal", "poll"])
-def test_T9_killed_worker(walk, what, operation, after):
-    """The step has failed; the next attempt goes on with the same key and the same request."""
-    lab, name = walk.lab, f"w-{what}-{operation.lower()}-{after}"
-    with front(lab) as way:
-        lab.add(name, url=way.url, count=5)
-        if what == "renewal":
-            assert lab.enroll(name).returncode == 0
-        if what == "poll":
-            lab.ndes("set", "pending", "1")
-            assert lab.enroll(name).returncode == 8
-        before = lab.json("show", name)["thumbprint"] if what == "renewal" else ""
-        way.hold(operation, after)
-        if what == "enrollment":
-            lab.scepter("enroll", name, "--challenge-file", lab.challenge())
-        else:
-            walk.clock(4000)
-        if what == "renewal":
-            lab.scepter("renew", name)
-        assert way.arrived.wait(60)
-        for pid in workers(lab):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        lab.until(lambda: lab.json("show", name)["lastError"]["name"] == "WorkerFailed")
-        way.go.set()
-        assert lab.json("show", name)["activity"] == ("pending" if what == "poll" else "failed")
-        walk.clock(8000)
-        lab.until(lambda: another(before)(lab.json("show", name)))
-    check(lab, name)
 
 
 def test_T9_every_arrow(walk):
