@@ -94,11 +94,27 @@ static bool look(OSSL_LIB_CTX *libctx, char ret_name[ALGORITHM_MAX])
         return missing;
 }
 
-void intact_look(struct daemon *d)
+/* What a network, a server or a person has done. A laptop that is offline need not ask at each attempt: the
+ * algorithms that were never used take their memory with the first question. */
+static bool is_foreign(enum err code)
+{
+        static const enum err foreign[] = {ERR_NETWORK,    ERR_TIMEOUT,          ERR_TLS,
+                                           ERR_HTTP,       ERR_CHALLENGE_NEEDED, ERR_PENDING,
+                                           ERR_CANCELLED,  ERR_SERVER_REFUSED,   ERR_DENIED,
+                                           ERR_BUSY,       ERR_NOT_FOUND,        ERR_FILE_NEEDED,
+                                           ERR_PIN_NEEDED, ERR_INVALID};
+
+        for (size_t i = 0; i < N_ELEMENTS(foreign); i++)
+                if (code == foreign[i])
+                        return true;
+        return false;
+}
+
+void intact_look(struct daemon *d, const struct error *why)
 {
         char name[ALGORITHM_MAX];
 
-        if (!look(NULL, name) && !look(d->libctx, name))
+        if (is_foreign(why->code) || (!look(NULL, name) && !look(d->libctx, name)))
                 return;
         log_line(LOG_ERR, "For want of memory libcrypto has lost %s; the service ends and is started anew",
                  name);

@@ -8,6 +8,6 @@
 
 #include "daemon/daemon.h"
 
-/* Asked where something has failed. What is missing is logged, and the service ends, to be started anew.
- * Takes a fraction of a millisecond. Loop's thread. */
-void intact_look(struct daemon *d);
+/* Something has failed. Where that may come of it, all algorithms are asked for; what is missing is logged,
+ * and the service ends, to be started anew. Takes a fraction of a millisecond. Loop's thread. */
+void intact_look(struct daemon *d, const struct error *why);

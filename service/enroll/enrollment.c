@@ -210,7 +210,7 @@ static enum err step_tell_failure(struct enrollment *en, struct error *e)
 
 void enrollment_fail(struct enrollment *en, const struct error *why)
 {
-        intact_look(en->d);
+        intact_look(en->d, why);
         if (en->committed) { /* the certificate is there: nothing of it has failed */
                 take_up_later(en, why);
                 return;

@@ -123,11 +123,9 @@ static void each(void *ctx, void (*visit)(void *visit_ctx, const struct bus_obje
         model_forget_details(tree->d->model);
 }
 
-/* What a person could cure has other names. */
 static void on_failed(void *ctx, const struct error *fault)
 {
-        if (fault->code == ERR_FAILED || fault->code == ERR_NO_MEMORY)
-                intact_look(ctx);
+        intact_look(ctx, fault);
 }
 
 enum err objects_start(struct daemon *d, void (*lost)(void *ctx), void *ctx, struct error *e)

@@ -521,6 +521,17 @@ static void unicast(void **state)
         as_user(0, check_unicast);
 }
 
+/* A child's whole work, over a connection of its own. */
+_Noreturn static void exit_with_call(const char *path, const char *member)
+{
+        struct bus_client *c = connect_bus();
+        struct error e;
+        const enum err r = call(c, path, member, NULL, &e);
+
+        bus_client_close(c);
+        _exit((int)r);
+}
+
 /* Calls @member without waiting, decides it by another connection, and returns what the first one gets. */
 static enum err decided(const char *path, const char *what)
 {
@@ -528,12 +539,8 @@ static enum err decided(const char *path, const char *what)
         int status;
 
         CHECK(pid >= 0);
-        if (pid == 0) {
-                struct bus_client *c = connect_bus();
-                struct error e;
-
-                _exit((int)call(c, path, "Guarded", NULL, &e));
-        }
+        if (pid == 0)
+                exit_with_call(path, "Guarded");
         for (;;) {
                 struct bus_client *c = connect_bus();
                 struct bus_writer *w = bus_client_begin(BUS_PATH, FAKE_INTERFACE, "Decide");
@@ -583,11 +590,8 @@ static void check_kept(struct bus_client *c)
         int status;
 
         CHECK(pid >= 0);
-        if (pid == 0) {
-                struct bus_client *own = connect_bus();
-
-                _exit((int)call(own, BUS_PATH, "Keep", NULL, &e));
-        }
+        if (pid == 0)
+                exit_with_call(BUS_PATH, "Keep");
         while ((r = call(c, BUS_PATH, "Release", NULL, &e)) == ERR_NOT_FOUND)
                 ;
         CHECK(r == ERR_OK);

@@ -225,7 +225,8 @@ static bool own_network(char *hosts)
         CLEANUP(close_p) int file = -1;
         CLEANUP(close_p) int fd = -1;
 
-        if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+            mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
                 return false;
         file = mkostemp(hosts, O_CLOEXEC);
         fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -233,7 +234,7 @@ static bool own_network(char *hosts)
         memcpy(&alias.ifr_addr, &at, sizeof at);
         lo.ifr_flags = IFF_UP;
         return fd >= 0 && file >= 0 && write(file, text, sizeof text - 1) == sizeof text - 1 &&
-               mount(hosts, "/etc/hosts", NULL, MS_BIND, NULL) == 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0 &&
+               mount(hosts, "/etc/hosts", "none", MS_BIND, NULL) == 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0 &&
                ioctl(fd, SIOCSIFADDR, &alias) == 0;
 }
 
