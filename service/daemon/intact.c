@@ -20,9 +20,10 @@ enum { ALGORITHM_MAX = 64 };
         static bool has_##name(OSSL_LIB_CTX *libctx, const char *algorithm, const char *properties)          \
         {                                                                                                    \
                 type *found = prefix##_fetch(libctx, algorithm, properties);                                 \
+                const bool ret = found != NULL;                                                              \
                                                                                                              \
                 prefix##_free(found);                                                                        \
-                return found;                                                                                \
+                return ret;                                                                                  \
         }
 HAS(digest, EVP_MD, EVP_MD)
 HAS(cipher, EVP_CIPHER, EVP_CIPHER)
