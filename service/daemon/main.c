@@ -41,8 +41,8 @@ enum { HOST_KEY_MAX = 256, OWNER_AUTH_MAX = 256, FILES = 8192, NAME_THREADS = 4 
 static const uint64_t watch_usec = 10 * 1000000;
 
 struct arguments {
-        const char *config; /* NULL: /etc/scepter/scepter.conf, if it is there */
-        char worker[PATH_MAX];
+        const char *config;                      /* NULL: /etc/scepter/scepter.conf, if it is there */
+        char network[PATH_MAX], parse[PATH_MAX]; /* the programs of the workers */
         char applier[PATH_MAX];
         bool exec_workers, weak_workers, exec_apply;
         bool check_config, print_config;
@@ -157,7 +157,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
         return 0;
 }
 
-/* scepter-worker and scepter-apply stand beside us. */
+/* The programs this one starts stand beside it. */
 static enum err find_beside(const char *name, char ret[PATH_MAX], struct error *e)
 {
         ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 32);
@@ -343,7 +343,8 @@ static enum err make_parts(struct daemon *d, const struct arguments *arguments, 
         workers.event = d->event;
         workers.pool = d->pool;
         workers.ksp = d->ksp;
-        workers.exec = arguments->exec_workers ? arguments->worker : NULL;
+        workers.network = arguments->exec_workers ? arguments->network : NULL;
+        workers.parse = arguments->exec_workers ? arguments->parse : NULL;
         workers.runtime = d->config.runtime;
         if (!r)
                 r = workers_new(&workers, &d->workers, e);
@@ -470,7 +471,9 @@ int main(int argc, char **argv)
         if (arguments.clock_file)
                 r = clock_open(&d.clock, arguments.clock_file, &e);
         if (!r && arguments.exec_workers)
-                r = find_beside("scepter-worker", arguments.worker, &e);
+                r = find_beside("scepter-worker", arguments.network, &e);
+        if (!r && arguments.exec_workers)
+                r = find_beside("scepter-parse", arguments.parse, &e);
         if (!r && arguments.exec_apply)
                 r = find_beside("scepter-apply", arguments.applier, &e);
         if (arguments.exec_apply)

@@ -26,16 +26,15 @@ static int on_exit_of_worker(sd_event_source *source, const siginfo_t *info, voi
         return 0;
 }
 
-const char *worker_kind_word(enum job_kind kind)
+static const char *program_of(const struct workers_config *config, enum job_kind kind)
 {
-        return kind == JOB_PARSE ? "parse" : "network";
+        return kind == JOB_PARSE ? config->parse : config->network;
 }
 
 /* posix_spawn() and not fork(): the daemon is not copied for a child that only execs. */
-static int spawn(const struct workers_config *config, enum job_kind kind, int stream, pid_t *ret)
+static int spawn(const char *program, bool weak, int stream, pid_t *ret)
 {
-        const char *argv[] = {config->exec, "--kind", worker_kind_word(kind),
-                              config->weak ? "--weak-workers" : NULL, NULL};
+        const char *argv[] = {program, weak ? "--weak-workers" : NULL, NULL};
         /* posix_spawn() does not change the strings. */
         union {
                 const char **in;
@@ -66,7 +65,7 @@ static int spawn(const struct workers_config *config, enum job_kind kind, int st
         if (!failed)
                 failed = posix_spawn_file_actions_addclosefrom_np(&actions, WORKER_STREAM + 1);
         if (!failed)
-                failed = posix_spawn(ret, config->exec, &actions, &attributes, args.out, environment);
+                failed = posix_spawn(ret, program, &actions, &attributes, args.out, environment);
         (void)posix_spawnattr_destroy(&attributes);
         (void)posix_spawn_file_actions_destroy(&actions);
         return failed;
@@ -75,16 +74,17 @@ static int spawn(const struct workers_config *config, enum job_kind kind, int st
 static enum err exec_worker(const struct workers_config *config, enum job_kind kind,
                             struct worker_process *ret, struct error *e)
 {
+        const char *program = program_of(config, kind);
         int ends[2], failed;
         pid_t pid = 0;
 
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
                 return errno_error(e, errno, "A socketpair could not be made");
-        failed = spawn(config, kind, ends[1], &pid);
+        failed = spawn(program, config->weak, ends[1], &pid);
         (void)close(ends[1]);
         ret->fd = ends[0];
         if (failed)
-                return errno_error(e, failed, "The worker %s could not be started", config->exec);
+                return errno_error(e, failed, "The worker %s could not be started", program);
         ret->pid = pid;
         failed = sd_event_add_child(config->event, &ret->child, pid, WEXITED, on_exit_of_worker, ret);
         return failed < 0 ? errno_error(e, -failed, "The event loop took no source") : ERR_OK;
@@ -114,7 +114,8 @@ enum err worker_process_start(const struct workers_config *config, enum job_kind
         enum err r;
 
         *ret = NO_PROCESS;
-        r = config->exec ? exec_worker(config, kind, ret, e) : connect_worker(config, kind, ret, e);
+        r = program_of(config, kind) ? exec_worker(config, kind, ret, e)
+                                     : connect_worker(config, kind, ret, e);
         if (r)
                 worker_process_end(ret);
         return r;

@@ -18,8 +18,6 @@ struct worker_process {
 
 #define NO_PROCESS ((struct worker_process){.fd = -1})
 
-/* "parse" or "network". */
-const char *worker_kind_word(enum job_kind kind);
 /* *ret keeps its address until it is ended or moved. */
 MUST_CHECK enum err worker_process_start(const struct workers_config *config, enum job_kind kind,
                                          struct worker_process *ret, struct error *e);

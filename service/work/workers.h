@@ -21,7 +21,8 @@ struct workers_config {
         struct sd_event *event;
         struct pool *pool;
         struct ksp *ksp;
-        const char *exec;    /* path of scepter-worker; NULL: connect to the sockets */
+        /* Paths of the programs to start; NULL: connect to the sockets. */
+        const char *network, *parse;
         bool weak;           /* pass --weak-workers */
         const char *runtime; /* directory of the sockets */
 };

@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PROGRAMS = 2, SITES = 1024, LIBRARIES = 32, ONE_OF = 400 };
+enum { PROGRAMS = 3, SITES = 1024, LIBRARIES = 32, ONE_OF = 400 };
 enum mode { OFF, COUNT, REFUSE, SEEDED };
 
 struct site {
@@ -82,7 +82,7 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *ctx)
 
 __attribute__((constructor)) static void start(void)
 {
-        static const char *const names[PROGRAMS] = {"scepterd", "scepter-worker"};
+        static const char *const names[PROGRAMS] = {"scepterd", "scepter-worker", "scepter-parse"};
         const char *path = getenv("ALLOC_POINT");
         bool first = true;
         void *at;
@@ -245,7 +245,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
         char preload[4096], file[4096];
         char *const given[] = {preload, file, NULL};
 
-        if (point && strstr(path, "scepter-worker")) {
+        if (point && (strstr(path, "/scepter-worker") || strstr(path, "/scepter-parse"))) {
                 (void)snprintf(preload, sizeof preload, "LD_PRELOAD=%s", getenv("LD_PRELOAD"));
                 (void)snprintf(file, sizeof file, "ALLOC_POINT=%s", getenv("ALLOC_POINT"));
                 environment = given;

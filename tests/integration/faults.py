@@ -10,7 +10,7 @@ import crash
 import labs
 
 LIBRARIES = [labs.BUILD / "lib/alloc-fault.so", labs.BUILD / "lib/prepared-keys.so"]
-PROGRAMS, SITES = ("scepterd", "scepter-worker"), 1024  # struct point of alloc-fault.c
+PROGRAMS, SITES = ("scepterd", "scepter-worker", "scepter-parse"), 1024  # struct point of alloc-fault.c
 HEAD, SITE = struct.Struct("<7q"), struct.Struct("<2q")
 OFF, COUNT, REFUSE, SEEDED = range(4)
 

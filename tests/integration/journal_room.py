@@ -19,12 +19,12 @@ def build():
     """The build, with a scepterd in it that believes to be systemd's: the lab's environment has no place for that."""
     for name in ("bin", "libexec"):
         (ROOM / name).mkdir(parents=True)
-    for name in ("scepterd", "scepter-worker", "scepter-apply"):
+    for name in ("scepterd", "scepter-worker", "scepter-parse", "scepter-apply"):
         shutil.copy(labs.BUILD / "bin" / name, ROOM / "libexec" / name)
     for path in labs.BUILD.iterdir():
         if path.name != "bin":
             (ROOM / path.name).symlink_to(path)
-    for name in ("scepter", "scepter-worker", "scepter-apply"):
+    for name in ("scepter", "scepter-worker", "scepter-parse", "scepter-apply"):
         (ROOM / "bin" / name).symlink_to(labs.BUILD / "bin" / name)
     start = ROOM / "bin/scepterd"
     start.write_text(f'#!/bin/sh\nJOURNAL_STREAM=0:0 exec {ROOM}/libexec/scepterd "$@"\n')

@@ -179,7 +179,7 @@ def test_T14_no_engines_no_legacy_provider(room):
                   f"openssl dgst -provider default -provider ksp -sha256 -sign ksp:bare-{algorithm} -out /dev/null /etc/passwd")
 
 
-@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter", "modules/ksp.so", "modules/scepter-pkcs11.so"])
+@pytest.mark.parametrize("binary", ["bin/scepterd", "bin/scepter-worker", "bin/scepter-parse", "bin/scepter", "modules/ksp.so", "modules/scepter-pkcs11.so"])
 def test_T14_nothing_of_ours_calls_an_engine(binary):
     done = subprocess.run(["nm", "-D", "--undefined-only", labs.BUILD / binary], capture_output=True, text=True, check=True)
     assert not re.search(r"\bU ENGINE_", done.stdout)

@@ -138,7 +138,7 @@ def test_failing_up_cleans_up(place, build, folder):
     broken = os.path.join(folder, "broken")
     os.makedirs(os.path.join(broken, "bin"))
     os.symlink(os.path.join(build, "dbus"), os.path.join(broken, "dbus"))
-    for name in ("scepterd", "scepter-worker", "scepter-apply"):
+    for name in ("scepterd", "scepter-worker", "scepter-parse", "scepter-apply"):
         path = os.path.join(broken, "bin", name)
         with open(path, "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\necho the sky is falling >&2\nexit 3\n")

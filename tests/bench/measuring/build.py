@@ -5,7 +5,7 @@ import subprocess
 
 from .room import BenchError
 
-PROGRAMS = ("scepterd", "scepter", "scepter-worker", "scepter-apply", "bench-sign-raw", "bench-sign-ksp",
+PROGRAMS = ("scepterd", "scepter", "scepter-worker", "scepter-parse", "scepter-apply", "bench-sign-raw", "bench-sign-ksp",
             "bench-sign-evp", "bench-documents")
 
 

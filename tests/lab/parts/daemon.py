@@ -55,7 +55,7 @@ def program(layout, settings):
         return built
     copies = os.path.join(layout.dir, "libexec")
     folder(copies, 0o755)
-    for name in ("scepterd", "scepter-worker", "scepter-apply"):
+    for name in ("scepterd", "scepter-worker", "scepter-parse", "scepter-apply"):
         shutil.copy(os.path.join(settings["build"], "bin", name), os.path.join(copies, name + ".new"))
         os.rename(os.path.join(copies, name + ".new"), os.path.join(copies, name))
     return os.path.join(copies, "scepterd")

@@ -1,5 +1,5 @@
-/* The program scepter-worker as the daemon runs it: exec'd on a socketpair, one job in, one result out,
- * sandbox closed. */
+/* scepter-worker and scepter-parse as the daemon runs them: exec'd on a socketpair, one job in, one result
+ * out, sandbox closed. */
 #include "rep.h"
 
 #include <openssl/cms.h>
@@ -63,7 +63,7 @@ static bool has_landlock(void)
         return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
 }
 
-static struct worker start(const char *kind)
+static struct worker start_with(const char *program, const char *option)
 {
         struct worker w;
         int pair[2];
@@ -75,13 +75,17 @@ static struct worker start(const char *kind)
                 dup2(pair[1], 3); /* pair[1] may be 3 itself: then it only loses its flag below */
                 if (pair[1] == 3)
                         (void)fcntl(3, F_SETFD, 0);
-                execl(WORKER, "scepter-worker", "--kind", kind, has_landlock() ? NULL : "--weak-workers",
-                      NULL);
+                execl(program, program, option, NULL);
                 _exit(127);
         }
         close(pair[1]);
         w.fd = pair[0];
         return w;
+}
+
+static struct worker start(const char *program)
+{
+        return start_with(program, has_landlock() ? NULL : "--weak-workers");
 }
 
 static int end(struct worker *w)
@@ -129,7 +133,7 @@ static void parse(void **state)
 
         (void)state;
         for (int round = 0; round < 2; round++) {
-                struct worker w = start("parse");
+                struct worker w = start(PARSE);
                 CLEANUP(secret_done) struct secret body = {0};
 
                 job.of.parse.document = round ? str_view("[Profile]\nNonsense=1\n") : str_view(ini);
@@ -167,7 +171,7 @@ static void discover(void **state)
                                   .of.discover = {.want = DISCOVER_BOTH,
                                                   .link = {.connect_ms = 5000, .total_ms = 5000}}};
                 struct server server = {0};
-                struct worker w = start("network");
+                struct worker w = start(NETWORK);
                 struct result result;
                 char url[128];
 
@@ -355,7 +359,7 @@ static void exchange(void **state)
                                                   .ways = rsa ? REPLY_BY_TRANSPORT : cases[i].ways,
                                                   .link = {.connect_ms = 5000, .total_ms = 5000}}};
                 struct job_exchange *x = &job.of.exchange;
-                struct worker w = start("network");
+                struct worker w = start(NETWORK);
                 struct error e = {0};
                 uint8_t nonce[16];
                 char url[128];
@@ -505,7 +509,7 @@ static void client_certificate(void **state)
                                                                                .groups = cases[i].groups,
                                                                                .suites = cases[i].suites})};
                 SSL_CTX *tls = server.tls;
-                struct worker w = start("network");
+                struct worker w = start(NETWORK);
                 unsigned signatures = 0;
                 char url[128];
                 bool ended = false;
@@ -548,50 +552,41 @@ static void client_certificate(void **state)
                 X509_free(certs[i]);
 }
 
+/* What @w was sent is no job of its kind. */
+static void expect_refused(struct worker w)
+{
+        CLEANUP(secret_done) struct secret body = {0};
+        struct result result;
+
+        receive(&w, JOB_PARSE, &body, &result);
+        assert_string_equal(result.of.failed.name, "ProtocolError");
+        assert_int_equal(end(&w), 0);
+}
+
 static void protocol(void **state)
 {
-        struct job job = {.kind = JOB_PARSE, .of.parse = {.format = "ini", .document = BODY("x")}};
-        struct result result;
+        const struct job job = {.kind = JOB_PARSE, .of.parse = {.format = "ini", .document = BODY("x")}};
         struct error e = {0};
+        struct worker w;
 
         (void)state;
-        {
-                CLEANUP(secret_done) struct secret body = {0};
-                struct worker w = start("network"); /* does not parse documents */
+        w = start(NETWORK); /* does not parse documents */
+        send_job(&w, &job);
+        expect_refused(w);
 
-                send_job(&w, &job);
-                receive(&w, JOB_PARSE, &body, &result);
-                assert_string_equal(result.of.failed.name, "ProtocolError");
-                assert_int_equal(end(&w), 0);
-        }
-        {
-                CLEANUP(secret_done) struct secret body = {0};
-                struct worker w = start("parse");
+        w = start(PARSE);
+        expect_ok(channel_send(w.fd, FRAME_JOB, 0, str_view("junk"), &e));
+        expect_refused(w);
 
-                expect_ok(channel_send(w.fd, FRAME_JOB, 0, str_view("junk"), &e));
-                receive(&w, JOB_PARSE, &body, &result);
-                assert_string_equal(result.of.failed.name, "ProtocolError");
-                assert_int_equal(end(&w), 0);
-        }
-        {
-                CLEANUP(secret_done) struct secret body = {0};
-                struct worker w = start("parse");
+        w = start(PARSE);
+        expect_ok(channel_send(w.fd, FRAME_ANSWER, 0, str_view(""), &e));
+        expect_refused(w);
 
-                expect_ok(channel_send(w.fd, FRAME_ANSWER, 0, str_view(""), &e));
-                receive(&w, JOB_PARSE, &body, &result);
-                assert_string_equal(result.of.failed.name, "ProtocolError");
-                assert_int_equal(end(&w), 0);
-        }
-        {
-                struct worker w = start("parse");
+        w = start(PARSE);
+        assert_int_equal(end(&w), 1); /* the daemon went away: nobody to tell */
 
-                assert_int_equal(end(&w), 1); /* the daemon went away: nobody to tell */
-        }
-        {
-                struct worker w = start("both");
-
-                assert_int_equal(end(&w), 2);
-        }
+        w = start_with(PARSE, "--kind");
+        assert_int_equal(end(&w), 2);
 }
 
 int main(void)

@@ -56,7 +56,7 @@ static int make(void **state)
         sigaddset(&child, SIGCHLD);
         if (n < 0 || sigprocmask(SIG_BLOCK, &child, NULL) || sd_event_new(&loop.event) < 0)
                 return 1;
-        loop.config = (struct workers_config){.event = loop.event, .exec = loop.self};
+        loop.config = (struct workers_config){.event = loop.event, .parse = loop.self, .weak = true};
         *state = &loop;
         return 0;
 }
@@ -131,9 +131,9 @@ static void tells_of_a_missing_program(void **state)
         struct worker_process process;
         struct error e = {0};
 
-        config.exec = "/nonexistent/scepter-worker";
+        config.parse = "/nonexistent/scepter-parse";
         assert_int_not_equal(worker_process_start(&config, JOB_PARSE, &process, &e), ERR_OK);
-        assert_non_null(strstr(e.message, "/nonexistent/scepter-worker"));
+        assert_non_null(strstr(e.message, "/nonexistent/scepter-parse"));
         assert_int_equal(process.fd, -1);
 }
 
@@ -145,7 +145,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(tells_of_a_missing_program),
         };
 
-        if (argc > 1 && strcmp(argv[1], "--kind") == 0)
+        if (argc > 1 && strcmp(argv[1], "--weak-workers") == 0)
                 return list_descriptors();
         return cmocka_run_group_tests(tests, make, drop);
 }

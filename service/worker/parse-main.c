@@ -1,9 +1,24 @@
-#include "parse.h"
-
+/*
+ * scepter-parse: one document in, the commands it holds out (policy/documents). No files, no network.
+ */
+#include <libxml/parser.h>
 #include <string.h>
 
 #include "base/secret.h"
 #include "documents/document.h"
+#include "worker.h"
+
+static enum err prepare(struct error *e)
+{
+        (void)e;
+        xmlInitParser();
+        return ERR_OK;
+}
+
+static bool takes(enum job_kind kind)
+{
+        return kind == JOB_PARSE;
+}
 
 static bool format_of(const char *name, enum document_format *ret)
 {
@@ -19,7 +34,7 @@ static bool format_of(const char *name, enum document_format *ret)
         return false;
 }
 
-enum err parse_document(const struct job_parse *job, struct bytes *ret, struct error *e)
+static enum err parse_document(const struct job_parse *job, struct bytes *ret, struct error *e)
 {
         CLEANUP(commands_done) struct commands commands = {0};
         struct result result = {.kind = RESULT_PARSED};
@@ -41,4 +56,24 @@ enum err parse_document(const struct job_parse *job, struct bytes *ret, struct e
         wipe(encoded.data, encoded.len);
         bytes_done(&encoded);
         return r && job->origin ? error_context(e, r, "%s", job->origin) : r;
+}
+
+static enum err work(int fd, const struct job *job, struct bytes *ret, struct result_http *http,
+                     struct error *e)
+{
+        (void)fd, (void)http;
+        return parse_document(&job->of.parse, ret, e);
+}
+
+int main(int argc, char **argv)
+{
+        static const struct worker worker = {
+                .program = "scepter-parse",
+                .sandbox = SANDBOX_PARSE,
+                .prepare = prepare,
+                .takes = takes,
+                .work = work,
+        };
+
+        return worker_main(&worker, argc, argv);
 }
