@@ -3,10 +3,13 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
 #include "base/ossl.h"
+
+static const char default_provider[] = "provider=default";
 
 enum err soft_create(enum key_alg alg, EVP_PKEY **ret, struct error *e)
 {
@@ -47,28 +50,29 @@ enum err soft_pem_write(EVP_PKEY *key, struct view secret, struct bytes *ret, st
         return bio_bytes(bio, ret, e);
 }
 
-static int give_passphrase(char *buffer, int size, int writing, void *arg)
-{
-        const struct view *secret = arg;
+OSSL_CLEANUP(X509_SIG, x509_sig_free, X509_SIG_free)
+OSSL_CLEANUP(PKCS8_PRIV_KEY_INFO, pkcs8_free, PKCS8_PRIV_KEY_INFO_free)
 
-        (void)writing;
-        if (secret->len > (size_t)size)
-                return -1;
-        memcpy(buffer, secret->data, secret->len);
-        return (int)secret->len;
-}
-
+/* Step by step: PEM_read_bio_PrivateKey_ex() prepares OpenSSL's decoders for each type of key in each form
+ * before it looks at this one, which takes longer than reading it. */
 enum err soft_pem_read(struct view pem, struct view secret, EVP_PKEY **ret, struct error *e)
 {
         CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-        EVP_PKEY *key;
+        CLEANUP(x509_sig_free_p) X509_SIG *encrypted = NULL;
+        CLEANUP(pkcs8_free_p) PKCS8_PRIV_KEY_INFO *plain = NULL;
+        EVP_PKEY *key = NULL;
         enum err r = soft_need_secret(secret, e);
 
         if (r)
                 return r;
         if (!bio)
                 return error_no_memory(e);
-        key = PEM_read_bio_PrivateKey_ex(bio, NULL, give_passphrase, &secret, NULL, "provider=default");
+        encrypted = PEM_read_bio_PKCS8(bio, NULL, NULL, NULL);
+        if (encrypted)
+                plain = PKCS8_decrypt_ex(encrypted, (const char *)secret.data, (int)secret.len, NULL,
+                                         default_provider);
+        if (plain)
+                key = EVP_PKCS82PKEY_ex(plain, NULL, default_provider);
         if (!key)
                 return ossl_error(
                         e, ERR_KEY_DAMAGED,
