@@ -25,7 +25,7 @@ def key(machine):
     """A certificate whose key a group may use. Nobody started the service: who connects to the socket does."""
     assert machine.run("systemctl is-active scepterd.service").stdout.strip() == "inactive"
     machine.good(CONNECT)
-    machine.good("timeout 30 sh -c 'until systemctl -q is-active scepterd.service; do :; done'")
+    machine.good("timeout 120 sh -c 'until systemctl -q is-active scepterd.service; do :; done'")
     machine.enroll("web", key="Groups=crew")
     return machine
 
@@ -56,11 +56,11 @@ def test_group_that_goes(key):
     """At once: another group may have its number in a moment."""
     key.good(MEMBER + SIGN)
     key.good("groupdel crew")
-    key.good(f"timeout 30 sh -c 'while {MEMBER} {SIGN} 2> /dev/null; do :; done'")
+    key.good(f"timeout 120 sh -c 'while {MEMBER} {SIGN} 2> /dev/null; do :; done'")
     key.good("groupadd -g 64950 others")
     assert key.run(MEMBER + SIGN).returncode != 0
     key.good("groupmod -n crew others")
-    key.good(f"timeout 30 sh -c 'until {MEMBER} {SIGN} 2> /dev/null; do :; done'")
+    key.good(f"timeout 120 sh -c 'until {MEMBER} {SIGN} 2> /dev/null; do :; done'")
     assert "group 'crew', which a profile names in Groups=, does not exist" in key.good("journalctl -b -u scepterd --no-pager")
 
 
