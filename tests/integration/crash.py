@@ -13,8 +13,7 @@ import tempfile
 
 import labs
 
-LIBRARIES = [labs.BUILD / "lib/crash-point.so", labs.BUILD / "lib/prepared-keys.so"]
-KEYS = 24  # prepared ones, which come in turn
+LIBRARY = labs.BUILD / "lib/crash-point.so"
 UNSYNCED, HOLD, KILL, FAIL = range(-2, 2)  # FAIL + n: and a kill at the n-th change behind it
 POLL = 20
 TABLE = labs.SOURCE / "service/enroll/lifecycle.c"
@@ -108,23 +107,17 @@ def third():
     return seed
 
 
-def prepared_keys():
-    """RSA keys as prepared-keys.c reads them."""
-    made = [subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True).stdout for _ in range(KEYS)]
-    return bytes(8) + b"".join(made) + bytes(1)
-
-
 @contextlib.contextmanager
 def walking(*options, share=None):
     """@share: the seed of the third that is walked; None: all."""
     # Not in pytest's folder: another session of pytest closes that to the daemon's user.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scepter-crash."))
     folder.chmod(0o711)
-    point, keys = folder / "point", folder / "keys"
-    for path, content in ((point, struct.pack("<qqq", 0, 0, 0)), (point.with_suffix(".arrows"), b""), (keys, prepared_keys())):
+    point = folder / "point"
+    for path, content in ((point, struct.pack("<qqq", 0, 0, 0)), (point.with_suffix(".arrows"), b"")):
         path.write_bytes(content)
         path.chmod(0o666)
-    given = {"LAB_PRELOAD": ":".join(map(str, LIBRARIES)), "LAB_CRASH_POINT": str(point), "LAB_PREPARED_KEYS": str(keys)}
+    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_CRASH_POINT": str(point)}
     os.environ |= given
     try:
         with labs.lab(*options) as lab:

@@ -6,10 +6,9 @@ import shutil
 import struct
 import tempfile
 
-import crash
 import labs
 
-LIBRARIES = [labs.BUILD / "lib/alloc-fault.so", labs.BUILD / "lib/prepared-keys.so"]
+LIBRARY = labs.BUILD / "lib/alloc-fault.so"
 PROGRAMS, SITES = ("scepterd", "scepter-worker", "scepter-parse"), 1024  # struct point of alloc-fault.c
 HEAD, SITE = struct.Struct("<7q"), struct.Struct("<2q")
 OFF, COUNT, REFUSE, SEEDED = range(4)
@@ -69,11 +68,10 @@ def short_of_memory(*options):
     # Not in pytest's folder: another session of pytest closes that to the daemon's user.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scepter-faults."))
     folder.chmod(0o711)
-    point, keys = folder / "point", folder / "keys"
-    for path, content in ((point, bytes(HEAD.size + len(PROGRAMS) * SITES * SITE.size)), (keys, crash.prepared_keys())):
-        path.write_bytes(content)
-        path.chmod(0o666)
-    given = {"LAB_PRELOAD": ":".join(map(str, LIBRARIES)), "LAB_ALLOC_POINT": str(point), "LAB_PREPARED_KEYS": str(keys)}
+    point = folder / "point"
+    point.write_bytes(bytes(HEAD.size + len(PROGRAMS) * SITES * SITE.size))
+    point.chmod(0o666)
+    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_ALLOC_POINT": str(point)}
     os.environ |= given
     try:
         with labs.lab(*options) as lab:

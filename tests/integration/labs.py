@@ -1,5 +1,6 @@
 """A lab for tests: everything real, in a directory of its own, gone afterwards."""
 import contextlib
+import fcntl
 import importlib.machinery
 import importlib.util
 import io
@@ -19,6 +20,7 @@ import wakes
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LAB = SOURCE / "tests/lab/lab"
 BUILD = pathlib.Path(os.environ.get("SCEPTER_BUILD", SOURCE / "build"))
+PREPARED_KEYS = BUILD / "lib/prepared-keys.so"
 
 PROFILE = """[Profile]
 Name={name}
@@ -69,20 +71,28 @@ def _lab_program():
 PROGRAM = _lab_program()
 PRINTING = threading.Lock()  # what it prints goes to one caller at a time
 CA_KEYS = ("root", "issuing", "ra-sign", "ra-encrypt")
+SOFTWARE_KEYS = 48  # of RSA, 2048 bits, which come in turn
 
 
-def _ca_keys():
-    """Keys for the CA of every lab of this build: Python takes a second of a processor to make those of one."""
-    folder = BUILD / "lab-keys"
-    if not folder.exists():
-        new = pathlib.Path(tempfile.mkdtemp(prefix="lab-keys.", dir=BUILD))
+def _rsa_key():
+    return subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+
+
+def _keys():
+    """Keys for every lab of this build: Python takes a second of a processor to make those of one CA, and a quarter of the
+    time of all tests went into making the service's."""
+    folder = BUILD / "test-keys"
+    with open(BUILD / "test-keys.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder
+        new = pathlib.Path(tempfile.mkdtemp(prefix="test-keys.", dir=BUILD))
         for name in CA_KEYS:
-            subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out",
-                            new / f"{name}.key"], check=True, stderr=subprocess.DEVNULL)
-        try:
-            new.rename(folder)
-        except OSError:  # another test was quicker
-            shutil.rmtree(new)
+            (new / f"{name}.key").write_bytes(_rsa_key())
+        # as prepared-keys.c reads them
+        (new / "software").write_bytes(bytes(8) + b"".join(_rsa_key() for _ in range(SOFTWARE_KEYS)) + bytes(1))
+        new.rename(folder)
     return folder
 
 
@@ -109,7 +119,10 @@ class Lab:
         ca = self.dir / "lab/ndes/ca"
         ca.mkdir(parents=True, mode=0o700)
         for name in CA_KEYS:
-            shutil.copy(_ca_keys() / f"{name}.key", ca)
+            shutil.copy(_keys() / f"{name}.key", ca)
+        if not sanitized() and PREPARED_KEYS.exists():
+            shutil.copy(_keys() / "software", self.dir / "lab/prepared-keys")
+            (self.dir / "lab/prepared-keys").chmod(0o666)
         (self.dir / "lab").chmod(0o711)
         (self.dir / "lab/ndes").chmod(0o711)
         if before:  # what the lab finds in its folder

@@ -1,6 +1,6 @@
 /*
- * Preloaded into scepterd by crash.py: an RSA key of 2048 bits is not made, which is what a walk of hundreds
- * of enrollments would spend its time on, but is the next one of those in the file that PREPARED_KEYS names:
+ * Preloaded into scepterd by labs.py: an RSA key of 2048 bits is not made, which is what a quarter of the
+ * time of all tests would go into, but is the next one of those in the file that PREPARED_KEYS names:
  * eight octets that count, for this process and the ones after it, then the keys as PEM, then an octet of 0.
  * After the last comes the first again.
  */

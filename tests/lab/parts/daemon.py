@@ -86,9 +86,12 @@ def start(layout, records, settings):
     credentials = os.path.join(layout.etc, "credentials")
     if os.path.isdir(credentials):  # as systemd does where a unit has LoadCredential=
         env["CREDENTIALS_DIRECTORY"] = credentials
-    if "LAB_PRELOAD" in os.environ:  # a test's libraries, and the files that they read
-        env |= {"LD_PRELOAD": os.environ["LAB_PRELOAD"], "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", ""),
-                "PREPARED_KEYS": os.environ.get("LAB_PREPARED_KEYS", ""),
+    libraries = os.environ.get("LAB_PRELOAD", "").split(":")
+    if os.path.exists(keys := os.path.join(layout.dir, "prepared-keys")):  # a test's
+        libraries.append(os.path.join(settings["build"], "lib/prepared-keys.so"))
+        env["PREPARED_KEYS"] = keys
+    if any(libraries):  # and the files that they read
+        env |= {"LD_PRELOAD": ":".join(filter(None, libraries)), "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", ""),
                 "NAME_SERVICE": os.environ.get("LAB_NAME_SERVICE", ""),
                 "ALLOC_POINT": os.environ.get("LAB_ALLOC_POINT", "")}
     process.start_and_wait(layout, records, "scepterd", command, env)
