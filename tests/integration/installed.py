@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import tempfile
 
+import pytest
+
 import labs
 import machine
 
@@ -89,6 +91,8 @@ class Commands:
 class Installed(machine.Machine, Commands):
     def __init__(self, config="[Service]\nTcti=none\n", tpm=False, start=True, prepare=""):
         """@prepare: run as root before the service is started."""
+        if labs.sanitized():
+            pytest.skip("AddressSanitizer takes more room than the unit of a worker gives (LimitAS=)")
         self.tree = tree()
         super().__init__(build=labs.BUILD.resolve(), source=labs.SOURCE, tree=self.tree)
         try:
