@@ -117,7 +117,7 @@ def walking(*options, share=None):
     for path, content in ((point, struct.pack("<qqq", 0, 0, 0)), (point.with_suffix(".arrows"), b"")):
         path.write_bytes(content)
         path.chmod(0o666)
-    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_CRASH_POINT": str(point)}
+    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_CRASH_POINT": str(point), "LAB_PREPARED_KEYS_AGAIN": "yes"}
     os.environ |= given
     try:
         with labs.lab(*options) as lab:

@@ -71,7 +71,7 @@ def short_of_memory(*options):
     point = folder / "point"
     point.write_bytes(bytes(HEAD.size + len(PROGRAMS) * SITES * SITE.size))
     point.chmod(0o666)
-    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_ALLOC_POINT": str(point)}
+    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_ALLOC_POINT": str(point), "LAB_PREPARED_KEYS_AGAIN": "yes"}
     os.environ |= given
     try:
         with labs.lab(*options) as lab:

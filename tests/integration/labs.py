@@ -71,7 +71,7 @@ def _lab_program():
 PROGRAM = _lab_program()
 PRINTING = threading.Lock()  # what it prints goes to one caller at a time
 CA_KEYS = ("root", "issuing", "ra-sign", "ra-encrypt")
-SOFTWARE_KEYS = 48  # of RSA, 2048 bits, which come in turn
+SOFTWARE_KEYS = 48  # of RSA, 2048 bits, for each lab
 
 
 def _rsa_key():

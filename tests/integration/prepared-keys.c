@@ -2,7 +2,8 @@
  * Preloaded into scepterd by labs.py: an RSA key of 2048 bits is not made, which is what a quarter of the
  * time of all tests would go into, but is the next one of those in the file that PREPARED_KEYS names:
  * eight octets that count, for this process and the ones after it, then the keys as PEM, then an octet of 0.
- * After the last comes the first again.
+ * After the last one keys are made, so that no two of a lab are alike; with PREPARED_KEYS_AGAIN, the first
+ * comes again.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,6 +29,7 @@ static struct {
         _Atomic int64_t *count;
         const char *at[KEYS_MAX];
         size_t n;
+        bool again;
 } keys;
 
 __attribute__((constructor)) static void start(void)
@@ -45,6 +47,7 @@ __attribute__((constructor)) static void start(void)
         if (at == MAP_FAILED)
                 return;
         keys.count = at;
+        keys.again = getenv("PREPARED_KEYS_AGAIN") != NULL;
         for (const char *pem = (const char *)at + COUNT_LEN; keys.n < KEYS_MAX; pem = keys.at[keys.n++] + 1) {
                 keys.at[keys.n] = strstr(pem, "-----BEGIN ");
                 if (!keys.at[keys.n])
@@ -52,11 +55,15 @@ __attribute__((constructor)) static void start(void)
         }
 }
 
+/* NULL: none is left. */
 static EVP_PKEY *next_key(OSSL_LIB_CTX *ctx, const char *propq)
 {
-        const char *at = keys.at[(size_t)atomic_fetch_add(keys.count, 1) % keys.n];
+        const size_t number = (size_t)atomic_fetch_add(keys.count, 1);
+        const char *at = keys.at[number % keys.n];
         BIO *bio = BIO_new_mem_buf(at, -1);
-        EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey_ex(bio, NULL, NULL, NULL, ctx, propq) : NULL;
+        EVP_PKEY *key = bio && (keys.again || number < keys.n)
+                                ? PEM_read_bio_PrivateKey_ex(bio, NULL, NULL, NULL, ctx, propq)
+                                : NULL;
 
         BIO_free(bio);
         return key;
@@ -67,6 +74,7 @@ __attribute__((visibility("default"))) EVP_PKEY *EVP_PKEY_Q_keygen(OSSL_LIB_CTX 
 {
         keygen_fn *real = (keygen_fn *)(uintptr_t)dlsym(RTLD_NEXT, "EVP_PKEY_Q_keygen");
         const bool rsa = strcmp(type, "RSA") == 0;
+        EVP_PKEY *prepared = NULL;
         size_t bits = 0;
         const char *curve = NULL;
         va_list more;
@@ -78,6 +86,8 @@ __attribute__((visibility("default"))) EVP_PKEY *EVP_PKEY_Q_keygen(OSSL_LIB_CTX 
                 curve = va_arg(more, const char *);
         va_end(more);
         if (rsa && bits == BITS && keys.n > 0)
-                return next_key(ctx, propq);
+                prepared = next_key(ctx, propq);
+        if (prepared)
+                return prepared;
         return rsa ? real(ctx, propq, type, bits) : real(ctx, propq, type, curve);
 }

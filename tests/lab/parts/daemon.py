@@ -90,6 +90,8 @@ def start(layout, records, settings):
     if os.path.exists(keys := os.path.join(layout.dir, "prepared-keys")):  # a test's
         libraries.append(os.path.join(settings["build"], "lib/prepared-keys.so"))
         env["PREPARED_KEYS"] = keys
+        if "LAB_PREPARED_KEYS_AGAIN" in os.environ:
+            env["PREPARED_KEYS_AGAIN"] = "yes"
     if any(libraries):  # and the files that they read
         env |= {"LD_PRELOAD": ":".join(filter(None, libraries)), "CRASH_POINT": os.environ.get("LAB_CRASH_POINT", ""),
                 "NAME_SERVICE": os.environ.get("LAB_NAME_SERVICE", ""),
