@@ -34,11 +34,6 @@ static enum err prepare(struct error *e)
         return r;
 }
 
-static bool takes(enum job_kind kind)
-{
-        return kind != JOB_PARSE;
-}
-
 static enum err public_of(struct view der, X509 **ret_cert, EVP_PKEY **ret, struct error *e)
 {
         enum err r = x509_parse(der, ret_cert, e);
@@ -111,7 +106,6 @@ int main(int argc, char **argv)
                 .program = "scepter-worker",
                 .sandbox = SANDBOX_NETWORK,
                 .prepare = prepare,
-                .takes = takes,
                 .work = work,
         };
 

@@ -15,11 +15,6 @@ static enum err prepare(struct error *e)
         return ERR_OK;
 }
 
-static bool takes(enum job_kind kind)
-{
-        return kind == JOB_PARSE;
-}
-
 static bool format_of(const char *name, enum document_format *ret)
 {
         static const char *const names[] = {
@@ -34,19 +29,22 @@ static bool format_of(const char *name, enum document_format *ret)
         return false;
 }
 
-static enum err parse_document(const struct job_parse *job, struct bytes *ret, struct error *e)
+static enum err work(int fd, const struct job *job, struct bytes *ret, struct result_http *http,
+                     struct error *e)
 {
+        const struct job_parse *parse = &job->of.parse;
         CLEANUP(commands_done) struct commands commands = {0};
         struct result result = {.kind = RESULT_PARSED};
         enum document_format format;
         struct bytes encoded = {0};
         enum err r;
 
-        if (!format_of(job->format, &format))
+        (void)fd, (void)http;
+        if (!format_of(parse->format, &format))
                 return error_set(e, ERR_INVALID,
                                  "'%s' is no format of documents; there are auto, syncml and ini",
-                                 job->format);
-        r = document_read(format, job->document, &commands, e);
+                                 parse->format);
+        r = document_read(format, parse->document, &commands, e);
         if (!r)
                 r = commands_encode(&commands, &encoded, e);
         if (!r) {
@@ -55,14 +53,7 @@ static enum err parse_document(const struct job_parse *job, struct bytes *ret, s
         }
         wipe(encoded.data, encoded.len);
         bytes_done(&encoded);
-        return r && job->origin ? error_context(e, r, "%s", job->origin) : r;
-}
-
-static enum err work(int fd, const struct job *job, struct bytes *ret, struct result_http *http,
-                     struct error *e)
-{
-        (void)fd, (void)http;
-        return parse_document(&job->of.parse, ret, e);
+        return r && parse->origin ? error_context(e, r, "%s", parse->origin) : r;
 }
 
 int main(int argc, char **argv)
@@ -71,7 +62,6 @@ int main(int argc, char **argv)
                 .program = "scepter-parse",
                 .sandbox = SANDBOX_PARSE,
                 .prepare = prepare,
-                .takes = takes,
                 .work = work,
         };
 

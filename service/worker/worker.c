@@ -79,7 +79,7 @@ static enum err job_run(const struct worker *worker, int fd, struct bytes *ret, 
                                  (int)header.type);
         if (!r)
                 r = job_decode(secret_view(&body), &job, e);
-        if (!r && !worker->takes(job.kind))
+        if (!r && (job.kind == JOB_PARSE) != (worker->sandbox == SANDBOX_PARSE))
                 return error_set(e, ERR_PROTOCOL, "%s does not do the job '%s'", worker->program,
                                  job_kind_name(job.kind));
         return r ? r : worker->work(fd, &job, ret, http, e);

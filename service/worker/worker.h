@@ -13,10 +13,9 @@
 
 struct worker {
         const char *program;
-        enum sandbox_kind sandbox;
+        enum sandbox_kind sandbox; /* SANDBOX_PARSE does JOB_PARSE alone, SANDBOX_NETWORK all others */
         /* Everything a library wants from the file system or the kernel, before both are out of reach. */
         enum err (*prepare)(struct error *e);
-        bool (*takes)(enum job_kind kind);
         /* *ret: the encoded result, which is wiped. *http: what the server said last, told of a failure.
          * @fd: the stream, to ask for a granted operation. */
         enum err (*work)(int fd, const struct job *job, struct bytes *ret, struct result_http *http,

@@ -18,6 +18,14 @@ def protection(request):
 
 
 @pytest.fixture
+def healed(walk):
+    """Afterwards nothing of a walk is armed any more, and the responder is as it was."""
+    yield
+    walk.arm(0)
+    walk.lab.ndes("reset")
+
+
+@pytest.fixture
 def ndes(lab):
     """Switches of the responder, back at their defaults afterwards."""
     yield lab.ndes

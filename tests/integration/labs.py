@@ -118,10 +118,11 @@ class Lab:
         self.files.mkdir(mode=0o755)
         ca = self.dir / "lab/ndes/ca"
         ca.mkdir(parents=True, mode=0o700)
+        keys = _keys()
         for name in CA_KEYS:
-            shutil.copy(_keys() / f"{name}.key", ca)
+            shutil.copy(keys / f"{name}.key", ca)
         if not sanitized() and PREPARED_KEYS.exists():
-            shutil.copy(_keys() / "software", self.dir / "lab/prepared-keys")
+            shutil.copy(keys / "software", self.dir / "lab/prepared-keys")
             (self.dir / "lab/prepared-keys").chmod(0o666)
         (self.dir / "lab").chmod(0o711)
         (self.dir / "lab/ndes").chmod(0o711)

@@ -10,7 +10,8 @@ import labs
 from crash import another, assert_clean, check, properties, settled
 from terminal import Typed
 
-pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
+pytestmark = [pytest.mark.usefixtures("healed"),
+              pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")]
 FEW = "the walk has found too few changes"
 
 
@@ -18,13 +19,6 @@ FEW = "the walk has found too few changes"
 def walk():
     with crash.walking("--no-tpm") as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def healed(walk):
-    yield
-    walk.arm(0)
-    walk.lab.ndes("reset")
 
 
 def test_T9_enrollment(walk):

@@ -5,7 +5,8 @@ import crash
 import labs
 from crash import another, check, properties
 
-pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
+pytestmark = [pytest.mark.usefixtures("healed"),
+              pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")]
 FEW = "the walk has found too few changes"
 
 
@@ -13,13 +14,6 @@ FEW = "the walk has found too few changes"
 def walk():
     with crash.walking("--no-tpm") as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def healed(walk):
-    yield
-    walk.arm(0)
-    walk.lab.ndes("reset")
 
 
 @pytest.mark.parametrize("mode", [crash.FAIL, crash.FAIL + 1, crash.FAIL + 2, crash.UNSYNCED],

@@ -7,7 +7,8 @@ import crash
 import labs
 from crash import another, check, settled
 
-pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
+pytestmark = [pytest.mark.usefixtures("healed"),
+              pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")]
 FEW = "the walk has found too few changes"
 
 
@@ -15,13 +16,6 @@ FEW = "the walk has found too few changes"
 def walk():
     with crash.walking("--no-tpm", share=crash.third()) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def healed(walk):
-    yield
-    walk.arm(0)
-    walk.lab.ndes("reset")
 
 
 def follows(walk, name):
