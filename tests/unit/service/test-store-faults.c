@@ -20,8 +20,12 @@
 
 enum { PATH = 4096 };
 
-static char dir[] = "/tmp/scepter-store-faults.XXXXXX";
-static char root[sizeof dir + 8]; /* the state directory, made anew for each fault */
+/* In memory, where there is such a place: on a disk that others write to, 18,000 fsync() calls take minutes.
+ */
+static char in_memory[] = "/dev/shm/scepter-store-faults.XXXXXX",
+            on_disk[] = "/tmp/scepter-store-faults.XXXXXX";
+static const char *dir;
+static char root[sizeof in_memory + 8]; /* the state directory, made anew for each fault */
 static struct store *store;
 static X509 *cert, *other_cert;
 static struct record record, other_record;
@@ -600,7 +604,9 @@ static int start(void **state)
         struct error e = {0};
 
         (void)state;
-        if (!mkdtemp(dir))
+        dir = mkdtemp(in_memory);
+        dir = dir ? dir : mkdtemp(on_disk);
+        if (!dir)
                 return -1;
         (void)snprintf(root, sizeof root, "%s/state", dir);
         cert = certificate();
