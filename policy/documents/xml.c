@@ -92,10 +92,13 @@ enum err xml_parse(struct view text, const char *what, xmlDoc **ret, struct erro
         context = xmlNewParserCtxt();
         if (!context)
                 return error_no_memory(e);
-        /* "UTF-8" in spite of a declaration: .NET writes encoding="utf-16" into strings */
-        doc = xmlCtxtReadMemory(context, (const char *)text.data, (int)text.len, NULL, "UTF-8",
+        /*
+         * UTF-8 in spite of a declaration: .NET writes encoding="utf-16" into strings. Saying so by name
+         * would make libxml2 convert from UTF-8 to UTF-8, by way of a second copy, which nobody could wipe.
+         */
+        doc = xmlCtxtReadMemory(context, (const char *)text.data, (int)text.len, NULL, NULL,
                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-                                        XML_PARSE_COMPACT);
+                                        XML_PARSE_COMPACT | XML_PARSE_IGNORE_ENC);
         if (context->input && context->input->base && context->input->end > context->input->base)
                 wipe((void *)(uintptr_t)context->input->base,
                      (size_t)(context->input->end - context->input->base));

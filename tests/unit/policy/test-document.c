@@ -152,6 +152,10 @@ static void variations(void **state)
                  "wifi%2Fcorp", "Profile.Name", "wifi_corp"},
                 {"Hash=-1518303401", "Hash=1", "Document.Version", "1"},
                 {"PENlcnR", "", "Server.Challenge", "ask"},
+                /* what it declares is not what it is: .NET writes this into strings that go as UTF-8 */
+                {"encoding=\"UTF-8\"", "encoding=\"utf-16\"", "Subject.Name", "CN=name"},
+                {"encoding=\"UTF-8\"", "encoding=\"x-none\"", "Subject.Name", "CN=name"},
+                {"<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "\xef\xbb\xbf", "Subject.Name", "CN=name"},
         };
         char *text = load("intune.syncml");
 
