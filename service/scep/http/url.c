@@ -41,10 +41,21 @@ static bool has_part(CURLU *u, CURLUPart part)
         return curl_url_get(u, part, &value, 0) == CURLUE_OK && value && *value;
 }
 
+static enum err finish(CURLU *u, char **ret, struct error *e)
+{
+        CLEANUP(curl_str_free_p) char *url = NULL;
+
+        if (curl_url_get(u, CURLUPART_URL, &url, 0) != CURLUE_OK)
+                return error_no_memory(e);
+        *ret = strdup(url);
+        return *ret ? ERR_OK : error_no_memory(e);
+}
+
 enum err http_url_check(const char *url, struct error *e)
 {
         CLEANUP(curlu_free_p) CURLU *u = NULL;
         CLEANUP(curl_str_free_p) char *scheme = NULL;
+        CLEANUP(free_p) char *written = NULL;
         size_t len = strnlen(url, HTTP_URL_MAX + 1);
         enum err r;
 
@@ -67,6 +78,13 @@ enum err http_url_check(const char *url, struct error *e)
                 return error_set(e, ERR_INVALID, "A URL of a SCEP server carries no user name or password");
         if (has_part(u, CURLUPART_FRAGMENT))
                 return error_set(e, ERR_INVALID, "'%.200s' has a fragment (#)", url);
+        r = finish(u, &written, e);
+        if (r)
+                return r;
+        /* libcurl decodes a host whenever it reads one: "%37" is a name, but written as "7" an address */
+        if (!http_url_same_server(url, written))
+                return error_set(e, ERR_INVALID, "'%.200s' names another host when it is written plainly",
+                                 url);
         return ERR_OK;
 }
 
@@ -136,16 +154,6 @@ static enum err set_path(CURLU *u, bool with_suffix, struct error *e)
         if (r)
                 return r;
         return curl_url_set(u, CURLUPART_PATH, made, 0) == CURLUE_OK ? ERR_OK : error_no_memory(e);
-}
-
-static enum err finish(CURLU *u, char **ret, struct error *e)
-{
-        CLEANUP(curl_str_free_p) char *url = NULL;
-
-        if (curl_url_get(u, CURLUPART_URL, &url, 0) != CURLUE_OK)
-                return error_no_memory(e);
-        *ret = strdup(url);
-        return *ret ? ERR_OK : error_no_memory(e);
 }
 
 enum err http_url_base(const char *base, bool with_suffix, char **ret, struct error *e)

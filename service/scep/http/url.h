@@ -13,8 +13,8 @@ enum scep_suffix {
         _SCEP_SUFFIX_MAX
 };
 
-/* http or https, a host, no user, password or fragment, no blank or control character, at most HTTP_URL_MAX
- * octets. ERR_INVALID names what is wrong. */
+/* http or https, a host that stays the same when it is written plainly, no user, password or fragment, no
+ * blank or control character, at most HTTP_URL_MAX octets. ERR_INVALID names what is wrong. */
 MUST_CHECK enum err http_url_check(const char *url, struct error *e);
 /* Host of a checked URL, lower case, for messages and limits per server; free(). */
 MUST_CHECK enum err http_url_host(const char *url, char **ret, struct error *e);
