@@ -20,7 +20,8 @@ MUST_CHECK enum err request_read(struct view text, const struct enroll_name *nam
 
 /*
  * XML in memory with every lock shut: no DOCTYPE, no entities but the five, no network, bounded depth. @text
- * is UTF-8 without a NUL (utf8_valid()), whatever encoding it declares. @what is how an error speaks of the document. *ret: xml_free_p, which wipes every text first.
+ * is UTF-8 without a NUL (utf8_valid()), whatever encoding it declares. @what is how an error speaks of the
+ * document. *ret: xml_free_p, which wipes every text first.
  */
 MUST_CHECK enum err xml_parse(struct view text, const char *what, xmlDoc **ret, struct error *e);
 void xml_free_p(xmlDoc **doc);

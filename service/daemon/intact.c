@@ -103,7 +103,7 @@ static bool is_foreign(enum err code)
                                            ERR_HTTP,       ERR_CHALLENGE_NEEDED, ERR_PENDING,
                                            ERR_CANCELLED,  ERR_SERVER_REFUSED,   ERR_DENIED,
                                            ERR_BUSY,       ERR_NOT_FOUND,        ERR_FILE_NEEDED,
-                                           ERR_PIN_NEEDED, ERR_INVALID};
+                                           ERR_PIN_NEEDED, ERR_INVALID,          ERR_LIMIT};
 
         for (size_t i = 0; i < N_ELEMENTS(foreign); i++)
                 if (code == foreign[i])

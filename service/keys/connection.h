@@ -43,5 +43,8 @@ MUST_CHECK enum err connection_may(const struct connection *connection, const st
                                    enum frame_type operation, struct error *e);
 /* One whole request. false: the connection broke the protocol and is to be closed. requests.c */
 bool connection_take(struct connection *connection, const struct frame_header *h, struct view body);
+/* What was asked failed so: looked into (daemon/intact.h) when the loop reads the next request of anybody.
+ * Any thread. */
+void connection_failed(const struct connection *connection, enum err code);
 /* The daemon of a connection's server. */
 struct daemon *connection_daemon(const struct connection *connection);

@@ -86,10 +86,12 @@ static void answer(struct operation *operation)
                                           : bytes_view(&operation->op.signature));
                 operation->op.result = fields_finish(&w, &body, &operation->op.error);
         }
-        if (operation->op.result)
+        if (operation->op.result) {
+                connection_failed(connection, operation->op.result);
                 connection_send_error(connection, operation->id, &operation->op.error);
-        else
+        } else {
                 connection_send(connection, FRAME_ANSWER, operation->id, bytes_view(&body));
+        }
         if (secret)
                 wipe(body.data, body.len);
         bytes_done(&operation->op.signature);
@@ -359,7 +361,9 @@ bool connection_take(struct connection *connection, const struct frame_header *h
                 r = listing_describe(connection, h, &request, &e);
         else
                 r = operate(connection, h, &request, &e);
-        if (r)
+        if (r) {
+                connection_failed(connection, r);
                 connection_send_error(connection, h->id, &e);
+        }
         return true;
 }

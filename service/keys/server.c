@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "connection.h"
+#include "daemon/intact.h"
 #include "daemon/log.h"
 #include "groups.h"
 #include "listen.h"
@@ -28,13 +29,27 @@ struct key_server {
                 *pause; /* after a failure to accept that repeats at once: no descriptors, no memory */
         struct connection *connections; /* the youngest first */
         unsigned n_connections;
-        uint64_t told;   /* when the last line about closed ones was written; 0: never */
-        unsigned closed; /* since then */
+        atomic_int failed; /* enum err of the last request that failed, which is to be looked into; or 0 */
+        uint64_t told;     /* when the last line about closed ones was written; 0: never */
+        unsigned closed;   /* since then */
 };
 
 struct daemon *connection_daemon(const struct connection *connection)
 {
         return connection->server->d;
+}
+
+void connection_failed(const struct connection *connection, enum err code)
+{
+        atomic_store(&connection->server->failed, (int)code);
+}
+
+static void look_into_failure(struct key_server *server)
+{
+        const struct error why = {.code = (enum err)atomic_exchange(&server->failed, ERR_OK)};
+
+        if (why.code)
+                intact_look(server->d, &why);
 }
 
 static unsigned connections_of(const struct key_server *server, uid_t uid, bool waiting)
@@ -87,6 +102,7 @@ static bool take_frames(struct connection *connection, bool *ret_more)
         size_t at = 0;
         int taken = 0;
 
+        look_into_failure(connection->server);
         while (taken < FRAMES_PER_TURN && connection->have - at >= FRAME_HEADER) {
                 struct frame_header h;
                 struct error e = {0};

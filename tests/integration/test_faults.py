@@ -196,3 +196,28 @@ def test_libraries(memory):
             removed(lab, name)
     print(f"libraries: {refused} requests refused, {failed} of {runs} enrollments told of it, {restarts} restarts")
     assert refused > runs and failed
+
+
+def signed(lab, name):
+    """Over the key socket, by a program that has memory."""
+    return lab.openssl("dgst", "-provider", "default", "-provider", "ksp", "-sha256", "-sign", f"ksp:{name}", "-out", os.devnull,
+                       lab.root).returncode == 0
+
+
+def test_signatures(memory):
+    """What libcrypto lost with the first signature of a process is found out with the next ones, and the daemon starts anew."""
+    lab, seed, restarts, refused = memory.lab, crash.third(), 0, 0
+    runs = 12 if seed is not None else 200
+    assert enroll(lab, "signer")
+    for at in range(runs):
+        lab.daemon("restart")
+        memory.refuse_libraries(1000 * ((seed or 0) + at))
+        signed(lab, "signer")
+        refused += memory.refused()
+        memory.off()
+        if not signed(lab, "signer") and not signed(lab, "signer"):
+            assert restarted(lab), lab.log()[-3000:]
+            restarts += 1
+            assert signed(lab, "signer")
+    print(f"signatures: {refused} requests refused, {restarts} of {runs} daemons started anew")
+    assert refused
