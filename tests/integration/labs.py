@@ -47,9 +47,18 @@ DEFAULTS = {"type": "device", "challenge": "ask", "server": "", "protection": "s
             "subject": "CN=pc1,O=Contoso", "san": "AlternativeName=dns:pc1.contoso.com", "delay": 1, "count": 3, "method": "auto"}
 
 
-def sanitized():
+def _configured(text):
     cache = BUILD / "CMakeCache.txt"
-    return cache.exists() and "SCEPTER_SANITIZE:BOOL=ON" in cache.read_text()
+    return cache.exists() and text in cache.read_text()
+
+
+def sanitized():
+    return _configured("SCEPTER_SANITIZE:BOOL=ON")
+
+
+def locks_memory():
+    """Not where mlock(2) is AddressSanitizer's or ThreadSanitizer's, which locks nothing and succeeds."""
+    return not sanitized() and not _configured("-fsanitize=thread")
 
 
 def foreign_environment():
