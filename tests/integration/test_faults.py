@@ -53,8 +53,8 @@ def there(lab, name):
     return lab.scepter("profile", "show", name).returncode == 0
 
 
-def enroll(lab, name):
-    path = lab.write("faults.profile", lab.profile_text(name))
+def enroll(lab, name, **values):
+    path = lab.write("faults.profile", lab.profile_text(name, **values))
     challenge = lab.challenge()
     return (there(lab, name) or tell(lab.scepter("profile", "add", path))) and tell(
         lab.scepter("enroll", name, "--challenge-file", challenge)) and ended(lab, name)
@@ -142,6 +142,24 @@ def test_enrollment(memory):
     assert len({site for site in sites if site[0] == "scepterd"}) > 30
     assert len({site for site in sites if site[0] == "scepter-worker"}) > 7
     walk(memory, "enroll", sites, enroll)
+
+
+def test_enrollment_in_the_tpm():
+    """The sites that a software key does not come to, or not as often."""
+    def in_tpm(lab, name):
+        return enroll(lab, name, protection="tpm")
+
+    with faults.short_of_memory() as memory:
+        lab = memory.lab
+        assert enroll(lab, "before") and in_tpm(lab, "in-tpm")
+        with memory.counted() as software:
+            assert enroll(lab, "software")
+        with memory.counted() as sites:
+            assert in_tpm(lab, "counted")
+        removed(lab, "counted")
+        mine = {site: count for site, count in sites.items() if software.get(site) != count}
+        assert len(mine) > 5
+        walk(memory, "tpm", mine, in_tpm)
 
 
 def test_renewal(memory):
