@@ -10,7 +10,7 @@ target_link_libraries(scepter-verify PRIVATE scepter-bundle PkgConfig::JANSSON)
 install(TARGETS scepter-verify DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/scepter)
 
 # The daemon. store, work, keys, facts, syncml, enroll, model, objects, pin, agents, revocation, rollover, diagnose: its folders; daemon: main, configuration, log.
-scepter_layer(scepter-store store/store.c store/events.c store/certs.c store/profiles.c store/instances.c store/old.c store/record.c store/json.c)
+scepter_layer(scepter-store store/store.c store/events.c store/certs.c store/profiles.c store/instances.c store/old.c store/record.c store/json-text.c store/json.c)
 target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JANSSON)
 scepter_expose(scepter-store store store)
 

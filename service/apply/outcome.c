@@ -1,10 +1,10 @@
 #include "apply/outcome.h"
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <string.h>
 
 #include "base/parse.h"
+#include "store/json-text.h"
 
 static void decref_p(json_t **json)
 {
@@ -61,16 +61,17 @@ static enum err read_item(const json_t *item, struct outcome *outcome, struct er
 static enum err parse(struct view text, struct outcome *ret, struct error *e)
 {
         CLEANUP(outcome_done) struct outcome outcome = {0};
-        CLEANUP(decref_p)
-        json_t *root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+        CLEANUP(decref_p) json_t *root = NULL;
         const char *name;
         json_int_t generation, version;
         json_t *items, *item;
         size_t i;
-        enum err r;
+        enum err r = json_text_read(text, &root, e);
 
-        if (!root || json_unpack(root, "{s:I, s:s, s:I, s:o}", "version", &version, "name", &name,
-                                 "generation", &generation, "consumers", &items) < 0)
+        if (r)
+                return r;
+        if (json_unpack(root, "{s:I, s:s, s:I, s:o}", "version", &version, "name", &name, "generation",
+                        &generation, "consumers", &items) < 0)
                 return error_set(e, ERR_CONFIG, "It is not what scepter-apply writes");
         if (version != OUTCOME_VERSION)
                 return error_set(e, ERR_CONFIG, "Its version %lld is not one this version reads",

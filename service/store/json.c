@@ -1,7 +1,8 @@
 #include "json.h"
 
-#include <jansson.h>
 #include <string.h>
+
+#include "json-text.h"
 
 /* The formats before a version's own that it reads (design §6). */
 enum { FORMATS_BEFORE = 2 };
@@ -187,15 +188,13 @@ static void json_decref_p(json_t **json)
 enum err json_rows_read(const struct json_row *rows, size_t n, unsigned version, struct view in, void *object,
                         struct error *e)
 {
-        json_error_t why;
-        CLEANUP(json_decref_p)
-        json_t *root = json_loadb((const char *)in.data, in.len, JSON_REJECT_DUPLICATES, &why);
+        CLEANUP(json_decref_p) json_t *root = NULL;
         size_t known = 1;
         json_int_t was;
+        enum err r = json_text_read(in, &root, e);
 
-        if (!json_is_object(root))
-                return error_set(e, ERR_CONFIG, "This is not a JSON object (%s, line %d)",
-                                 root ? "another type" : why.text, root ? 1 : why.line);
+        if (r)
+                return r;
         was = json_integer_value(json_object_get(root, "version"));
         if (was > (json_int_t)version)
                 return error_set(
@@ -207,7 +206,6 @@ enum err json_rows_read(const struct json_row *rows, size_t n, unsigned version,
                                  (long long)was, version);
         for (size_t i = 0; i < n; i++) {
                 const json_t *value = json_object_get(root, rows[i].name);
-                enum err r;
 
                 if (!value)
                         continue;

@@ -26,7 +26,9 @@ WIDE = {"args_parse": "argc with argv, options with their number, and the least 
         "store_file_write": "which file (three words), its mode, its octets",
         "pin_verify": "the key's file and its guard, as all of pin.h has them",
         "tpm_attest": "the key's file, a folder and a name, and its PIN if there is one"}
-GLOBALS = {("api.c", "module"), ("api.c", "lock"), ("api.c", "fork_once"), ("api.c", "functions")}
+# PKCS#11 gives no context, nor does jansson to its allocator.
+GLOBALS = {("api.c", "module"), ("api.c", "lock"), ("api.c", "fork_once"), ("api.c", "functions"),
+           ("json-text.c", "reading"), ("json-text.c", "once")}
 # What reaches beyond the process. The policy is arithmetic over texts: facts come by a table of functions.
 OUTSIDE = re.compile(r"\b(f?open(at|dir)?(64)?|creat|socket|connect|bind|stat(x|at)?|l?stat(64)?|access|unlink(at)?|rename(at)?|mkdir"
                      r"|exec\w*|fork|posix_spawn\w*|popen|system|getenv|getpw\w+|gethostby\w+|getaddrinfo|time|clock_gettime)\b")
@@ -134,7 +136,7 @@ def read(*command):
 
 
 def test_no_globals():
-    """Data that can be written. PKCS#11 gives no context, so its state is one; and its list of functions is not const."""
+    """Data that can be written. PKCS#11's list of functions is not const."""
     found, objects = set(), 0
     for layer in house.LAYERS:
         for folder, _, names in os.walk(os.path.join(house.BUILD, layer)):

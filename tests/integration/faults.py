@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import struct
 import tempfile
+import unittest.mock
 
 import labs
 
@@ -72,11 +73,8 @@ def short_of_memory(*options):
     point.write_bytes(bytes(HEAD.size + len(PROGRAMS) * SITES * SITE.size))
     point.chmod(0o666)
     given = {"LAB_PRELOAD": str(LIBRARY), "LAB_ALLOC_POINT": str(point), "LAB_PREPARED_KEYS_AGAIN": "yes"}
-    os.environ |= given
     try:
-        with labs.lab(*options) as lab:
+        with unittest.mock.patch.dict(os.environ, given), labs.lab(*options) as lab:
             yield Memory(lab, point)
     finally:
-        for variable in given:
-            del os.environ[variable]
         shutil.rmtree(folder)
