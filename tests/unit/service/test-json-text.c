@@ -18,15 +18,26 @@ static bool stays, failed;
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+
+static bool refuses(void)
+{
+        if (!countdown || --countdown)
+                return false;
+        countdown = stays;
+        failed = true;
+        return true;
+}
 
 void *__wrap_malloc(size_t size)
 {
-        if (countdown && --countdown == 0) {
-                countdown = stays;
-                failed = true;
-                return NULL;
-        }
-        return __real_malloc(size);
+        return refuses() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+        return refuses() ? NULL : __real_reallocarray(p, n, size);
 }
 
 static enum err read_failing(unsigned nth, json_t **ret, struct error *e)
@@ -42,12 +53,11 @@ static enum err read_failing(unsigned nth, json_t **ret, struct error *e)
 
 static void each_request_fails(void **state)
 {
-        unsigned nth = 0;
-
         (void)state;
         for (int all = 0; all < 2; all++) {
+                unsigned nth = 0;
+
                 stays = all;
-                nth = 0;
                 do {
                         struct error e = {0};
                         json_t *root = NULL;
