@@ -15,12 +15,12 @@ target_link_libraries(scepter-store PUBLIC scepter-policy PRIVATE PkgConfig::JAN
 scepter_expose(scepter-store store store)
 
 scepter_program(scepterd
-    daemon/main.c daemon/load.c daemon/clock.c daemon/config.c daemon/check.c daemon/ini.c daemon/root-file.c daemon/log.c daemon/intact.c
+    daemon/main.c daemon/load.c daemon/clock.c daemon/config.c daemon/check.c daemon/ini.c daemon/root-file.c daemon/log.c daemon/intact.c daemon/account.c
     work/pool.c work/schedule.c work/watch.c work/workers.c work/process.c work/applier.c
     keys/access.c keys/groups.c keys/owners.c keys/listen.c keys/tls-sign.c keys/unwrap.c keys/requests.c keys/listing.c keys/server.c
     model/model.c pin/pin.c pin/line.c agents/agents.c
     events/line.c events/followers.c events/events.c events/past.c
-    facts/sources.c facts/account.c facts/local.c facts/file.c facts/bus.c facts/gather.c
+    facts/sources.c facts/local.c facts/file.c facts/bus.c facts/gather.c
     enroll/lifecycle.c enroll/adopt.c enroll/afterwards.c enroll/tell.c enroll/enrollment.c enroll/resume.c enroll/server.c enroll/urls.c enroll/pending.c enroll/network.c enroll/challenge.c enroll/agent.c enroll/link.c enroll/known-server.c enroll/same-server.c enroll/steps.c enroll/messages.c enroll/methods.c enroll/renew.c enroll/names.c enroll/accept.c enroll/cancel.c enroll/due.c enroll/apply.c enroll/follow.c enroll/install.c enroll/pin.c enroll/next-ca.c enroll/crl-refused.c enroll/anchors.c
     objects/tree.c objects/authority.c objects/polkit.c objects/manager.c objects/events.c objects/profile.c objects/certificate.c objects/intake.c objects/named-files.c objects/client-certificate.c
     rollover/trust.c rollover/look.c
@@ -40,7 +40,7 @@ install(FILES ${CMAKE_SOURCE_DIR}/packaging/journal/scepter.catalog DESTINATION 
 # The applier: root's part. Of the daemon's files it shares those that read what root wrote.
 scepter_program(scepter-apply
     apply/main.c apply/apply.c apply/consumers.c apply/outcome.c apply/state.c apply/files.c apply/trust.c apply/units.c apply/network.c
-    daemon/config.c daemon/ini.c daemon/root-file.c)
+    daemon/config.c daemon/ini.c daemon/root-file.c daemon/account.c)
 target_include_directories(scepter-apply PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(scepter-apply PRIVATE scepter-store scepter-key scepter-policy scepter-bus-client scepter-bus
     PkgConfig::JANSSON PkgConfig::INIH)

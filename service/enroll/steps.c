@@ -13,6 +13,7 @@
 #include "anchors.h"
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "daemon/account.h"
 #include "keys/owners.h"
 #include "known-server.h"
 #include "scep-build/message.h"
@@ -176,7 +177,7 @@ static enum err fill_record(struct enrollment *en, const struct profile *profile
         if (!r && en->owner != NO_OWNER) {
                 CLEANUP(free_p) char *login = NULL;
 
-                r = facts_login(en->owner, &login, e);
+                r = account_login(en->owner, &login, e);
                 if (!r && *en->record.owner_name && !owners_same_login(en->record.owner_name, login))
                         r = refuse_other_account(en->id, profile->name, en->record.owner_name, e);
                 if (!r)

@@ -39,11 +39,3 @@ static inline void fact_values_free_p(struct fact_values **values)
 {
         fact_values_free(*values);
 }
-
-/* Login name of @uid, free(). ERR_NOT_FOUND: the name services know no such account. May block, like the
- * next. */
-MUST_CHECK enum err facts_login(uid_t uid, char **ret, struct error *e);
-/* The uid of a login name. ERR_NOT_FOUND likewise. */
-MUST_CHECK enum err facts_uid(const char *login, uid_t *ret, struct error *e);
-/* The gid of a group likewise. */
-MUST_CHECK enum err facts_gid(const char *group, gid_t *ret, struct error *e);

@@ -6,6 +6,7 @@
 
 #include "base/parse.h"
 #include "bus-server/server.h"
+#include "daemon/account.h"
 #include "daemon/log.h"
 #include "facts.h"
 #include "internal.h"
@@ -407,7 +408,7 @@ static void run_look(void *ctx)
 {
         struct facts_gather *g = ctx;
 
-        if (needs_login(g) && facts_login(g->place.uid, &g->place.login, &g->place.login_why))
+        if (needs_login(g) && account_login(g->place.uid, &g->place.login, &g->place.login_why))
                 g->place.login = NULL;
         for (size_t i = 0; i < _FACT_MAX; i++)
                 if (is_needed(g, i))

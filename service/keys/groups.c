@@ -4,8 +4,8 @@
 #include <sys/inotify.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/account.h"
 #include "daemon/log.h"
-#include "facts/facts.h"
 #include "owners.h"
 #include "server.h"
 
@@ -84,7 +84,7 @@ static void run_ask(void *ctx)
 
         groups->owners_answered = owners_ask(&groups->owners);
         for (size_t i = 0; i < asked->n; i++)
-                asked->items[i].known = facts_gid(asked->items[i].name, &asked->items[i].gid, NULL);
+                asked->items[i].known = account_gid(asked->items[i].name, &asked->items[i].gid, NULL);
 }
 
 /* A name service that does not answer changes nothing. Says what is new. */
@@ -271,7 +271,7 @@ enum err key_groups_check(const struct strings *names, struct error *e)
         gid_t gid;
 
         for (size_t i = 0; i < names->count; i++) {
-                enum err r = facts_gid(names->items[i], &gid, e);
+                enum err r = account_gid(names->items[i], &gid, e);
 
                 if (r == ERR_NOT_FOUND) {
                         (void)error_set(e, ERR_PROFILE, "Key.Groups: there is no group '%s' on this machine",

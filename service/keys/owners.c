@@ -3,9 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon/account.h"
 #include "daemon/log.h"
 #include "enroll/due.h"
-#include "facts/facts.h"
 #include "model/model.h"
 #include "objects/objects.h"
 
@@ -54,7 +54,7 @@ bool owners_ask(struct owner_list *list)
 
         for (size_t i = 0; i < list->n; i++) {
                 struct owner_account *account = &list->items[i];
-                const enum err r = facts_login(account->uid, &account->login, NULL);
+                const enum err r = account_login(account->uid, &account->login, NULL);
 
                 answered = answered && (r == ERR_OK || r == ERR_NOT_FOUND);
         }

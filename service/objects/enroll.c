@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "ask.h"
+#include "daemon/account.h"
 #include "enroll/enrollment.h"
-#include "facts/facts.h"
 #include "internal.h"
 
 struct enrolling {
@@ -80,7 +80,7 @@ static void run_login(void *ctx)
 {
         struct enrolling *enrolling = ctx;
 
-        enrolling->result = facts_uid(enrolling->login, &enrolling->order.owner, &enrolling->error);
+        enrolling->result = account_uid(enrolling->login, &enrolling->order.owner, &enrolling->error);
 }
 
 static void login_done(void *ctx)

@@ -4,6 +4,7 @@
 
 #include "base/ossl.h"
 #include "base/parse.h"
+#include "daemon/account.h"
 #include "facts/facts.h"
 #include "internal.h"
 #include "policy/general-name.h"
@@ -147,7 +148,7 @@ static void run_read(void *ctx)
         enum err r = ERR_OK;
 
         if (resolving->login)
-                r = facts_uid(resolving->login, &resolving->owner, e);
+                r = account_uid(resolving->login, &resolving->owner, e);
         if (!r)
                 r = store_profile_read(resolving->later.d->store, resolving->profile, &stored, e);
         if (!r)

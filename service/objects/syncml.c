@@ -2,7 +2,7 @@
  * back. */
 #include <string.h>
 
-#include "facts/facts.h"
+#include "daemon/account.h"
 #include "internal.h"
 #include "policy/answer.h"
 #include "syncml/execute.h"
@@ -99,7 +99,7 @@ static void run_login(void *ctx)
         struct waiting *waiting = ctx;
 
         waiting->applying->result =
-                facts_uid(waiting->applying->login, &waiting->applying->user, &waiting->applying->error);
+                account_uid(waiting->applying->login, &waiting->applying->user, &waiting->applying->error);
 }
 
 static void login_done(void *ctx)

@@ -1,10 +1,9 @@
-/* Accounts, as the name services know them. */
+#include "daemon/account.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
-
-#include "facts.h"
 
 /* An entry of a group holds the names of all its members. */
 enum { PASSWD_BUFFER = 16 * 1024, GROUP_BUFFER_MAX = 16 * 1024 * 1024 };
@@ -16,7 +15,7 @@ static bool is_trouble(int error)
                error == ENOMEM;
 }
 
-enum err facts_login(uid_t uid, char **ret, struct error *e)
+enum err account_login(uid_t uid, char **ret, struct error *e)
 {
         CLEANUP(free_p) char *buffer = malloc(PASSWD_BUFFER);
         struct passwd entry, *found = NULL;
@@ -35,7 +34,7 @@ enum err facts_login(uid_t uid, char **ret, struct error *e)
         return *ret ? ERR_OK : error_no_memory(e);
 }
 
-enum err facts_uid(const char *login, uid_t *ret, struct error *e)
+enum err account_uid(const char *login, uid_t *ret, struct error *e)
 {
         CLEANUP(free_p) char *buffer = malloc(PASSWD_BUFFER);
         struct passwd entry, *found = NULL;
@@ -52,7 +51,7 @@ enum err facts_uid(const char *login, uid_t *ret, struct error *e)
         return ERR_OK;
 }
 
-enum err facts_gid(const char *group, gid_t *ret, struct error *e)
+enum err account_gid(const char *group, gid_t *ret, struct error *e)
 {
         struct group entry, *found = NULL;
         int error = ERANGE;
