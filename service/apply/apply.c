@@ -33,9 +33,7 @@ static enum err make_stamp(const struct applying *a, const struct consumer *c, c
         text_add_n(&text, (const char *)a->state->content[CONSUMER_ANCHOR].data,
                    a->state->content[CONSUMER_ANCHOR].len);
         r = text_finish(&text, &all, e);
-        if (!r)
-                digest_text(str_view(all), ret);
-        return r;
+        return r ? r : digest_text(str_view(all), ret, e);
 }
 
 static enum err put(const struct file_spec *spec, struct applied *applied, bool *ret_changed, struct error *e)
@@ -43,15 +41,19 @@ static enum err put(const struct file_spec *spec, struct applied *applied, bool 
         CLEANUP(free_p) char *line = NULL;
         char digest[65];
         bool changed = false;
-        enum err r = file_put(spec, &changed, e);
+        enum err r = digest_text(spec->content, digest, e);
 
-        *ret_changed = *ret_changed || changed;
-        digest_text(spec->content, digest);
         if (!r && asprintf(&line, "%s %s", digest, spec->path) < 0) {
                 line = NULL;
                 return error_no_memory(e);
         }
-        return r ? r : strings_add(&applied->files, line, e);
+        /* Before it is written: what is there has to be known to be taken away one day. */
+        if (!r)
+                r = strings_add(&applied->files, line, e);
+        if (!r)
+                r = file_put(spec, &changed, e);
+        *ret_changed = *ret_changed || changed;
+        return r;
 }
 
 static enum err put_files(const struct applying *a, const struct consumer *c, struct applied *applied,
@@ -102,11 +104,17 @@ static void kept_done(struct kept *kept)
                 bytes_done(&kept->content[i]);
 }
 
-static void keep_files(const struct consumer *c, struct kept *kept)
+static enum err keep_files(const struct consumer *c, struct kept *kept, struct error *e)
 {
-        for (int i = 0; i < _CONSUMER_FILE_MAX; i++)
-                if (c->path[i])
-                        kept->there[i] = file_get(c->path[i], &kept->content[i]);
+        for (int i = 0; i < _CONSUMER_FILE_MAX; i++) {
+                struct error why = {0};
+                enum err r = c->path[i] ? file_get(c->path[i], &kept->content[i], &why) : ERR_NOT_FOUND;
+
+                if (r && r != ERR_NOT_FOUND)
+                        return error_copy(e, &why);
+                kept->there[i] = !r;
+        }
+        return ERR_OK;
 }
 
 static enum err put_back(const struct consumer *c, const struct kept *kept, struct error *e)
@@ -172,13 +180,14 @@ static enum err apply_one(struct applying *a, const struct consumer *c, bool don
 {
         CLEANUP(kept_done) struct kept kept = {0};
         bool changed = false;
-        enum err r;
+        enum err r = ERR_OK;
 
         if (c->failure.code != ERR_OK)
                 return error_copy(e, &c->failure);
         if (c->connection)
-                keep_files(c, &kept);
-        r = put_files(a, c, applied, &changed, e);
+                r = keep_files(c, &kept, e);
+        if (!r)
+                r = put_files(a, c, applied, &changed, e);
         if (!r && c->trust)
                 r = put_trust(a, !done, applied, e);
         if (r || (done && !changed))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/ossl.h"
 #include "base/parse.h"
 #include "daemon/ini.h"
 #include "daemon/root-file.h"
@@ -27,13 +28,14 @@ static enum err take(void *ctx, const struct ini_line *line, struct error *e)
         return ERR_OK;
 }
 
-void digest_text(struct view content, char ret[65])
+enum err digest_text(struct view content, char ret[65], struct error *e)
 {
         uint8_t digest[32];
 
-        ret[0] = 0;
-        if (EVP_Digest(content.data, content.len, digest, NULL, EVP_sha256(), NULL) == 1)
-                hex_encode((struct view){digest, sizeof digest}, ret);
+        if (EVP_Digest(content.data, content.len, digest, NULL, EVP_sha256(), NULL) != 1)
+                return ossl_error(e, ERR_FAILED, "A digest could not be made");
+        hex_encode((struct view){digest, sizeof digest}, ret);
+        return ERR_OK;
 }
 
 static enum err read_file(int dirfd, const char *file, uid_t own, struct consumer *consumer, struct error *e)
@@ -43,7 +45,7 @@ static enum err read_file(int dirfd, const char *file, uid_t own, struct consume
         enum err r = root_file_read(dirfd, file, own, CONSUMER_FILE_SIZE_MAX, &text, &why);
 
         if (!r)
-                digest_text(secret_view(&text), consumer->digest);
+                r = digest_text(secret_view(&text), consumer->digest, &why);
         if (!r)
                 r = ini_read("its text", secret_view(&text), take, consumer, &why);
         if (!r && consumer->failure.code == ERR_OK)
@@ -60,10 +62,10 @@ static enum err read_file(int dirfd, const char *file, uid_t own, struct consume
 static enum err add(int dirfd, const char *file, uid_t own, struct consumers *list, struct error *e)
 {
         CLEANUP(free_p) char *name = strndup(file, strlen(file) - strlen(suffix));
-        struct consumer *larger = realloc(list->items, (list->count + 1) * sizeof *larger);
+        struct consumer *larger = name ? realloc(list->items, (list->count + 1) * sizeof *larger) : NULL;
         enum err r;
 
-        if (!larger || !name)
+        if (!larger)
                 return error_no_memory(e);
         list->items = larger;
         r = consumer_init(&list->items[list->count], name, e);

@@ -21,5 +21,5 @@ struct consumers {
 MUST_CHECK enum err consumers_read(const char *path, uid_t own, struct consumers *ret, struct error *e);
 void consumers_done(struct consumers *consumers);
 bool consumers_follow(const struct consumers *consumers, const char *name);
-/* SHA-256 of anything, in lower-case hexadecimal; "" where it cannot be had. */
-void digest_text(struct view content, char ret[65]);
+/* SHA-256 of anything, in lower-case hexadecimal. */
+MUST_CHECK enum err digest_text(struct view content, char ret[65], struct error *e);

@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/openat2.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,34 +11,30 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "apply/consumers.h"
+#include "daemon/account.h"
 
 enum { SIZE_MAX_READ = 1024 * 1024, NAME_BUFFER = CONSUMER_PATH_MAX + 32 };
 
 enum err file_owner(const char *owner, const char *group, uid_t *ret_uid, gid_t *ret_gid, struct error *e)
 {
+        struct error why = {0};
         uint64_t number;
+        enum err r = ERR_OK;
 
         *ret_uid = geteuid();
         *ret_gid = getegid();
-        if (owner && parse_u64(owner, UINT32_MAX - 1, &number)) {
+        if (owner && parse_u64(owner, UINT32_MAX - 1, &number))
                 *ret_uid = (uid_t)number;
-        } else if (owner) {
-                const struct passwd *account = getpwnam(owner);
-
-                if (!account)
-                        return error_set(e, ERR_CONFIG, "There is no user '%s'", owner);
-                *ret_uid = account->pw_uid;
-        }
-        if (group && parse_u64(group, UINT32_MAX - 1, &number)) {
+        else if (owner)
+                r = account_uid(owner, ret_uid, &why);
+        if (!r && group && parse_u64(group, UINT32_MAX - 1, &number))
                 *ret_gid = (gid_t)number;
-        } else if (group) {
-                const struct group *account = getgrnam(group);
-
-                if (!account)
-                        return error_set(e, ERR_CONFIG, "There is no group '%s'", group);
-                *ret_gid = account->gr_gid;
-        }
-        return ERR_OK;
+        else if (!r && group)
+                r = account_gid(group, ret_gid, &why);
+        if (r != ERR_NOT_FOUND)
+                return r ? error_copy(e, &why) : ERR_OK;
+        (void)error_set(e, ERR_CONFIG, "%s", why.message);
+        return error_remedy(e, ERR_CONFIG, "Make it, or correct Owner= or Group= in the consumer.");
 }
 
 /* Directory of @path, and its last part. No link is followed on the way: whoever may write one of these
@@ -68,26 +62,32 @@ static enum err open_parent(const char *path, int *ret_fd, const char **ret_name
         return errno_error(e, errno, "The directory %s could not be opened", parent);
 }
 
-/* A regular file of this name, read whole. false: there is none such. */
-static bool read_there(int dirfd, const char *name, struct bytes *ret, struct stat *ret_st)
+/* A regular file of this name, read whole. ERR_NOT_FOUND: there is none such, or one that is none of ours. */
+static enum err read_there(int dirfd, const char *name, struct bytes *ret, struct stat *ret_st,
+                           struct error *e)
 {
         CLEANUP(close_p)
         int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
         char path[64];
 
-        if (fd < 0 || fstat(fd, ret_st) < 0 || !S_ISREG(ret_st->st_mode))
-                return false;
+        if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
+                return error_set(e, ERR_NOT_FOUND, "There is no file %s", name);
+        if (fd < 0 || fstat(fd, ret_st) < 0)
+                return errno_error(e, errno, "%s could not be opened", name);
+        if (!S_ISREG(ret_st->st_mode) || ret_st->st_size > SIZE_MAX_READ)
+                return error_set(e, ERR_NOT_FOUND, "%s is no file that was written here", name);
         (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        return file_read(AT_FDCWD, path, SIZE_MAX_READ, ret, NULL) == ERR_OK;
+        return file_read(AT_FDCWD, path, SIZE_MAX_READ, ret, e);
 }
 
-bool file_get(const char *path, struct bytes *ret)
+enum err file_get(const char *path, struct bytes *ret, struct error *e)
 {
         CLEANUP(close_p) int fd = -1;
         const char *name;
         struct stat st;
+        enum err r = open_parent(path, &fd, &name, e);
 
-        return open_parent(path, &fd, &name, NULL) == ERR_OK && read_there(fd, name, ret, &st);
+        return r ? r : read_there(fd, name, ret, &st, e);
 }
 
 static bool is_there(int dirfd, const char *name, const struct file_spec *spec)
@@ -95,8 +95,8 @@ static bool is_there(int dirfd, const char *name, const struct file_spec *spec)
         CLEANUP(bytes_done) struct bytes content = {0};
         struct stat st;
 
-        return read_there(dirfd, name, &content, &st) && st.st_nlink == 1 && st.st_uid == spec->uid &&
-               st.st_gid == spec->gid && (st.st_mode & 07777) == spec->mode &&
+        return read_there(dirfd, name, &content, &st, NULL) == ERR_OK && st.st_nlink == 1 &&
+               st.st_uid == spec->uid && st.st_gid == spec->gid && (st.st_mode & 07777) == spec->mode &&
                view_equal(bytes_view(&content), spec->content);
 }
 
@@ -152,36 +152,50 @@ enum err file_put(const struct file_spec *spec, bool *ret_changed, struct error 
         return r ? error_context(e, r, "%s", spec->path) : ERR_OK;
 }
 
-static bool has_digest(int dirfd, const char *name, const char *digest)
+/* ERR_NOT_FOUND: there is no file, or none with this digest. */
+static enum err find_digest(int dirfd, const char *name, const char *digest, struct error *e)
 {
         CLEANUP(bytes_done) struct bytes content = {0};
         char found[65];
         struct stat st;
+        enum err r = read_there(dirfd, name, &content, &st, e);
 
-        if (!read_there(dirfd, name, &content, &st))
-                return false;
-        digest_text(bytes_view(&content), found);
-        return strcmp(found, digest) == 0;
+        if (!r)
+                r = digest_text(bytes_view(&content), found, e);
+        if (!r && strcmp(found, digest) != 0)
+                r = error_set(e, ERR_NOT_FOUND, "%s is another one", name);
+        return r;
 }
 
 enum file_look file_look_at(const char *path, const char *digest)
 {
         CLEANUP(close_p) int fd = -1;
         const char *name;
+        enum err r;
 
         if (open_parent(path, &fd, &name, NULL) || faccessat(fd, name, R_OK, AT_EACCESS) < 0)
                 return errno == ENOENT ? FILE_MISSING : FILE_HIDDEN;
-        return has_digest(fd, name, digest) ? FILE_SAME : FILE_OTHER;
+        r = find_digest(fd, name, digest, NULL);
+        return !r ? FILE_SAME : r == ERR_NOT_FOUND ? FILE_OTHER : FILE_HIDDEN;
 }
 
 enum err file_take_away(const char *path, const char *digest, struct error *e)
 {
         CLEANUP(close_p) int fd = -1;
+        struct error why = {0};
         const char *name;
+        enum err r;
 
+        if (open_parent(path, &fd, &name, NULL))
+                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+                               ? ERR_OK
+                               : errno_error(e, errno, "%s could not be removed", path);
+        r = find_digest(fd, name, digest, &why);
         /* What somebody else put there since is theirs. */
-        if (open_parent(path, &fd, &name, NULL) || !has_digest(fd, name, digest))
+        if (r == ERR_NOT_FOUND)
                 return ERR_OK;
+        if (r)
+                return error_context(e, error_copy(e, &why), "%s", path);
         if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
                 return errno_error(e, errno, "%s could not be removed", path);
         return dir_sync(fd, e);

@@ -317,11 +317,12 @@ static enum err wait_until_up(struct network *n, const char *active, struct erro
         /* One that has failed at once is not there any more. */
         if (state_now(n, active, &state, NULL))
                 state = STATE_DEACTIVATED;
-        while (!r && state != STATE_ACTIVATED && state != STATE_DEACTIVATED && seconds() < end) {
+        for (uint64_t now = seconds();
+             !r && state != STATE_ACTIVATED && state != STATE_DEACTIVATED && now < end; now = seconds()) {
                 struct bus_signal signal = {0};
                 uint32_t told;
 
-                r = bus_client_next(n->bus, (int)(end - seconds()) * 1000, &signal, e);
+                r = bus_client_next(n->bus, (int)(end - now) * 1000, &signal, e);
                 told = r ? 0 : state_told(&signal, active);
                 state = told ? told : state;
                 bus_signal_done(&signal);

@@ -111,7 +111,10 @@ static json_t *item_json(const struct applied *from)
         json_t *files = json_array();
 
         for (size_t i = 0; files && i < from->files.count; i++)
-                (void)json_array_append_new(files, json_string(from->files.items[i]));
+                if (json_array_append_new(files, json_string(from->files.items[i])) < 0) {
+                        json_decref(files);
+                        return NULL;
+                }
         return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "consumer", from->consumer, "stamp",
                          from->stamp, "error", from->error, "message", from->message, "remedy", from->remedy,
                          "at", (json_int_t)from->at, "trust", from->trust, "files", files);

@@ -60,9 +60,9 @@ static enum err wait_for(struct bus_client *bus, const char *job, const char *un
         const uint64_t end = seconds() + JOB_SECONDS;
         char result[64];
 
-        while (seconds() < end) {
+        for (uint64_t now = seconds(); now < end; now = seconds()) {
                 struct bus_signal signal = {0};
-                enum err r = bus_client_next(bus, (int)(end - seconds()) * 1000, &signal, e);
+                enum err r = bus_client_next(bus, (int)(end - now) * 1000, &signal, e);
                 bool over = !r && is_end_of(&signal, job, result);
 
                 bus_signal_done(&signal);

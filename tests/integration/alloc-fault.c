@@ -1,8 +1,9 @@
 /*
- * Preloaded into scepterd by faults.py, and by that into its workers, whose environment is empty: a request
- * for memory that the test has chosen is refused. The file that ALLOC_POINT names is struct point: which
- * program, which call in its own code (the offset of the return address) and which time of that; or, with a
- * seed, one of 400 of those that libraries make. It also counts what each call in our own code asks.
+ * Preloaded into our programs by faults.py, and by scepterd into its workers, whose environment is empty: a
+ * request for memory that the test has chosen is refused. The file that ALLOC_POINT names is struct point:
+ * which program, which call in its own code (the offset of the return address) and which time of that; or,
+ * with a seed, one of 400 of those that libraries make. It also counts what each call in our own code asks.
+ * A program of others is told by our module in it, which is preloaded, too.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,12 +20,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PROGRAMS = 3, SITES = 1024, LIBRARIES = 32, ONE_OF = 400 };
+enum { SITES = 1024, LIBRARIES = 32, ONE_OF = 400 };
 enum mode { OFF, COUNT, REFUSE, SEEDED };
 
 struct site {
         _Atomic int64_t offset, count;
 };
+
+static const struct {
+        const char *name, *module; /* NULL: its own code */
+} programs[] = {{"scepterd", NULL},
+                {"scepter-worker", NULL},
+                {"scepter-parse", NULL},
+                {"scepter-apply", NULL},
+                {"scepter", NULL},
+                {"openssl", "/ksp.so"},
+                {"pkcs11-tool", "/scepter-pkcs11.so"}};
+
+enum { PROGRAMS = sizeof programs / sizeof *programs };
 
 /* faults.py has the same. */
 struct point {
@@ -58,10 +71,18 @@ static bool bears_it(const char *path)
         return false;
 }
 
+/* @first: of those that are loaded, the program itself */
+static bool is_own(const char *path, bool first)
+{
+        const char *module = programs[program].module, *name = strrchr(path, '/');
+
+        return module ? name && strcmp(name, module) == 0 : first;
+}
+
 static int note_object(struct dl_phdr_info *info, size_t size, void *ctx)
 {
         bool *first = ctx;
-        const bool mine = *first;
+        const bool mine = is_own(info->dlpi_name, *first);
 
         (void)size;
         *first = false;
@@ -82,14 +103,13 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *ctx)
 
 __attribute__((constructor)) static void start(void)
 {
-        static const char *const names[PROGRAMS] = {"scepterd", "scepter-worker", "scepter-parse"};
         const char *path = getenv("ALLOC_POINT");
         bool first = true;
         void *at;
         int fd;
 
         for (int i = 0; i < PROGRAMS; i++)
-                if (strcmp(program_invocation_short_name, names[i]) == 0)
+                if (strcmp(program_invocation_short_name, programs[i].name) == 0)
                         program = i;
         fd = path && program >= 0 ? open(path, O_RDWR | O_CLOEXEC) : -1;
         if (fd < 0)

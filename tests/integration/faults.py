@@ -1,4 +1,4 @@
-"""A daemon, and workers, that get no memory where the test chooses."""
+"""Programs that get no memory where the test chooses: a daemon and its workers, or what a test runs itself."""
 import contextlib
 import os
 import pathlib
@@ -10,7 +10,8 @@ import unittest.mock
 import labs
 
 LIBRARY = labs.BUILD / "lib/alloc-fault.so"
-PROGRAMS, SITES = ("scepterd", "scepter-worker", "scepter-parse"), 1024  # struct point of alloc-fault.c
+# struct point of alloc-fault.c
+PROGRAMS, SITES = ("scepterd", "scepter-worker", "scepter-parse", "scepter-apply", "scepter", "openssl", "pkcs11-tool"), 1024
 HEAD, SITE = struct.Struct("<7q"), struct.Struct("<2q")
 OFF, COUNT, REFUSE, SEEDED = range(4)
 
@@ -63,18 +64,36 @@ class Memory:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.lab.daemon_pid()}/fd"))
 
+    def environment(self, *modules):
+        """For a program that a test runs itself; of one that is not ours @modules are what counts as our own code."""
+        return {"LD_PRELOAD": ":".join(map(str, (LIBRARY, *modules))), "ALLOC_POINT": str(self._point)}
+
 
 @contextlib.contextmanager
-def short_of_memory(*options):
+def _point():
     # Not in pytest's folder: another session of pytest closes that to the daemon's user.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scepter-faults."))
     folder.chmod(0o711)
     point = folder / "point"
     point.write_bytes(bytes(HEAD.size + len(PROGRAMS) * SITES * SITE.size))
     point.chmod(0o666)
-    given = {"LAB_PRELOAD": str(LIBRARY), "LAB_ALLOC_POINT": str(point), "LAB_PREPARED_KEYS_AGAIN": "yes"}
     try:
-        with unittest.mock.patch.dict(os.environ, given), labs.lab(*options) as lab:
-            yield Memory(lab, point)
+        yield point
     finally:
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def short_of_memory(*options):
+    """A lab whose daemon and workers are."""
+    with _point() as point:
+        given = {"LAB_PRELOAD": str(LIBRARY), "LAB_ALLOC_POINT": str(point), "LAB_PREPARED_KEYS_AGAIN": "yes"}
+        with unittest.mock.patch.dict(os.environ, given), labs.lab(*options) as lab:
+            yield Memory(lab, point)
+
+
+@contextlib.contextmanager
+def beside(lab):
+    """Programs beside a lab whose daemon has memory; see environment()."""
+    with _point() as point:
+        yield Memory(lab, point)

@@ -1,7 +1,6 @@
 """scepter-apply as root, against what a daemon that was taken over, a user who writes his own directories, or a careless
 administrator could put before it."""
 import contextlib
-import json
 import os
 import shutil
 import struct
@@ -10,9 +9,9 @@ import subprocess
 import pytest
 
 import labs
+from applying import APPLY, DAEMON, Machine
 
-APPLY = labs.BUILD / "bin/scepter-apply"
-DAEMON, ALICE, BOB = 64811, 64821, 64822
+ALICE, BOB = 64821, 64822
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="what root must not be moved to do is tried by root")
 
 
@@ -24,47 +23,6 @@ def lab():
         made.add("two", protection="tpm")
         assert made.enroll("two").returncode == 0
         yield made
-
-
-class Machine:
-    """A state directory of the service's, consumers of root's, and a place to write to."""
-
-    def __init__(self, lab, folder):
-        self.dir = folder
-        self.state, self.consumers, self.applied, self.out = (folder / name for name in ("state", "consumers.d", "applied", "out"))
-        shutil.copytree(lab.certificate("one"), self.state / "certificates" / lab.certificate("one").name, symlinks=True)
-        self.other = lab.certificate("two")
-        self.home = next((self.state / "certificates").iterdir())
-        self.id = self.home.name
-        for path in (self.state, *self.state.rglob("*")):
-            os.chown(path, DAEMON, DAEMON, follow_symlinks=False)
-        for path in (self.consumers, self.out):
-            path.mkdir(mode=0o755)
-        (folder / "scepter.conf").write_text(f"[Service]\nStateDirectory={self.state}\nConsumersDirectory={self.consumers}\n"
-                                             f"AppliedDirectory={self.applied}\n")
-        self.consumer(f"[Files]\nCertificate={self.out}/cert.pem\nKey={self.out}/key.pem\n")
-
-    @property
-    def current(self):
-        return self.home / os.readlink(self.home / "current")
-
-    def consumer(self, text, name="one"):
-        path = self.consumers / f"{name}.consumer"
-        path.write_text("[Consumer]\nProfile=one\n" + text)
-        return path
-
-    def put(self, path, content):
-        """As the service writes it."""
-        path.unlink(missing_ok=True)
-        path.write_bytes(content)
-        os.chown(path, DAEMON, DAEMON)
-
-    def apply(self, *before):
-        return subprocess.run([*before, APPLY, "--config", self.dir / "scepter.conf", self.id], capture_output=True, text=True,
-                              timeout=60, check=False)
-
-    def rows(self):
-        return json.loads((self.applied / f"{self.id}.json").read_text())["consumers"]
 
 
 @pytest.fixture
@@ -281,7 +239,7 @@ def test_a_name_that_is_a_directory(machine):
     assert [path.name for path in machine.out.iterdir()] == ["cert.pem"]
 
 
-@pytest.mark.parametrize("line,says", [("Owner=nobody-of-this-name", "no user"), ("Group=nobody-of-this-name", "no group")])
+@pytest.mark.parametrize("line,says", [("Owner=nobody-of-this-name", "no account"), ("Group=nobody-of-this-name", "no group")])
 def test_accounts_that_are_not_there(machine, line, says):
     machine.consumer(f"[Files]\nCertificate={machine.out}/cert.pem\n{line}\n")
     done = machine.apply()
