@@ -14,10 +14,20 @@ struct store {
         struct provider *provider;
         char *name;
         int expect; /* OSSL_STORE_INFO_*, 0: anything */
-        bool opened, key_given, certificate_given;
+        bool opened, key_given, certificate_given, failed;
         struct object *object;
         struct bytes certificate;
 };
+
+/* For the queue: programs print it. */
+static bool no_memory(void)
+{
+        struct error e = {0};
+
+        (void)error_no_memory(&e);
+        queue_error(&e);
+        return false;
+}
 
 static void *store_open(void *provctx, const char *uri)
 {
@@ -27,14 +37,14 @@ static void *store_open(void *provctx, const char *uri)
         if (strncmp(uri, scheme, sizeof scheme - 1) != 0 || !uri[sizeof scheme - 1])
                 return NULL;
         store = calloc(1, sizeof *store);
-        if (!store)
-                return NULL;
-        store->provider = provctx;
-        store->name = strdup(uri + sizeof scheme - 1);
-        if (!store->name) {
+        if (store)
+                store->name = strdup(uri + sizeof scheme - 1);
+        if (!store || !store->name) {
+                (void)no_memory();
                 free(store);
                 return NULL;
         }
+        store->provider = provctx;
         return store;
 }
 
@@ -85,9 +95,11 @@ static bool open_key(struct store *store)
         public = d2i_PUBKEY_ex(NULL, &p, (long)spki.len, provider->libctx, NULL);
         object = public ? object_new(store->provider, EVP_PKEY_is_a(public, "RSA")) : NULL;
         if (!object) {
-                EVP_PKEY_free(public);
                 provider->backend->close(key);
-                return false;
+                if (!public)
+                        return false;
+                EVP_PKEY_free(public);
+                return no_memory();
         }
         object->public = public;
         object->backend = provider->backend;
@@ -101,11 +113,12 @@ static bool wants(const struct store *store, int type)
         return store->expect == 0 || store->expect == type;
 }
 
+/* libcrypto takes what fails at the end for the end. */
 static int store_eof(void *ctx)
 {
         const struct store *store = ctx;
 
-        if (!store->opened)
+        if (!store->opened || store->failed)
                 return 0;
         if (!store->object)
                 return 1;
@@ -174,26 +187,30 @@ static int give_certificate(struct store *store, OSSL_CALLBACK *callback, void *
         return callback(params, arg);
 }
 
+static int give_next(struct store *store, OSSL_CALLBACK *callback, void *arg,
+                     OSSL_PASSPHRASE_CALLBACK *passphrase, void *passphrase_arg)
+{
+        struct error e = {0};
+
+        if (store->key_given || !wants(store, OSSL_STORE_INFO_PKEY))
+                return give_certificate(store, callback, arg);
+        store->key_given = true; /* in any case: programs ask until the end */
+        if (!wants_pin(store) || unlock(store, passphrase, passphrase_arg, &e) == ERR_OK)
+                return give_key(store, callback, arg);
+        queue_error(&e);
+        return 0;
+}
+
 static int store_load(void *ctx, OSSL_CALLBACK *callback, void *arg, OSSL_PASSPHRASE_CALLBACK *passphrase,
                       void *passphrase_arg)
 {
         struct store *store = ctx;
-        struct error e = {0};
 
-        if (!store->opened && !open_key(store))
+        store->failed = !store->opened && !open_key(store);
+        if (store->failed || store_eof(store))
                 return 0;
-        if (!store->object)
-                return 0;
-        if (!store->key_given && wants(store, OSSL_STORE_INFO_PKEY)) {
-                store->key_given = true; /* in any case: programs ask until the end */
-                if (!wants_pin(store) || unlock(store, passphrase, passphrase_arg, &e) == ERR_OK)
-                        return give_key(store, callback, arg);
-                queue_error(&e);
-                return 0;
-        }
-        if (!store->certificate_given && store->certificate.len && wants(store, OSSL_STORE_INFO_CERT))
-                return give_certificate(store, callback, arg);
-        return 0;
+        store->failed = !give_next(store, callback, arg, passphrase, passphrase_arg);
+        return !store->failed;
 }
 
 #define ENTRY(id, function)                                                                                  \

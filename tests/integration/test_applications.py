@@ -92,6 +92,8 @@ def test_unknown_key(keys):
     assert done.returncode != 0 and "There is no key 'nothing' for you" in done.stderr
     done = keys.openssl("pkey", *KSP, "-in", "ksp:id=12", "-pubout")
     assert done.returncode != 0 and "hexadecimal" in done.stderr
+    done = keys.openssl("storeutl", *KSP, "-noout", "ksp:nothing")
+    assert done.returncode != 0 and done.stderr.count("There is no key 'nothing' for you") == 1, done
 
 
 @pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
