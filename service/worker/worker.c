@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
@@ -66,6 +67,18 @@ static enum err libraries_init(const struct worker *worker, struct error *e)
         return worker->prepare(e);
 }
 
+/* A worker may be started ahead of a job that does not come: its stream ends before it has begun. */
+static bool has_job(int fd)
+{
+        uint8_t first;
+        ssize_t n;
+
+        do
+                n = recv(fd, &first, sizeof first, MSG_PEEK);
+        while (n < 0 && errno == EINTR);
+        return n != 0;
+}
+
 static enum err job_run(const struct worker *worker, int fd, struct bytes *ret, struct result_http *http,
                         struct error *e)
 {
@@ -116,6 +129,8 @@ int worker_main(const struct worker *worker, int argc, char **argv)
         r = libraries_init(worker, &error);
         if (!r)
                 r = sandbox_apply(worker->sandbox, options.weak, &landlock, &error);
+        if (!r && !has_job(options.fd))
+                return EXIT_SUCCESS;
         if (!r)
                 r = job_run(worker, options.fd, &record, &http, &error);
         if (!r)
