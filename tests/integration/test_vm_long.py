@@ -14,7 +14,7 @@ DENIED = "dmesg | grep 'apparmor=.DENIED.*profile=.scepter' || true"
 LABEL = """import socket, subprocess
 stream = socket.socket(socket.AF_UNIX)
 stream.connect("/run/scepter/{socket}.sock")
-while not (seen := subprocess.run(["ps", "-o", "label=", "-C", "scepter-worker"], capture_output=True, text=True).stdout.strip()) or seen == "unconfined":
+while not (seen := subprocess.run(["ps", "-o", "label=", "-C", "scepter-{socket}"], capture_output=True, text=True).stdout.strip()) or seen == "unconfined":
     pass
 print(seen)
 """
