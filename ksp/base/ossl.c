@@ -2,6 +2,7 @@
 
 #include "base/parse.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
@@ -9,6 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+enum err ossl_begin(struct error *e)
+{
+        return OSSL_LIB_CTX_get0_global_default() ? ERR_OK : error_no_memory(e);
+}
 
 enum err ossl_error(struct error *e, enum err code, const char *fmt, ...)
 {

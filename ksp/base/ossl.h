@@ -48,6 +48,13 @@ static inline void ossl_free_p(void *p)
         OPENSSL_free(*(void **)p);
 }
 
+/*
+ * Makes libcrypto's default context, which otherwise comes with its first use: where there is no memory for
+ * it then, OpenSSL 3.0 goes on without its locks and crashes. To be called before anything else of
+ * libcrypto's. ERR_NO_MEMORY. Any thread, any number of times.
+ */
+MUST_CHECK enum err ossl_begin(struct error *e);
+
 /* The sentence, then the deepest reason in this thread's OpenSSL queue, which is emptied. An allocation
  * failure in the queue becomes ERR_NO_MEMORY. */
 enum err ossl_error(struct error *e, enum err code, const char *fmt, ...) PRINTF_LIKE(3, 4);

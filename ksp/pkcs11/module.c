@@ -77,6 +77,8 @@ ck_rv_t module_initialize(struct module *m, const struct ck_c_initialize_args *a
         if (m->initialized && m->pid == getpid())
                 return CKR_CRYPTOKI_ALREADY_INITIALIZED;
         clear(m); /* what a child inherited */
+        if (ossl_begin(NULL))
+                return CKR_HOST_MEMORY;
         rv = rv_of(channel_client_new(path ? path : KEYS_SOCKET, &m->client, NULL));
         if (rv != CKR_OK)
                 return rv;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "apply/apply.h"
+#include "base/ossl.h"
 #include "base/parse.h"
 #include "daemon/config.h"
 
@@ -139,7 +140,9 @@ int main(int argc, char **argv)
         close_up();
         if (!path && access(default_config, F_OK) == 0)
                 path = default_config;
-        r = config_read(path, &config, &e);
+        r = ossl_begin(&e);
+        if (!r)
+                r = config_read(path, &config, &e);
         if (!r)
                 r = apply(&config, id, &failed, &e);
         if (r)

@@ -19,6 +19,7 @@
 #include <systemd/sd-id128.h>
 
 #include "base/file.h"
+#include "base/ossl.h"
 #include "base/parse.h"
 #include "check.h"
 #include "daemon.h"
@@ -468,7 +469,8 @@ int main(int argc, char **argv)
         if (arguments.check_config || arguments.print_config)
                 return about_config(&arguments, d.own_uid);
         d.clock.scale = arguments.clock_scale;
-        if (arguments.clock_file)
+        r = ossl_begin(&e);
+        if (!r && arguments.clock_file)
                 r = clock_open(&d.clock, arguments.clock_file, &e);
         if (!r && arguments.exec_workers)
                 r = find_beside("scepter-worker", arguments.network, &e);

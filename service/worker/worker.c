@@ -58,6 +58,10 @@ static bool options_read(int argc, char **argv, struct options *ret)
 
 static enum err libraries_init(const struct worker *worker, struct error *e)
 {
+        const enum err r = ossl_begin(e);
+
+        if (r)
+                return r;
         if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
                 return error_set(e, ERR_FAILED, "SIGPIPE could not be ignored");
         if (OPENSSL_init_crypto(OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS |
