@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/need.h"
+
 int main(int argc, char **argv)
 {
         const char *no_color = getenv("NO_COLOR");
@@ -15,6 +17,8 @@ int main(int argc, char **argv)
         };
         int status;
 
+        /* It loses characters where there is no memory, and says nothing of it. */
+        json_set_alloc_funcs(need, free);
         /* What the service says is UTF-8, and so is what we print: its widths are wanted, nothing else of the
          * locale. */
         (void)setlocale(LC_CTYPE, "C.UTF-8");

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/need.h"
 #include "base/ossl.h"
 #include "base/parse.h"
 #include "verify/verify.h"
@@ -205,9 +206,11 @@ int main(int argc, char **argv)
 
         if (status >= 0)
                 return status;
+        /* It loses characters where there is no memory, and says nothing of it. */
+        json_set_alloc_funcs(need, free);
         /* What is malformed is told by us. */
         (void)setenv("TSS2_LOG", "all+NONE", 0);
-        if (read_inputs(&arguments, &inputs, &e)) {
+        if (ossl_begin(&e) || read_inputs(&arguments, &inputs, &e)) {
                 print_error(&e, arguments.json);
                 return USAGE;
         }
