@@ -1,6 +1,6 @@
 """T10 for the programs beside the daemon: the command, what hands certificates to root's consumers, and our modules in programs
-of others. At each place of our own code that asks for memory there is none: nothing crashes, what is printed is whole or there
-is a reason, and the next run does what was left."""
+of others. There is no memory at each place of our own code that asks for some, then anywhere in the libraries: nothing crashes,
+what is printed is whole or there is a reason, and the next run does what was left."""
 import os
 import shutil
 
@@ -12,6 +12,7 @@ import labs
 
 pytestmark = pytest.mark.skipif(labs.sanitized(), reason="a library cannot be loaded before AddressSanitizer's")
 CRASHES = (134, 139)  # abort() and SIGSEGV, as shells say them
+RUNS = 60  # with libraries that get none now and then
 STATIC = (("list",), ("list", "--json"), ("show", "one"), ("show", "one", "--json"), ("show", "one", "--chain"), ("profile", "list"),
           ("profile", "show", "one"), ("profile", "show", "one", "--resolve"), ("events", "one"), ("events", "--json"), ("tpm",),
           ("wait", "one"))
@@ -65,6 +66,25 @@ def walk(memory, run, before=nothing, after=nothing, same=True):
     return told
 
 
+def seeded(memory, run, before=nothing, after=nothing):
+    """Runs with one of 400 of the libraries' requests refused."""
+    whole, refused, told = run(), 0, 0
+    assert whole.returncode == 0, whole
+    for seed in range(1, RUNS + 1):
+        before()
+        memory.refuse_libraries(1000 * seed)
+        done = run()
+        refused += memory.refused()
+        memory.off()
+        at = (seed, done)
+        assert done.returncode >= 0 and done.returncode not in CRASHES, at
+        assert done.returncode == 0 or (done.stdout + done.stderr).strip(), at
+        told += done.returncode != 0
+        after(done)
+    print(f"{refused} refused, {told} of {RUNS} runs told")
+    assert refused
+
+
 @pytest.mark.parametrize("words", STATIC, ids="-".join)
 def test_the_command_reads(lab, memory, words):
     def run():
@@ -72,9 +92,10 @@ def test_the_command_reads(lab, memory, words):
     assert walk(memory, run)
 
 
-def test_the_command_tries_a_key(lab, memory):
-    """It says how long that took."""
-    assert walk(memory, lambda: lab.scepter("key", "test", "one", env=memory.environment()), same=False)
+@pytest.mark.parametrize("words", [("key", "test", "one"), ("diagnose", "one")], ids="-".join)
+def test_the_command_takes_its_time(lab, memory, words):
+    """And says how long."""
+    assert walk(memory, lambda: lab.scepter(*words, env=memory.environment()), same=False)
 
 
 def test_the_command_adds_and_removes(lab, memory):
@@ -151,7 +172,11 @@ def test_the_applier_writes(memory, machine):
         assert (machine.out / "cert.pem").read_bytes() == (machine.current / "cert.pem").read_bytes()
         assert sum(len(row["files"]) for row in machine.rows()) == len(FILES)
 
-    assert walk(memory, lambda: machine.apply(env=memory.environment()), before, after)
+    def run():
+        return machine.apply(env=memory.environment())
+
+    assert walk(memory, run, before, after)
+    seeded(memory, run, before, after)
 
 
 def test_the_applier_takes_away(memory, machine):
@@ -198,3 +223,5 @@ def test_the_pkcs11_module(lab, memory):
     assert walk(memory, program("--list-objects"), same=False)  # which leaves out what C_GetAttributeValue() refuses
     assert walk(memory, program("--sign", "--mechanism", "SHA256-RSA-PKCS", "--label", "one", "--input-file", lab.root,
                                 "--output-file", os.devnull))
+    seeded(memory, program("--sign", "--mechanism", "SHA256-RSA-PKCS", "--label", "one", "--input-file", lab.root,
+                           "--output-file", os.devnull))
