@@ -290,6 +290,15 @@ def test_nothing_is_taken_away_where_the_state_is_missing(machine):
     assert not list(machine.out.iterdir()) and not list(machine.applied.iterdir())
 
 
+def test_what_is_somebody_elses_by_now_stays(machine):
+    assert machine.apply().returncode == 0
+    (machine.out / "cert.pem").write_text("somebody else's by now\n")
+    shutil.rmtree(machine.home)
+    done = machine.apply()
+    assert done.returncode == 0 and not done.stderr, done
+    assert [path.name for path in machine.out.iterdir()] == ["cert.pem"] and not list(machine.applied.iterdir())
+
+
 @pytest.mark.parametrize("arguments", [(), ("x",), ("0" * 31,), ("0" * 33,), ("A" * 32,), ("../" + "0" * 29,), ("0" * 32, "1"),
                                        ("--what", "0" * 32)])
 def test_arguments(arguments):
