@@ -107,7 +107,7 @@ def test_a_document_that_changes_while_it_is_read(lab):
 
 def in_namespace(lab, *command):
     """As root of a user namespace that the user has made."""
-    return lab.run("unshare", "--user", "--map-root-user", *command, user=USER)
+    return lab.run("unshare", "--user", "--map-root-user", *command, user=USER, env=labs.foreign_environment())
 
 
 @pytest.fixture
