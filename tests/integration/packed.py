@@ -28,13 +28,19 @@ def open_packages():
         yield place
 
 
-def _state():
-    """Of all that a package is made from."""
+def _known():
+    """Paths that git knows of this tree; none where it is not one of git's, or there is no git."""
+    if not shutil.which("git"):
+        return []
     names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=labs.SOURCE,
                            capture_output=True, text=True, check=False)
-    paths = [labs.SOURCE / name for name in sorted(names.stdout.split("\0")) if name and not name.startswith("tests/")]
+    return [labs.SOURCE / name for name in sorted(names.stdout.split("\0")) if name and not name.startswith("tests/")]
+
+
+def _state():
+    """Of all that a package is made from."""
     digest = hashlib.sha256()
-    for path in paths or sorted(labs.SOURCE.glob("[!.]*/**/*")):  # a tree without git
+    for path in _known() or sorted(labs.SOURCE.rglob("*")):
         if path.is_file() and labs.BUILD.resolve() not in path.resolve().parents:
             digest.update(f"{path} {path.stat().st_mode} ".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
