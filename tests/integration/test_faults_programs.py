@@ -38,6 +38,16 @@ def nothing(*_):
     pass
 
 
+def attempt(memory, run, *what):
+    """One that gets none as it was told: what it came to, and how many requests were refused."""
+    done = run()
+    refused = memory.refused()
+    memory.off()
+    assert done.returncode >= 0 and done.returncode not in CRASHES, (what, done)
+    assert done.returncode == 0 or (done.stdout + done.stderr).strip(), (what, done)
+    return done, refused
+
+
 def walk(memory, run, before=nothing, after=nothing, same=True):
     """Each site at some of its times. @same: what is printed is the same each time, or something is said."""
     before()
@@ -50,16 +60,11 @@ def walk(memory, run, before=nothing, after=nothing, same=True):
         for nth in sorted({1, min(2, count), (count + 1) // 2, count}):
             before()
             memory.refuse(site, nth)
-            done = run()
-            struck += memory.refused() > 0
-            memory.off()
-            at = (hex(site[1]), nth, count, done)
-            assert done.returncode >= 0 and done.returncode not in CRASHES, at
-            if done.returncode:
-                assert (done.stdout + done.stderr).strip(), at
-                told += 1
-            elif same:
-                assert done.stdout == whole.stdout or done.stderr != whole.stderr, at
+            done, refused = attempt(memory, run, hex(site[1]), nth, count)
+            struck += refused > 0
+            told += done.returncode != 0
+            if same and not done.returncode:
+                assert done.stdout == whole.stdout or done.stderr != whole.stderr, (hex(site[1]), nth, count, done)
             after(done)
     print(f"{len(sites)} sites, {struck} refused, {told} told")
     assert sites and struck
@@ -73,12 +78,8 @@ def seeded(memory, run, before=nothing, after=nothing):
     for seed in range(1, RUNS + 1):
         before()
         memory.refuse_libraries(1000 * seed)
-        done = run()
-        refused += memory.refused()
-        memory.off()
-        at = (seed, done)
-        assert done.returncode >= 0 and done.returncode not in CRASHES, at
-        assert done.returncode == 0 or (done.stdout + done.stderr).strip(), at
+        done, some = attempt(memory, run, seed)
+        refused += some
         told += done.returncode != 0
         after(done)
     print(f"{refused} refused, {told} of {RUNS} runs told")
@@ -221,7 +222,7 @@ def test_the_pkcs11_module(lab, memory):
         return lambda: lab.run("pkcs11-tool", "--module", module, *words, env=memory.environment(module))
 
     assert walk(memory, program("--list-objects"), same=False)  # which leaves out what C_GetAttributeValue() refuses
-    assert walk(memory, program("--sign", "--mechanism", "SHA256-RSA-PKCS", "--label", "one", "--input-file", lab.root,
-                                "--output-file", os.devnull))
-    seeded(memory, program("--sign", "--mechanism", "SHA256-RSA-PKCS", "--label", "one", "--input-file", lab.root,
-                           "--output-file", os.devnull))
+    signs = program("--sign", "--mechanism", "SHA256-RSA-PKCS", "--label", "one", "--input-file", lab.root, "--output-file",
+                    os.devnull)
+    assert walk(memory, signs)
+    seeded(memory, signs)
