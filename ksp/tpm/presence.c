@@ -57,8 +57,12 @@ enum err tpm_presence(const char *tcti, const char *sysroot, struct error *e)
         struct stat st;
         bool announced, old;
 
-        if (!tcti || !*tcti || strcmp(tcti, "none") == 0)
-                return error_set(e, ERR_TPM_ABSENT, "This machine is configured to have no TPM (Tcti=none)");
+        if (!tcti || !*tcti || strcmp(tcti, "none") == 0) {
+                (void)error_set(e, ERR_TPM_ABSENT, "This machine is configured to have no TPM (Tcti=none)");
+                return error_remedy(e, ERR_TPM_ABSENT,
+                                    "Take Tcti=none out of scepter.conf, or use a profile with "
+                                    "Protection=tpm-preferred or software.");
+        }
         node = device_node(tcti);
         if (!node)
                 return ERR_OK;
